@@ -1,0 +1,1 @@
+"""Gradient attacks and domain randomization for the Adversarial Robustness Toolbox (ART)."""
