@@ -1,1 +1,6 @@
 """Gradient attacks and domain randomization for the Adversarial Robustness Toolbox (ART)."""
+
+from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.pgd import PGD
+
+__all__ = ["FGSM", "PGD"]

@@ -1,0 +1,195 @@
+"""Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[Any]
+T = TypeVar("T", float | Tensor, Tensor | None)
+
+# Rounding slack of float32 pixels around the clip range, as a share of its width.
+CLIP_SLACK = 1e-6
+# How far the sum of a soft label may be from one; float16 labels round in the third digit.
+LABEL_SUM_SLACK = 1e-2
+
+
+def require(holds: Any, argument: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
+    """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
+    if not holds:
+        raise error(f"{argument} must {rule}, got {value!r}")
+
+
+def norm_order(norm: Any) -> float:
+    """Return the norm as a float; "inf", ``np.inf`` or a real p >= 1 (ValueError otherwise)."""
+    try:
+        order = float("nan") if isinstance(norm, bool) else float(norm)
+    except (TypeError, ValueError):
+        order = float("nan")
+    require(
+        order >= 1 and (norm == "inf" or not isinstance(norm, str)), "norm", 'be "inf", np.inf or a real p >= 1', norm
+    )
+    return order
+
+
+def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
+    """Check the ball: norm order, eps >= 0 and eps_step > 0, both numbers or both arrays of one shape."""
+    norm_order(norm)
+    numbers = isinstance(eps, (int, float)) and isinstance(eps_step, (int, float))
+    arrays = isinstance(eps, np.ndarray) and isinstance(eps_step, np.ndarray)
+    kinds = f"{type(eps).__name__} and {type(eps_step).__name__}"
+    require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray", kinds, TypeError)
+    if arrays:
+        shapes = f"{eps.shape} and {eps_step.shape}"
+        require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
+        require(np.isfinite(eps).all(), "eps", "be finite", eps)
+        require((eps >= 0).all(), "eps", "be >= 0", float(eps.min(initial=0)))
+        require((eps_step > 0).all(), "eps_step", "be > 0", float(eps_step.min(initial=1)))
+    else:
+        require(np.isfinite(eps), "eps", "be finite", eps)
+        require(eps >= 0, "eps", "be >= 0", eps)
+        require(eps_step > 0, "eps_step", "be > 0", eps_step)
+
+
+def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
+    """Check the keyword-only additions to ART's parameters."""
+    require(seed is None or (isinstance(seed, (int, np.integer)) and seed >= 0), "seed", "be None or an int >= 0", seed)
+    formats = (None, "channels_last")
+    require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
+    half = (torch.bfloat16, torch.float16)
+    require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
+
+
+def check_counts(**counts: Any) -> None:
+    """Check integers: ``batch_size`` >= 1, every other >= 0."""
+    for name, value in counts.items():
+        least = 1 if name == "batch_size" else 0
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        require(whole, name, "be an int", value, TypeError)
+        require(value >= least, name, f"be >= {least}", value)
+
+
+def check_flags(**flags: Any) -> None:
+    """Check booleans."""
+    for name, value in flags.items():
+        require(isinstance(value, (bool, np.bool_)), name, "be a bool", value)
+
+
+def images(x: Any, dtype: Any) -> Tensor:
+    """Images (N, ...) as a tensor of ART's float type; arrays share memory if possible, tensors keep their device."""
+    if not isinstance(x, Tensor):
+        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", type(x).__name__, TypeError)
+        kinds = "be boolean, integer or real"
+        require(x.dtype.kind in "biuf", "x", kinds, f"dtype {x.dtype}", TypeError)
+        x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
+    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", f"shape {tuple(x.shape)}")
+    tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
+    return tensor
+
+
+def clip_bounds(
+    clip_values: Any, features: tuple[int, ...], device: torch.device
+) -> tuple[Tensor | None, Tensor | None]:
+    """The estimator's ``clip_values`` as two tensors that broadcast against images (N, *features), or (None, None)."""
+    if clip_values is None:
+        return None, None
+    bounds = [torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values]
+    flat = bounds[0].dim() == 1 and bounds[0].numel() == np.prod(features)
+    low, high = (b.reshape(features) if flat else b for b in bounds)
+    fits = broadcasts(tuple(low.shape), features) and broadcasts(tuple(high.shape), features)
+    require(fits, "clip_values", f"be numbers or broadcast to features {features}", tuple(low.shape))
+    return low, high
+
+
+def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> float | Tensor:
+    """eps or eps_step for images of ``shape``: a number, or a float64 tensor that broadcasts against them.
+
+    Arrays broadcast as in NumPy, so one value per sample has shape (N, 1, ...). A finite norm takes one value per
+    sample.
+    """
+    if not isinstance(values, np.ndarray):
+        return float(values)
+    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", f"shape {values.shape}")
+    if values.size == 1:
+        return float(values.reshape(-1)[0])
+    per_row = values.ndim == len(shape)
+    if norm != np.inf:
+        rows = values.reshape(len(values) if per_row else 1, -1)
+        rule = f"hold one value per sample, shape ({shape[0]}, {', '.join('1' * (len(shape) - 1))}), for norm {norm:g}"
+        require((rows == rows[:, :1]).all(), name, rule, f"shape {values.shape}")
+        values = rows[:, :1].reshape(-1, *[1] * (len(shape) - 1))
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
+def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
+    """Refuse NaN and infinite pixels and pixels outside the estimator's ``clip_values``; reads two numbers."""
+    if x.numel() == 0:
+        return
+    least, most = (float(v) for v in torch.stack(torch.aminmax(x)))
+    bad = least if not np.isfinite(least) else most
+    require(np.isfinite(bad), "x", "hold finite pixels", bad)
+    if low is None or high is None:
+        return
+    slack = CLIP_SLACK * (high - low)
+    inside = (x >= (low - slack).to(x.device)).all() & (x <= (high + slack).to(x.device)).all()
+    clip = [float(low.min()), float(high.max())]
+    require(bool(inside), "x", f"lie inside clip_values {clip}", [least, most])
+
+
+def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
+    """Turn class indices (N,) or (N, 1), or one-hot or soft labels (N, K), into a float32 tensor (N, K).
+
+    Raises ValueError unless every label is an index in [0, K) or a distribution: non-negative and of sum one.
+    """
+    y = labels.detach() if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    require(
+        len(y.shape) > 0 and len(y) == n, "y", f"hold one label for each of the {n} samples", f"shape {tuple(y.shape)}"
+    )
+    classes = max(nb_classes, 2)  # one output unit still tells two classes apart
+    if y.dim() == 2 and y.shape[1] == classes:
+        y = y.float()
+        bad = ~((y >= 0).all(1) & ((y.sum(1) - 1).abs() <= LABEL_SUM_SLACK))
+        rule = "hold non-negative rows of sum 1 (or class indices)"
+        require(not bool(bad.any()), "y", rule, y[bad][:1].flatten().tolist())
+        return y
+    indices = y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1)
+    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", f"shape {tuple(y.shape)}")
+    y = y.reshape(-1)
+    bad = ~((y == y.long()) & (y >= 0) & (y < classes))
+    require(not bool(bad.any()), "y", f"hold class indices in [0, {classes})", y[bad][:1].tolist())
+    one_hot: Tensor = torch.nn.functional.one_hot(y.long(), classes).float()
+    return one_hot
+
+
+def mask_for(mask: Any, x: Tensor) -> Tensor | None:
+    """Return a mask that broadcasts to ``x`` as a float tensor: zero where pixels must stay, else non-negative."""
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor):
+        require(isinstance(mask, np.ndarray), "mask", "be an np.ndarray or a tensor", type(mask).__name__, TypeError)
+        mask = torch.as_tensor(mask)
+    real = mask.dtype == torch.bool or mask.is_floating_point()
+    require(real, "mask", "be boolean or floating point", mask.dtype)
+    values: Tensor = mask.detach().to(x.dtype)
+    shape = tuple(values.shape)
+    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", f"shape {shape}")
+    negative = values[~(values >= 0)][:1].tolist()
+    require(not negative, "mask", "be >= 0 and not NaN", negative)
+    return values
+
+
+def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of ``shape`` broadcasts to ``target`` without enlarging it."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
+def rows_of(values: T, shape: tuple[int, ...], rows: slice) -> T:
+    """The part of ``values`` for some rows of images of ``shape``: all of it unless it has one row per image."""
+    if not isinstance(values, Tensor) or values.dim() < len(shape) or values.shape[0] != shape[0]:
+        return values
+    return values[rows]

@@ -1,0 +1,101 @@
+"""The gradient loop: one pure function behind FGSM (one step) and PGD (many)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from art_domainrand.norms import Ball, Size, lp_norm, per_sample
+
+GradientAt = Callable[[Tensor], Tensor]
+Observe = Callable[[int, Tensor, Tensor], None]
+
+# 0.3 / 0.1 is a little more than 3 in floating point, which must not cost a fourth step.
+STEP_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """Where a batch ended: ``adv`` (B, ...), and ``tainted`` (B,), NaN for samples that met a non-finite gradient."""
+
+    adv: Tensor
+    tainted: Tensor
+
+
+def ascend(
+    gradient: GradientAt,
+    ball: Ball,
+    start: Tensor,
+    size: Size,
+    max_iter: int,
+    mask: Tensor | None = None,
+    decay: float | None = None,
+    observe: Observe | None = None,
+) -> Ascent:
+    """Climb ``max_iter`` projected steps of length ``size`` from ``start`` (Madry et al. 2018, equation 4).
+
+    ``gradient(adv)`` returns a fresh tensor. ``mask`` broadcasts to the batch and is zero where pixels must stay. With
+    ``decay`` the gradients are L1-normalized and accumulated first (Dong et al. 2018, MI-FGSM). NaN entries of a
+    gradient count as zero. Nothing here waits for the device.
+    """
+    adv = start
+    tainted = torch.zeros(len(start), dtype=start.dtype, device=start.device)
+    momentum: Tensor | None = None
+    for i in range(max_iter):
+        grad = gradient(adv)
+        if observe is not None:
+            observe(i, grad, adv)
+        clean(grad, mask, tainted)
+        if decay is not None:
+            unit = normalized(grad)
+            momentum = unit if momentum is None else momentum.mul_(decay).add_(unit)
+            grad = momentum.clone()
+        adv = ball.ascend(adv, grad, size)
+    return Ascent(ball.settle(adv), tainted)
+
+
+def smallest_step(
+    gradient: GradientAt,
+    succeeds: Callable[[Tensor], Tensor],
+    ball: Ball,
+    unit: Size,
+    mask: Tensor | None = None,
+    observe: Observe | None = None,
+) -> Ascent:
+    """Per sample the first of the steps ``unit, 2 unit, ..., eps`` along the gradient at ``ball.x`` that succeeds.
+
+    ``succeeds(adv)`` returns (B,) booleans. Samples for which no step succeeds get the last, of the whole ``eps``.
+    """
+    x, eps = ball.x, torch.as_tensor(ball.eps, dtype=torch.float64, device=ball.x.device)
+    tainted = torch.zeros(len(x), dtype=x.dtype, device=x.device)
+    grad = gradient(x)
+    if observe is not None:
+        observe(0, grad, x)
+    clean(grad, mask, tainted)
+    steps = int(torch.ceil(eps / unit - STEP_SLACK).max())
+    adv, unbroken = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for k in range(1, steps + 1):
+        size = torch.minimum(torch.as_tensor(unit * k, device=x.device), eps).to(x.dtype)
+        adv = torch.where(per_sample(unbroken, x), ball.ascend(x, grad.clone(), size), adv)
+        unbroken = unbroken & ~succeeds(adv)
+        if not unbroken.any():
+            break
+    return Ascent(ball.settle(adv), tainted)
+
+
+def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> None:
+    """Count NaN entries of ``grad`` as zero, in place, and zero it where ``mask`` is zero; mark samples not finite.
+
+    0 * sum is zero for finite gradients and NaN otherwise: two small kernels instead of a pass of comparisons.
+    """
+    tainted.add_(grad.flatten(1).sum(1), alpha=0.0)
+    grad.nan_to_num_(nan=0.0)
+    if mask is not None:
+        grad.masked_fill_(mask == 0, 0.0)
+
+
+def normalized(grad: Tensor) -> Tensor:
+    """Divide every sample's gradient by its L1 norm; a zero gradient stays zero."""
+    length = lp_norm(grad, 1)
+    return grad / torch.where(length > 0, length, torch.inf)

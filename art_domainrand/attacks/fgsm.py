@@ -1,0 +1,119 @@
+"""The fast gradient (sign) method under ART's interface."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.evasion.fast_gradient import FastGradientMethod
+from art.estimators.classification.classifier import ClassifierMixin
+from torch import Tensor
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.ascent import Ascent, ascend, smallest_step
+from art_domainrand.attacks.gradient_attack import DEVICE_PARAMS, Batch, GradientAttack
+from art_domainrand.gradients import Gradients, borrow
+
+
+class FGSM(GradientAttack, FastGradientMethod):
+    """The fast gradient sign method (Goodfellow et al. 2015) and its other norms, a drop-in for ART's version.
+
+    Parameters have ART's names and meaning; ``seed``, ``memory_format`` and ``autocast`` are those of
+    :class:`~art_domainrand.PGD`.
+
+    :param eps: Radius of the ball and length of the step, a number or an array that broadcasts to ``x``.
+    :param eps_step: With ``minimal``, the grid of radii: multiples of ``eps_step`` and last ``eps`` itself.
+    :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
+        restart.
+    :param minimal: Search the smallest radius on the grid that succeeds, per sample; where none does, ``eps`` is used.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+    """
+
+    attack_params = FastGradientMethod.attack_params + DEVICE_PARAMS
+
+    minimal: bool
+
+    def __init__(
+        self,
+        estimator: Any,
+        norm: float | str = np.inf,
+        eps: Any = 0.3,
+        eps_step: Any = 0.1,
+        targeted: bool = False,
+        num_random_init: int = 0,
+        batch_size: int = 32,
+        minimal: bool = False,
+        summary_writer: Any = False,
+        *,
+        seed: int | None = None,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        check_fgsm(norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
+        check.check_device_options(seed, memory_format, autocast)
+        self._set_device_options(seed, memory_format, autocast)
+        super().__init__(
+            estimator=estimator,
+            norm=norm,
+            eps=eps,
+            eps_step=eps_step,
+            targeted=targeted,
+            num_random_init=num_random_init,
+            batch_size=batch_size,
+            minimal=minimal,
+            summary_writer=summary_writer,
+        )
+
+    def _check_params(self) -> None:
+        check_fgsm(
+            self.norm, self.eps, self.eps_step, self.targeted, self.num_random_init, self.batch_size, self.minimal
+        )
+        check.check_device_options(self.seed, self.memory_format, self.autocast)
+
+    def _radius_and_step(self) -> tuple[Any, Any]:
+        return self.eps, self.eps_step if self.minimal else self.eps
+
+    def _restarts(self) -> int:
+        return 1 if self.minimal else max(1, self.num_random_init)
+
+    def _climb(self, batch: Batch) -> Ascent:
+        if not self.minimal:
+            return ascend(batch.gradient(), batch.space, batch.start, batch.size, 1, batch.mask, observe=batch.observe)
+        return smallest_step(
+            batch.gradient(),
+            lambda adv: batch.success(adv) > 0,
+            batch.space,
+            batch.size,
+            batch.mask,
+            batch.observe,
+        )
+
+    def _attack(self, x: Tensor, y: Any, mask: Any, out: Tensor) -> None:
+        is_classifier = isinstance(self.estimator, ClassifierMixin)
+        check.require(is_classifier or not self.minimal, "minimal", "be False for an estimator without classes", True)
+        super()._attack(x, y, mask, out)
+
+    def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
+        """Predictions as distributions: beyond two classes, ART's FGM shares the label among classes that tie."""
+        top = super()._predicted_labels(source, x, batches)
+        return top / top.sum(1, keepdim=True) if self.estimator.nb_classes > 2 else top
+
+    def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
+        """Images of different sizes (object detection) go through ART's own loop, image by image."""
+        with borrow(self.estimator):
+            ragged: check.Array = FastGradientMethod.generate(self, x, y, mask=mask)
+        return ragged
+
+    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
+        return [(restart, rows) for restart in range(restarts) for rows in batches]
+
+    def _drawn_with(self, rows: slice, n: int) -> slice:
+        return slice(0, n)  # ART's FGM draws the starts of all images in one call
+
+
+def check_fgsm(
+    norm: Any, eps: Any, eps_step: Any, targeted: Any, num_random_init: Any, batch_size: Any, minimal: Any
+) -> None:
+    """Check every parameter of :class:`FGSM` that ART has too."""
+    check.check_budget(norm, eps, eps_step)
+    check.check_counts(num_random_init=num_random_init, batch_size=batch_size)
+    check.check_flags(targeted=targeted, minimal=minimal)

@@ -1,0 +1,246 @@
+"""What FGSM and PGD share: ART's interface around the gradient loop, on the estimator's device."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from art.config import ART_NUMPY_DTYPE
+from art.estimators.classification.classifier import ClassifierMixin
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.ascent import Ascent, Observe
+from art_domainrand.attacks.starts import PrivateGenerator, Starts
+from art_domainrand.gradients import Gradients, borrow, is_device_estimator, predict
+from art_domainrand.losses import margin
+from art_domainrand.norms import Ball, Size, ball, per_sample
+
+DEVICE_PARAMS = ["seed", "memory_format", "autocast"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the device, ready to be climbed: ``y`` are its labels, ``sign`` is -1 for a targeted attack."""
+
+    source: Gradients
+    y: Any
+    sign: int
+    space: Ball
+    start: Tensor
+    size: Size
+    mask: Tensor | None
+    observe: Observe | None
+
+    def gradient(self) -> Any:
+        """The function from a point to the gradient to ascend."""
+        labels = self.source.labels(self.y)
+        return lambda adv: self.source.gradient(adv, labels, self.sign)
+
+    def success(self, adv: Tensor) -> Tensor:
+        """How clearly (B,) each sample succeeds: the class margin, positive for success."""
+        return self.sign * margin(self.source.scores(adv), self.y.argmax(1).to(adv.device))
+
+
+class GradientAttack(ABC):
+    """Mixin over ART's ``FastGradientMethod`` family: ``generate`` and ``perturb`` around one gradient loop.
+
+    The parameters are ART's attributes and are read anew at every call, since ART's trainers write to them.
+    """
+
+    estimator: Any
+    norm: Any
+    targeted: bool
+    num_random_init: int
+    batch_size: int
+    summary_writer: Any
+    seed: int | None
+    memory_format: str | None
+    autocast: torch.dtype | None
+
+    def _set_device_options(self, seed: Any, memory_format: Any, autocast: Any) -> None:
+        self.seed, self.memory_format, self.autocast = seed, memory_format, autocast
+        self._stream = PrivateGenerator()
+
+    @abstractmethod
+    def _radius_and_step(self) -> tuple[Any, Any]:
+        """eps and the step size of this call, as the user gave them."""
+
+    @abstractmethod
+    def _restarts(self) -> int:
+        """How many random starts are compared; 1 for a single run."""
+
+    @abstractmethod
+    def _climb(self, batch: Batch) -> Ascent:
+        """Run the attack on one batch."""
+
+    @abstractmethod
+    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
+        """The (restart, batch) pairs in the order in which ART runs them and draws their random starts."""
+
+    @abstractmethod
+    def _drawn_with(self, rows: slice, n: int) -> slice:
+        """The rows whose random starts ART draws in the same call as those of ``rows``."""
+
+    def generate(self, x: Any, y: Any = None, mask: Any = None) -> check.Array:
+        """Generate adversarial examples.
+
+        :param x: Images (N, ...) as a NumPy array or tensor, in the units of the estimator's ``clip_values``.
+        :param y: Class indices (N,) or (N, 1), one-hot or soft labels (N, K); the labels to leave, or with ``targeted``
+            to reach. None: the estimator's own predictions (not for targeted attacks).
+        :param mask: Array or tensor that broadcasts to ``x``; pixels where it is zero are left alone.
+        :return: Adversarial examples (N, ...) as a float32 array (ART's ``ART_NUMPY_DTYPE``).
+        :raises ValueError: for NaN pixels, pixels outside ``clip_values``, invalid labels, or shapes that do not fit.
+        """
+        if isinstance(x, np.ndarray) and x.dtype == object:
+            return self._generate_ragged(x, y, mask)
+        images = check.images(x, ART_NUMPY_DTYPE)
+        out = torch.empty(images.shape, dtype=images.dtype)
+        self._attack(images, y, mask, out)
+        return out.numpy()
+
+    def perturb(self, x: Tensor, y: Any = None, mask: Any = None) -> Tensor:
+        """:meth:`generate` for tensors: takes and returns tensors on the estimator's device, with no copy to the host.
+
+        Labels and mask may be tensors too. Only single numbers are read back, for the checks before and after the loop.
+        Estimators that are not PyTorch throughout do their part in NumPy.
+        """
+        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", type(x).__name__, TypeError)
+        device = self.estimator.device if is_device_estimator(self.estimator) else x.device
+        images = check.images(x, ART_NUMPY_DTYPE).to(device)
+        out = torch.empty_like(images)
+        self._attack(images, y, mask, out)
+        return out
+
+    def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
+        raise TypeError("x must be one array of images of equal shape, got an object array")
+
+    def _attack(self, x: Tensor, y: Any, mask: Any, out: Tensor) -> None:
+        """Check the inputs, attack ``x`` and write the best result per sample into ``out``."""
+        low, high = check.clip_bounds(self.estimator.clip_values, tuple(x.shape[1:]), x.device)
+        check.check_images(x, low, high)
+        mask = check.mask_for(mask, x)
+        is_classifier = isinstance(self.estimator, ClassifierMixin)
+        check.require(y is not None or not self.targeted, "y", "be given for a targeted attack", None)
+        if is_classifier and y is not None:
+            y = check.class_labels(y, len(x), self.estimator.nb_classes)
+        elif y is not None:
+            check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
+        restarts = self._restarts()
+        check.require(is_classifier or restarts == 1, "num_random_init", "be 0 or 1 without class scores", restarts)
+        if len(x) == 0:
+            return
+        batches = [slice(i, min(i + self.batch_size, len(x))) for i in range(0, len(x), self.batch_size)]
+        with borrow(self.estimator, self.memory_format, self.autocast) as source:
+            if y is None and is_classifier:
+                y = self._predicted_labels(source, x, batches)
+            elif y is None:
+                y = predict(self.estimator, x.cpu().numpy(), batch_size=self.batch_size)
+            tainted = self._run(source, x, y, mask, (low, high), batches, out)
+        report_tainted(tainted)
+        if self.summary_writer is not None:
+            self.summary_writer.reset()
+
+    def _run(
+        self,
+        source: Gradients,
+        x: Tensor,
+        y: Any,
+        mask: Tensor | None,
+        box: tuple[Tensor | None, Tensor | None],
+        batches: list[slice],
+        out: Tensor,
+    ) -> Tensor:
+        """Climb every batch from every start; return which samples (N,) met a non-finite gradient."""
+        device, shape, norm = source.device, tuple(x.shape), check.norm_order(self.norm)
+        radius, step = self._radius_and_step()
+        eps = check.sizes_for("eps", radius, norm, shape)
+        size = check.sizes_for("eps_step", step, norm, shape)
+        low, high = (None if bound is None else bound.to(device) for bound in box)
+        generator = None if self.seed is None else self._stream.on(device, self.seed)
+        starts = Starts(norm, shape, eps, device, generator, lambda rows: self._drawn_with(rows, len(x)))
+        restarts = self._restarts()
+        best = torch.full((len(x),), -torch.inf, device=device)
+        tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
+        for restart, rows in self._progress(self._schedule(restarts, batches)):
+            images = x[rows].to(device)
+            keep = check.rows_of(mask, shape, rows)
+            keep = None if keep is None else keep.to(device)
+            space = ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high)
+            start = images
+            if self.num_random_init > 0:
+                noise = starts.at(restart, rows)
+                start = space.start(noise if keep is None else noise * keep)
+            batch = Batch(
+                source=source,
+                y=y[rows],
+                sign=-1 if self.targeted else 1,
+                space=space,
+                start=start,
+                size=on(check.rows_of(size, shape, rows), device, images.dtype),
+                mask=keep,
+                observe=self._observer(batches.index(rows), y[rows]),
+            )
+            end = self._climb(batch)
+            tainted[rows] |= end.tainted.isnan()
+            if restarts == 1:
+                out[rows] = end.adv
+                continue
+            # A success replaces what is there, as in ART; among failures the strongest stays.
+            score = batch.success(end.adv)
+            better = (score > 0) | (score > best[rows]) & (best[rows] <= 0)
+            best[rows] = torch.where(better, score, best[rows])
+            out[rows] = torch.where(per_sample(better, images), end.adv, out[rows].to(device)).to(out.device)
+        return tainted
+
+    def _progress(self, jobs: list[tuple[int, slice]]) -> Iterable[tuple[int, slice]]:
+        hide = not getattr(self, "verbose", False)
+        bar: Iterable[tuple[int, slice]] = tqdm(jobs, desc=type(self).__name__, leave=False, disable=hide)
+        return bar
+
+    def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
+        """One-hot predictions (N, K); equal maxima share the label, as in ART."""
+        scores = torch.cat([source.scores(x[rows].to(source.device)) for rows in batches])
+        rule = f"predict one row for each of the {len(x)} samples (else pass y)"
+        check.require(len(scores) == len(x), "estimator", rule, f"{len(scores)} rows")
+        return (scores == scores.amax(1, keepdim=True)).float()
+
+    def _observer(self, batch_id: int, y: Any) -> Observe | None:
+        if self.summary_writer is None:
+            return None
+        return partial(self._summarize, batch_id, y.cpu().numpy() if isinstance(y, Tensor) else y)
+
+    def _summarize(self, batch_id: int, y: Any, i: int, grad: Tensor, adv: Tensor) -> None:
+        """Hand one step to ART's summary writer."""
+        self.summary_writer.update(
+            batch_id=batch_id,
+            global_step=i,
+            grad=grad.cpu().numpy(),
+            patch=None,
+            estimator=self.estimator,
+            x=adv.cpu().numpy(),
+            y=y,
+            targeted=self.targeted,
+        )
+
+
+def on(size: Size, device: torch.device, dtype: torch.dtype | None = None) -> Size:
+    """Move a tensor of sizes to the device; a plain number stays one."""
+    return size.to(device, dtype) if isinstance(size, Tensor) else size
+
+
+def report_tainted(tainted: Tensor) -> None:
+    """Warn with the number of samples whose gradient was not finite."""
+    count = int(tainted.sum())
+    if count:
+        warnings.warn(
+            f"{count} of {len(tainted)} samples met a non-finite loss gradient; NaN entries counted as 0 there, so "
+            "surviving the attack does not show that these samples are robust",
+            RuntimeWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,160 @@
+"""Projected gradient descent under ART's interface."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_numpy import (
+    ProjectedGradientDescentCommon,
+)
+from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
+    ProjectedGradientDescentPyTorch,
+)
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from scipy.stats import truncnorm
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.ascent import Ascent, ascend
+from art_domainrand.attacks.gradient_attack import DEVICE_PARAMS, Batch, GradientAttack
+
+
+class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
+    """Projected gradient descent (Madry et al. 2018), a drop-in for ART's ``ProjectedGradientDescent``.
+
+    Parameters have ART's names and meaning; the three below are keyword-only additions.
+
+    :param norm: "inf", ``np.inf`` or a real p >= 1.
+    :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
+    :param eps_step: Step size, of the same kind as ``eps``.
+    :param decay: Momentum (Dong et al. 2018); None for none.
+    :param max_iter: Steps per restart.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
+        restart.
+    :param random_eps: Draw eps from a truncated normal at every call (Kurakin et al. 2017), keeping eps / eps_step.
+    :param seed: None draws random starts from ``np.random`` as ART does; an int draws them from a private generator on
+        the device, a stream that continues from call to call.
+    :param memory_format: "channels_last" runs convolutions in that layout; None leaves the layout alone.
+    :param autocast: ``torch.bfloat16`` or ``torch.float16`` for the forward pass of the loop; None for full precision.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+
+    Any ART estimator with loss gradients will do; ``PyTorchClassifier`` and its subclasses stay on the device.
+    """
+
+    attack_params = ProjectedGradientDescentPyTorch.attack_params + DEVICE_PARAMS
+    _estimator_requirements = (BaseEstimator, LossGradientsMixin)
+
+    max_iter: int
+    decay: float | None
+    random_eps: bool
+
+    def __init__(
+        self,
+        estimator: Any,
+        norm: float | str = np.inf,
+        eps: Any = 0.3,
+        eps_step: Any = 0.1,
+        decay: float | None = None,
+        max_iter: int = 100,
+        targeted: bool = False,
+        num_random_init: int = 0,
+        batch_size: int = 32,
+        random_eps: bool = False,
+        summary_writer: Any = False,
+        verbose: bool = True,
+        *,
+        seed: int | None = None,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
+        check.check_device_options(seed, memory_format, autocast)
+        alone = not summary_writer or num_random_init <= 1
+        check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", num_random_init)
+        self._set_device_options(seed, memory_format, autocast)
+        # Not the constructor of ProjectedGradientDescentPyTorch: it refuses estimators that have no PyTorch
+        # preprocessing.
+        ProjectedGradientDescentCommon.__init__(
+            self,
+            estimator=estimator,
+            norm=norm,
+            eps=eps,
+            eps_step=eps_step,
+            decay=decay,
+            max_iter=max_iter,
+            targeted=targeted,
+            num_random_init=num_random_init,
+            batch_size=batch_size,
+            random_eps=random_eps,
+            summary_writer=summary_writer,
+            verbose=verbose,
+        )
+
+    def _check_params(self) -> None:
+        check_pgd(
+            self.norm,
+            self.eps,
+            self.eps_step,
+            self.decay,
+            self.max_iter,
+            self.targeted,
+            self.num_random_init,
+            self.batch_size,
+            self.random_eps,
+            self.verbose,
+        )
+        check.check_device_options(self.seed, self.memory_format, self.autocast)
+
+    def _radius_and_step(self) -> tuple[Any, Any]:
+        if not self.random_eps:
+            return self.eps, self.eps_step
+        eps = np.round(self._draw_eps(), 10)
+        # eps / eps_step is kept; a radius of zero needs no step.
+        scale = np.divide(eps, self.eps, out=np.zeros_like(eps), where=np.asarray(self.eps) > 0)
+        step = np.maximum(self.eps_step * scale, np.finfo(np.float32).tiny)
+        return (eps, step) if isinstance(self.eps, np.ndarray) else (float(eps), float(step))
+
+    def _draw_eps(self) -> Any:
+        """Draw eps from a normal of mean 0 and deviation eps / 2, truncated to [0, eps], as ART does."""
+        shape = np.shape(self.eps)
+        if self.seed is None:
+            unit = truncnorm(0, 2).rvs(size=shape or 1)
+        else:
+            stream = self._stream.on(torch.device("cpu"), self.seed)
+            unit = truncnorm(0, 2).ppf(torch.rand(shape or (1,), generator=stream, dtype=torch.float64).numpy())
+        return (unit if shape else unit[0]) * self.eps / 2
+
+    def _restarts(self) -> int:
+        return max(1, self.num_random_init)
+
+    def _climb(self, batch: Batch) -> Ascent:
+        # ART perturbs at random only as part of the first step, so without steps the image stays as it is.
+        start = batch.start if self.max_iter > 0 else batch.space.x
+        return ascend(
+            batch.gradient(), batch.space, start, batch.size, self.max_iter, batch.mask, self.decay, batch.observe
+        )
+
+    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
+        return [(restart, rows) for rows in batches for restart in range(restarts)]
+
+    def _drawn_with(self, rows: slice, n: int) -> slice:
+        return rows
+
+
+def check_pgd(
+    norm: Any,
+    eps: Any,
+    eps_step: Any,
+    decay: Any,
+    max_iter: Any,
+    targeted: Any,
+    num_random_init: Any,
+    batch_size: Any,
+    random_eps: Any,
+    verbose: Any,
+) -> None:
+    """Check every parameter of :class:`PGD` that ART has too."""
+    check.check_budget(norm, eps, eps_step)
+    check.check_counts(max_iter=max_iter, num_random_init=num_random_init, batch_size=batch_size)
+    check.check_flags(targeted=targeted, random_eps=random_eps, verbose=verbose)
+    check.require(decay is None or decay >= 0, "decay", "be None or >= 0", decay)

@@ -1,0 +1,186 @@
+"""Lp balls cut with the box of valid pixels: steepest steps, projections and uniform starts.
+
+A :class:`Ball` belongs to one batch of images. Every tensor is (B, ...); ``eps`` and step sizes are a number, or a
+tensor that broadcasts against the batch (one value per sample, or, for L-inf, per feature). All loops here ascend.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+Size = float | Tensor  # a number for the whole batch, or a tensor that broadcasts against it
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Shape (B,) values so that they broadcast against the (B, ...) tensor ``like``."""
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def lp_norm(x: Tensor, p: float) -> Tensor:
+    """Lp norm of every sample, shaped (B, 1, ...) to broadcast against ``x``."""
+    return per_sample(torch.linalg.vector_norm(x.flatten(1), ord=p, dim=1), x)
+
+
+def add_within(x: Tensor, delta: Size) -> Tensor:
+    """Return the float next to ``x + delta`` whose exact distance from ``x`` does not exceed ``|delta|``.
+
+    Rounding ``x + delta`` to float32 can land outside the ball by half a unit in the last place; those entries step one
+    float towards ``x``. ``delta`` is in float64 (a number or a tensor), the result has the type of ``x``.
+    """
+    exact = x.double()
+    moved = (exact + delta).to(x.dtype)
+    distance = (moved.double() - exact).abs_()
+    outside = distance > (abs(delta) if isinstance(delta, float) else delta.abs())
+    return torch.where(outside, torch.nextafter(moved, x), moved)
+
+
+class Ball(ABC):
+    """The points within ``eps`` of ``x`` (B, ...) in one norm and inside the box ``[low, high]`` (None: no box)."""
+
+    norm: float
+
+    def __init__(self, x: Tensor, eps: Size, low: Tensor | None, high: Tensor | None) -> None:
+        self.x, self.eps, self.low, self.high = x, eps, low, high
+
+    def clip(self, adv: Tensor) -> Tensor:
+        """Clip to the box of valid pixels."""
+        return adv if self.low is None else torch.clamp(adv, self.low, self.high)
+
+    def start(self, noise: Tensor) -> Tensor:
+        """Return ``x + noise``, clipped to the box; ``noise`` lies in the ball of radius ``eps`` around zero."""
+        return self.clip(self.x + noise)
+
+    @abstractmethod
+    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """Take the steepest step of length ``size`` along ``grad`` and project it back; may overwrite ``grad``."""
+
+    def settle(self, adv: Tensor) -> Tensor:
+        """Make ``|adv - x| <= eps`` exact in float64: shrink what exceeds, then round towards ``x``."""
+        delta = adv.double() - self.x.double()
+        length = lp_norm(delta, self.norm)
+        shrink = torch.where(length > self.eps, self.eps / length.clamp_min(torch.finfo(torch.float64).tiny), 1.0)
+        return add_within(self.x, delta * shrink)
+
+
+class Linf(Ball):
+    """L-inf ball: the two bounds are computed once, so a step is sign, add, clamp."""
+
+    norm = torch.inf
+
+    def __init__(self, x: Tensor, eps: Size, low: Tensor | None, high: Tensor | None) -> None:
+        super().__init__(x, eps, low, high)
+        self.lower, self.upper = add_within(x, -eps), add_within(x, eps)
+        if low is not None and high is not None:
+            self.lower, self.upper = torch.maximum(self.lower, low), torch.minimum(self.upper, high)
+
+    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """Step by ``size`` times the sign of the gradient (Goodfellow et al. 2015, section 4)."""
+        return torch.clamp(step_along(adv, grad.sign_(), size), self.lower, self.upper)
+
+    def settle(self, adv: Tensor) -> Tensor:
+        """Return ``adv``: its bounds are exact already."""
+        return torch.clamp(adv, self.lower, self.upper)
+
+
+class Lp(Ball):
+    """Lp ball for 1 < p < inf; like ART's, its projection rescales: exact for p = 2, feasible for every p."""
+
+    def __init__(self, x: Tensor, eps: Size, low: Tensor | None, high: Tensor | None, norm: float = 2.0) -> None:
+        super().__init__(x, eps, low, high)
+        self.norm = norm
+
+    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """Step along the direction ``d`` with ``|d|_p = 1`` that maximizes ``<grad, d>``."""
+        conjugate = self.norm / (self.norm - 1)
+        # The order of operations is ART's: fractional powers of tiny gradients magnify a difference in the last bit.
+        length = lp_norm(grad, conjugate)
+        unit = grad * torch.where(length > 0, 1 / length, 0.0)
+        if self.norm != 2:
+            unit = unit.abs() ** (conjugate - 1) * grad.sign()
+        delta = self.clip(adv + size * unit) - self.x
+        length = lp_norm(delta, self.norm).double()
+        shrink = (self.eps / length.clamp_min(torch.finfo(torch.float64).tiny)).clamp(max=1)
+        return self.x + (delta * shrink).to(delta.dtype)
+
+
+class L1(Ball):
+    """L1 ball cut with the box: steepest step and Euclidean projection onto the intersection, both exact.
+
+    A single coordinate is the steepest L1 step only without a box; inside one, the budget flows on to the next largest
+    gradient as soon as a pixel is full (Croce & Hein 2021, "Mind the box", sections 2 and 3).
+    """
+
+    norm = 1.0
+
+    def room(self, adv: Tensor, direction: Tensor) -> Tensor:
+        """How far each entry may move along the sign of ``direction`` before it leaves the box."""
+        if self.low is None or self.high is None:
+            return torch.full_like(adv, torch.inf)
+        return torch.where(direction > 0, self.high - adv, adv - self.low).clamp_min_(0)
+
+    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """Fill the entries of largest gradient until ``size`` is spent, then project."""
+        order = grad.abs().flatten(1).argsort(dim=1, descending=True, stable=True)
+        room = self.room(adv, grad).flatten(1).gather(1, order)
+        before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
+        budget = torch.as_tensor(size, dtype=adv.dtype, device=adv.device).reshape(-1, 1)
+        spent = torch.minimum(room, (budget - before).clamp_min(0))
+        step = torch.zeros_like(spent).scatter_(1, order, spent).reshape(adv.shape) * grad.sign()
+        delta = adv + step - self.x
+        return self.clip(self.x + project_l1_box(delta, self.eps, self.room(self.x, delta)))
+
+
+def step_along(adv: Tensor, direction: Tensor, size: Size) -> Tensor:
+    """Return ``adv + size * direction`` without an extra temporary for plain numbers."""
+    return torch.addcmul(adv, direction, size) if isinstance(size, Tensor) else torch.add(adv, direction, alpha=size)
+
+
+def project_l1_box(delta: Tensor, eps: Size, room: Tensor) -> Tensor:
+    """Project ``delta`` (B, ...) onto ``{d : |d|_1 <= eps, 0 <= sign(delta) d <= room}`` in the Euclidean norm.
+
+    The solution is ``sign(delta) * clip(|delta| - t, 0, room)`` with the smallest ``t >= 0`` that meets the budget. Its
+    L1 norm is piecewise linear and falling in ``t`` with kinks at ``|delta| - room`` and ``|delta|``, so sorting the
+    kinks finds ``t`` exactly (the argument of Duchi et al. 2008, figure 1, with an upper bound).
+    """
+    magnitude, room = delta.abs().flatten(1).double(), room.flatten(1).double()
+    budget = torch.as_tensor(eps, dtype=torch.float64, device=delta.device).reshape(-1, 1).expand(len(delta), 1)
+    room = torch.minimum(room, magnitude)  # no entry grows, and an absent box (infinite room) needs no special case
+    kinks, order = torch.cat([magnitude - room, magnitude], dim=1).sort(dim=1)
+    # Between two kinks the norm falls at the rate "entries that started to shrink minus entries that reached zero".
+    started = order < magnitude.shape[1]
+    rate = (started.double() * 2 - 1).cumsum(1)
+    falls = rate[:, :-1] * kinks.diff(dim=1)
+    norm_at = room.sum(1, keepdim=True) - torch.nn.functional.pad(falls.cumsum(1), (1, 0))
+    inside = norm_at <= budget
+    first = torch.where(inside.any(1), inside.int().argmax(1), kinks.shape[1] - 1).unsqueeze(1)
+    before = (first - 1).clamp_min(0)
+    excess = (norm_at.gather(1, before) - budget).clamp_min(0)
+    threshold = kinks.gather(1, before) + excess / rate.gather(1, before).clamp_min(1)
+    threshold = torch.where(first == 0, 0.0, threshold)
+    shrunk = torch.minimum((magnitude - threshold).clamp_min(0), room)
+    return (shrunk.reshape(delta.shape) * delta.sign()).to(delta.dtype)
+
+
+def ball(norm: float, x: Tensor, eps: Size, low: Tensor | None = None, high: Tensor | None = None) -> Ball:
+    """Return the ball of radius ``eps`` in the given norm (1, 2, any p > 1 or inf) around the batch ``x``."""
+    if norm == torch.inf:
+        return Linf(x, eps, low, high)
+    return L1(x, eps, low, high) if norm == 1 else Lp(x, eps, low, high, norm)
+
+
+def uniform_in_ball(norm: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draw (B, ...) points uniformly from the unit ball of ``norm``, on the generator's device, in float32.
+
+    For p < inf: with ``g`` of density proportional to ``exp(-|g|^p)`` and ``z`` standard exponential,
+    ``g / (sum |g|^p + z)^(1/p)`` is uniform in the ball (Barthe et al. 2005, theorem 1).
+    """
+    device = generator.device
+    if norm == torch.inf:
+        return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
+    exponential = torch.empty(shape[0], device=device).exponential_(generator=generator)
+    power = torch._standard_gamma(torch.full(shape, 1 / norm, device=device), generator=generator)
+    sign = torch.randint(0, 2, shape, generator=generator, device=device) * 2 - 1
+    total = power.flatten(1).sum(1) + exponential
+    unit: Tensor = sign * (power / per_sample(total, power)) ** (1 / norm)
+    return unit
