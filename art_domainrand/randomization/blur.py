@@ -1,0 +1,72 @@
+"""Blur: convolutions with one kernel per image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .distributions import Distribution, Range, Uniform, require_support
+from .transform import PixelTransform, Values
+
+SMALLEST_SIGMA = 1e-3
+"""Below this a kernel is a single pixel in every floating dtype; smaller ones are read as this."""
+
+
+@dataclass(frozen=True)
+class GaussianBlur(PixelTransform):
+    """Blur with a Gaussian of standard deviation ``sigma`` pixels, the image mirrored at its border.
+
+    ``kernel_size``, odd, is the length of the truncated kernel; None takes three standard deviations of the largest
+    sigma on both sides. A kernel is never longer than mirroring allows, 2 * size - 1.
+    """
+
+    sigma: Range = Uniform(0.1, 1.5)
+    kernel_size: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("sigma", self.sigma, low=0)
+        if self.kernel_size is None:
+            if math.isinf(self._largest()):
+                raise ValueError(f"kernel_size must be given for an unbounded sigma, got None with sigma={self.sigma}")
+        elif self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and > 0, got {self.kernel_size}")
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        radius = math.ceil(3 * self._largest()) if self.kernel_size is None else self.kernel_size // 2
+        for axis in (3, 2):
+            x = convolve_axis(x, gaussian_kernel(values["sigma"], min(radius, x.shape[axis] - 1)), axis)
+        return x
+
+    def _largest(self) -> float:
+        assert isinstance(self.sigma, Distribution)
+        return self.sigma.support[1]
+
+
+def gaussian_kernel(sigma: Tensor, radius: int) -> Tensor:
+    """Gaussian weights at -radius .. radius that sum to one, (B, 2 radius + 1), for ``sigma`` (B,) in pixels."""
+    distance = torch.arange(-radius, radius + 1, dtype=sigma.dtype, device=sigma.device)
+    weights = torch.exp(-0.5 * (distance / sigma.clamp_min(SMALLEST_SIGMA)[:, None]) ** 2)
+    total = weights[:, 0]
+    for column in weights.unbind(1)[1:]:
+        total = total + column
+    return weights / total[:, None]
+
+
+def convolve_axis(x: Tensor, kernel: Tensor, axis: int) -> Tensor:
+    """Convolve ``x`` (B, C, H, W) along ``axis`` (2 or 3) with each image's own odd ``kernel`` (B, K), mirrored border.
+
+    Images and channels become the groups of a single depthwise convolution.
+    """
+    batch, channels, height, width = x.shape
+    radius = kernel.shape[1] // 2
+    pad = (radius, radius, 0, 0) if axis == 3 else (0, 0, radius, radius)
+    padded = functional.pad(x, pad, mode="reflect")
+    planes = padded.reshape(1, batch * channels, *padded.shape[2:])
+    weights = kernel[:, None].expand(batch, channels, -1).reshape(batch * channels, 1, 1, -1)
+    weights = weights if axis == 3 else weights.transpose(2, 3)
+    return functional.conv2d(planes, weights, groups=batch * channels).view(batch, channels, height, width)

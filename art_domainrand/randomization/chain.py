@@ -1,0 +1,137 @@
+"""Several transforms one after the other, where neighbours of one kind become one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from torch import Tensor
+
+from .distributions import Distribution
+from .fields import member_seeds
+from .linear import apply_color, compose_color, multiply, transform_mean
+from .transform import Frame, Kind, Transform, Values, frame_of
+from .warp import Sampling, warp
+
+
+@dataclass(frozen=True)
+class Chain(Transform):
+    """Apply ``transforms`` in order; itself a geometry or colour transform if all of them fuse.
+
+    Neighbours fuse if both are geometric and sample alike, or both mix colours.
+    """
+
+    transforms: tuple[Transform, ...]
+
+    def __post_init__(self) -> None:
+        if not self.transforms:
+            raise ValueError("a pipeline must have at least one transform, got none")
+
+    @cached_property
+    def stages(self) -> tuple[range, ...]:
+        """The runs of transforms that fuse, as ranges of indices."""
+        runs: list[range] = []
+        for index, transform in enumerate(self.transforms):
+            if runs and all(fuses(self.transforms[member], transform) for member in runs[-1]):
+                runs[-1] = range(runs[-1].start, index + 1)
+            else:
+                runs.append(range(index, index + 1))
+        return tuple(runs)
+
+    @cached_property
+    def kind(self) -> Kind:  # type: ignore[override]
+        """The kind of the one matrix the whole chain amounts to, or PIXEL."""
+        return self.transforms[0].kind if len(self.stages) == 1 else Kind.PIXEL
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+        """The members' parameters, each name after the member's index: ``"0.angle"``."""
+        return prefixed(self.transforms)
+
+    @cached_property
+    def seeded(self) -> bool:  # type: ignore[override]
+        """Whether any member is."""
+        return any(transform.seeded for transform in self.transforms)
+
+    @property
+    def needs_mean(self) -> bool:
+        return any(transform.needs_mean for transform in self.transforms)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return common_sampling(self.transforms)
+
+    @property
+    def projective(self) -> bool:
+        return any(transform.projective for transform in self.transforms)
+
+    def values(self, u: Tensor, seeds: Tensor) -> Values:
+        return nested_values(self.transforms, u, seeds)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        return self._product(range(len(self.transforms)), values, frame)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        for stage in self.stages:
+            x = self._apply_stage(stage, x, values)
+        return x
+
+    def _apply_stage(self, stage: range, x: Tensor, values: Values) -> Tensor:
+        members = [self.transforms[index] for index in stage]
+        if len(members) == 1:
+            return members[0].apply(x, values[str(stage.start)])
+        if members[0].kind is Kind.COLOR:
+            frame = frame_of(x, mean=any(member.needs_mean for member in members))
+            return apply_color(x, self._product(stage, values, frame))
+        sampling = common_sampling(members) or Sampling()
+        projective = any(member.projective for member in members)
+        return warp(x, self._product(stage, values, frame_of(x)), sampling, projective=projective)
+
+    def _product(self, stage: range, values: Values, frame: Frame) -> Tensor:
+        compose = compose_color if self.transforms[stage.start].kind is Kind.COLOR else multiply
+        total: Tensor | None = None
+        for index in stage:
+            matrix = self.transforms[index].matrix(values[str(index)], frame)
+            total = matrix if total is None else compose(matrix, total)
+            if frame.mean is not None:  # a later contrast turns about the mean as it is by then
+                frame = replace(frame, mean=transform_mean(matrix, frame.mean))
+        assert total is not None
+        return total
+
+
+def fuses(first: Transform, second: Transform) -> bool:
+    """Whether two neighbours can be one matrix."""
+    if first.kind is not second.kind or first.kind is Kind.PIXEL:
+        return False
+    return first.sampling is None or second.sampling is None or first.sampling == second.sampling
+
+
+def common_sampling(transforms: tuple[Transform, ...] | list[Transform]) -> Sampling | None:
+    """The sampling of the first of ``transforms`` that has one."""
+    return next((transform.sampling for transform in transforms if transform.sampling is not None), None)
+
+
+def prefixed(transforms: tuple[Transform, ...]) -> dict[str, Distribution]:
+    """The parameters of all ``transforms``, in order, named ``"index.name"``."""
+    return {
+        f"{index}.{name}": distribution
+        for index, transform in enumerate(transforms)
+        for name, distribution in transform.parameters.items()
+    }
+
+
+def nested_values(transforms: tuple[Transform, ...], u: Tensor, seeds: Tensor) -> dict[str, Values]:
+    """The values of each of ``transforms`` under its index, from coordinates (B, sum of P) that lie side by side."""
+    return {
+        str(index): transform.values(part, member_seeds(seeds, index) if transform.seeded else seeds)
+        for index, (transform, part) in enumerate(zip(transforms, _split(transforms, u), strict=True))
+    }
+
+
+def _split(transforms: tuple[Transform, ...], u: Tensor) -> Iterator[Tensor]:
+    start = 0
+    for transform in transforms:
+        stop = start + len(transform.parameters)
+        yield u[:, start:stop]
+        start = stop

@@ -1,0 +1,70 @@
+"""Random fields that depend on the image's seed and the pixel's index alone.
+
+A counter-based hash in int32 arithmetic, which wraps alike on every device: the same integers everywhere, for a single
+image as for a whole batch, in any order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+# On the CPU the many elementwise passes stay in the cache if they run over blocks of about this many numbers.
+BLOCK = 1 << 16
+
+
+def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Standard normal noise, (B, size), from ``seeds`` (B,) int64.
+
+    Every hash of 32 bits gives two values by the Box-Muller transform: 16 bits for the radius, 16 for the angle. The
+    largest magnitude is sqrt(2 log 2^17) = 4.85, which a normal exceeds once in 800,000 numbers.
+    """
+    pairs = (size + 1) // 2
+    field = torch.empty(len(seeds), 2 * pairs, dtype=dtype, device=seeds.device)
+    step = max(1, BLOCK // max(pairs, 1)) if seeds.device.type == "cpu" else max(len(seeds), 1)
+    for start in range(0, len(seeds), step):
+        rows = slice(start, start + step)
+        bits = hash_field(seeds[rows], pairs)
+        # Half a step above zero: the logarithm stays finite and the two ends are treated alike.
+        radius = (bits & 0xFFFF).to(dtype).add_(0.5).mul_(2.0**-16).log_().mul_(-2).sqrt_()
+        angle = bits.bitwise_right_shift_(16).to(dtype).mul_(math.pi * 2.0**-15)
+        torch.mul(torch.cos(angle), radius, out=field[rows, :pairs])
+        torch.mul(angle.sin_(), radius, out=field[rows, pairs:])
+    return field[:, :size]
+
+
+def hash_field(seeds: Tensor, size: int) -> Tensor:
+    """Uniform random bits as int32, (B, size): the hash of (seed, index) for ``seeds`` (B,) int64.
+
+    Each seed picks an arithmetic progression offset + odd * index of 32-bit numbers, which the finalizer "lowbias32" of
+    Chris Wellons (https://nullprogram.com/blog/2018/07/31/) scrambles.
+    """
+    mixed = mix64(seeds)
+    odd = (mixed & 0xFFFFFFFF).to(torch.int32).bitwise_or_(1)[:, None]
+    offset = (mixed >> 32).to(torch.int32)[:, None]
+    index = torch.arange(size, dtype=torch.int32, device=seeds.device)
+    bits = (index * odd).add_(offset)
+    shifted = torch.empty_like(bits)
+    # ">>" keeps the sign, so the bits it drags in are masked off. The multipliers are 0x7feb352d and 0x846ca68b.
+    for distance, multiplier in ((16, 0x7FEB352D), (15, 0x846CA68B - (1 << 32)), (16, None)):
+        torch.bitwise_right_shift(bits, distance, out=shifted)
+        bits.bitwise_xor_(shifted.bitwise_and_((1 << (32 - distance)) - 1))
+        if multiplier is not None:
+            bits.mul_(multiplier)
+    return bits
+
+
+def member_seeds(seeds: Tensor, index: int) -> Tensor:
+    """Other seeds for the transform at ``index``, so that two noises in one pipeline are independent."""
+    step = (index + 1) * 0x9E3779B97F4A7C15 % (1 << 64)  # multiples of 2^64 / golden ratio are spread evenly
+    return mix64(seeds + (step - (1 << 64) if step >> 63 else step))
+
+
+def mix64(seeds: Tensor) -> Tensor:
+    """Scramble int64 ``seeds`` with the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, "mix13")."""
+    bits = seeds
+    for distance, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = (bits ^ ((bits >> distance) & ((1 << (64 - distance)) - 1))) * (multiplier - (1 << 64))
+    return bits ^ ((bits >> 31) & ((1 << 33) - 1))

@@ -1,0 +1,29 @@
+"""Noise: one random number for each pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from .distributions import Range, Uniform, require_support
+from .fields import normal_field
+from .transform import PixelTransform, Values
+
+
+@dataclass(frozen=True)
+class GaussianNoise(PixelTransform):
+    """Add independent normal noise of standard deviation ``std``, in units of [0, 1]."""
+
+    std: Range = Uniform(0.0, 0.1)
+    seeded: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("std", self.std, low=0)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        field = normal_field(values["seed"], x[0].numel(), x.dtype).view(x.shape)
+        std: Tensor = values["std"]
+        return x + field * std.view(-1, 1, 1, 1)

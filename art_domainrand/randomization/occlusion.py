@@ -1,0 +1,51 @@
+"""Occlusion: something lies in front of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .distributions import Range, Uniform, require_support
+from .transform import PixelTransform, Values
+
+
+@dataclass(frozen=True)
+class Occlusion(PixelTransform):
+    """Cover a rectangle with one grey value ``fill``.
+
+    ``width`` and ``height`` are shares of the image; ``x`` and ``y`` in [0, 1] say where it lies, from one border to
+    the other. A pixel is covered by the share of its area behind the rectangle, so that there is a gradient to size and
+    position.
+    """
+
+    width: Range = Uniform(0.1, 0.4)
+    height: Range = Uniform(0.1, 0.4)
+    x: Range = Uniform(0.0, 1.0)
+    y: Range = Uniform(0.0, 1.0)
+    fill: Range = Uniform(0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "height", "x", "y"):
+            require_support(name, getattr(self, name), low=0, high=1)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        columns = covered(values["x"], values["width"], x.shape[3])[:, None, None, :]
+        rows = covered(values["y"], values["height"], x.shape[2])[:, None, :, None]
+        fill: Tensor = values["fill"]
+        return x + (fill.view(-1, 1, 1, 1) - x) * (rows * columns)
+
+
+def covered(position: Tensor, share: Tensor, size: int) -> Tensor:
+    """How much of each of ``size`` pixels an interval covers, (B, size).
+
+    The interval is ``share`` of the axis long and starts at ``position`` of what is left; pixel i spans [i, i + 1].
+    """
+    length = share * size
+    start = position * (size - length)
+    pixels = torch.arange(size, dtype=share.dtype, device=share.device)
+    begins, ends = start[:, None], (start + length)[:, None]
+    overlap = torch.minimum(pixels + 1, ends) - torch.maximum(pixels, begins)
+    return overlap.clamp_min(0)

@@ -1,0 +1,242 @@
+"""Pipeline, Sometimes and OneOf: how transforms are put together and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from .chain import Chain, common_sampling, fuses, nested_values, prefixed
+from .distributions import Distribution, Uniform, check_weights, select
+from .kornia_module import KorniaAugmentation
+from .linear import identity_like, is_channels_last
+from .transform import Draw, Frame, Kind, Transform, Values
+from .warp import Sampling
+
+Item: TypeAlias = "Transform | Pipeline | nn.Module | Sequence[Any]"
+"""What a pipeline is made of: a transform, a ``kornia.augmentation`` module, another pipeline or a list of these."""
+
+
+class Pipeline:
+    """A random change of a batch of images: ``x' = pipeline.apply(x, draw)``, a pure function.
+
+    ``items`` are transforms, ``kornia.augmentation`` modules and other pipelines, applied in order, or a single one of
+    them. Neighbouring geometric transforms become one resampling, neighbouring colour matrices one product.
+
+    Raises ValueError if there is no transform, TypeError for an item that is none.
+    """
+
+    def __init__(self, items: Item) -> None:
+        parts = [items] if isinstance(items, (Transform, Pipeline, nn.Module)) else items
+        self.chain = Chain(tuple(_flatten(parts)))
+
+    def __repr__(self) -> str:
+        return f"Pipeline({list(self.chain.transforms)!r})"
+
+    def __len__(self) -> int:
+        return len(self.chain.transforms)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pipeline) and self.chain == other.chain
+
+    def __hash__(self) -> int:
+        return hash(self.chain)
+
+    @property
+    def transforms(self) -> tuple[Transform, ...]:
+        """The transforms in order; nested pipelines are laid flat."""
+        return self.chain.transforms
+
+    @property
+    def parameters(self) -> Mapping[str, Distribution]:
+        """The coordinates of the unit cube in the order of ``draw.u``, such as ``{"0.angle": Uniform(-15, 15)}``."""
+        return self.chain.parameters
+
+    def sample(
+        self, n: int, generator: torch.Generator | None = None, device: torch.device | str | None = None
+    ) -> Draw:
+        """Draw for ``n`` images, on ``device`` or where the ``generator`` lives.
+
+        Without a generator a new one is seeded from the operating system; no global generator is touched.
+        """
+        if n < 0:
+            raise ValueError(f"n must be >= 0, got {n}")
+        if generator is None:
+            generator = torch.Generator(device or "cpu")
+            generator.seed()
+        home = generator.device
+        u = torch.rand(n, len(self.parameters), generator=generator, device=home)
+        seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=home)
+        # The midpoints of 2^23 cells: neither 0 nor 1 occurs, and 1 - u is such a midpoint again.
+        draw = Draw((u * 2.0**23).floor_().add_(0.5).mul_(2.0**-23), seeds)
+        return draw if device is None else draw.to(device)
+
+    def apply(self, x: Tensor, draw: Draw) -> Tensor:
+        """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.
+
+        The result is not clipped. Dtype and memory format are kept; float16 and bfloat16 are computed in float32.
+        """
+        self._check(x, draw)
+        if len(x) == 0:
+            return x
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        with torch.autocast(x.device.type, enabled=False):
+            values = self.chain.values(draw.u.to(wide.dtype), draw.seeds)
+            changed = self.chain.apply(wide, values).to(x.dtype)
+        return changed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else changed
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw and apply: a fresh random version of ``x``."""
+        return self.apply(x, self.sample(len(x), generator, x.device))
+
+    def _check(self, x: Tensor, draw: Draw) -> None:
+        if not isinstance(x, Tensor) or x.dim() != 4:
+            shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x must be a (B, C, H, W) tensor, got {shape}")
+        if not x.is_floating_point():
+            raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
+        if len(draw) != len(x):
+            raise ValueError(f"draw must be for {len(x)} images, as many as x has, got {len(draw)}")
+        if draw.u.shape[1] != len(self.parameters):
+            raise ValueError(f"draw must have {len(self.parameters)} coordinates per image, got {draw.u.shape[1]}")
+        if draw.u.device != x.device:
+            raise ValueError(f"draw must be on the device of x, {x.device}, got {draw.u.device}")
+
+
+@dataclass(frozen=True)
+class Sometimes(Transform):
+    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to each image with probability ``p``."""
+
+    transform: Transform
+    p: float = 0.5
+
+    def __init__(self, transform: Item, p: float = 0.5) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be in [0, 1], got {p}")
+        object.__setattr__(self, "transform", as_transform(transform))
+        object.__setattr__(self, "p", float(p))
+
+    @property
+    def kind(self) -> Kind:
+        return self.transform.kind
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+        """The gate, then the transform's own under the index 0."""
+        return {"gate": Uniform(0.0, 1.0), **prefixed((self.transform,))}
+
+    @property
+    def seeded(self) -> bool:  # type: ignore[override]
+        """Whether the transform is."""
+        return self.transform.seeded
+
+    @property
+    def needs_mean(self) -> bool:
+        return self.transform.needs_mean
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return self.transform.sampling
+
+    @property
+    def projective(self) -> bool:
+        return self.transform.projective
+
+    def values(self, u: Tensor, seeds: Tensor) -> Values:
+        return {"gate": u[:, 0] < self.p, **nested_values((self.transform,), u[:, 1:], seeds)}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        matrix = self.transform.matrix(values["0"], frame)
+        return torch.where(values["gate"][:, None, None], matrix, identity_like(matrix))
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        changed = _same_shape(x, self.transform.apply(x, values["0"]))
+        return torch.where(values["gate"][:, None, None, None], changed, x)
+
+
+@dataclass(frozen=True)
+class OneOf(Transform):
+    """Apply one of ``transforms`` to each image, chosen with probabilities proportional to ``weights``.
+
+    If all of them are geometric and sample alike, or all are colour matrices, the choice is made between matrices and
+    costs one pass; otherwise each is applied to all images and the results are selected.
+    """
+
+    transforms: tuple[Transform, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __init__(self, transforms: Iterable[Item], weights: Sequence[float] | None = None) -> None:
+        members = tuple(as_transform(item) for item in transforms)
+        if not members:
+            raise ValueError("transforms must not be empty, got none")
+        object.__setattr__(self, "transforms", members)
+        object.__setattr__(self, "weights", None if weights is None else tuple(check_weights(weights, len(members))))
+
+    @cached_property
+    def kind(self) -> Kind:  # type: ignore[override]
+        """The members' common kind if they fuse, else PIXEL."""
+        one = all(fuses(a, b) for a in self.transforms for b in self.transforms)
+        return self.transforms[0].kind if one else Kind.PIXEL
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+        """The selector, then the members' own under their indices."""
+        return {"selector": Uniform(0.0, 1.0), **prefixed(self.transforms)}
+
+    @cached_property
+    def seeded(self) -> bool:  # type: ignore[override]
+        """Whether any member is."""
+        return any(transform.seeded for transform in self.transforms)
+
+    @property
+    def needs_mean(self) -> bool:
+        return any(transform.needs_mean for transform in self.transforms)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return common_sampling(self.transforms)
+
+    @property
+    def projective(self) -> bool:
+        return any(transform.projective for transform in self.transforms)
+
+    def values(self, u: Tensor, seeds: Tensor) -> Values:
+        return {"selector": u[:, 0], **nested_values(self.transforms, u[:, 1:], seeds)}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        matrices = [t.matrix(values[str(k)], frame) for k, t in enumerate(self.transforms)]
+        return select(values["selector"], self.weights, matrices)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        images = [_same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
+        return select(values["selector"], self.weights, images)
+
+
+def as_transform(item: Item) -> Transform:
+    """Read a transform, a Kornia module, a pipeline or a list of these as one transform; else TypeError."""
+    if isinstance(item, Pipeline):
+        return item.chain
+    if isinstance(item, (list, tuple)):
+        return Pipeline(item).chain
+    if isinstance(item, nn.Module):
+        return KorniaAugmentation(item)
+    if isinstance(item, Transform):
+        return item
+    raise TypeError(f"a pipeline takes transforms, kornia.augmentation modules and pipelines, got {item!r}")
+
+
+def _flatten(items: Iterable[Item]) -> Iterable[Transform]:
+    for item in items:
+        transform = as_transform(item)
+        yield from transform.transforms if isinstance(transform, Chain) else (transform,)
+
+
+def _same_shape(x: Tensor, changed: Tensor) -> Tensor:
+    if changed.shape != x.shape:
+        shapes = f"{tuple(x.shape[1:])}, got {tuple(changed.shape[1:])}"
+        raise ValueError(f"a transform applied to some of the images must keep their shape {shapes}")
+    return changed

@@ -1,0 +1,53 @@
+"""One plain function for those who want random geometry and no objects."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .distributions import Uniform
+from .geometry import Rotation, Scale, Shear, Translation
+from .pipeline import Pipeline
+
+
+def random_transform(
+    x: Tensor,
+    angle: float = 15,
+    scale: float = 0.1,
+    shear: float = 10,
+    translate: float = 0.1,
+    *,
+    padding: str = "zeros",
+    mode: str = "bilinear",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Rotate, scale, shear and shift every image of ``x`` (B, C, H, W) at random, in a single resampling.
+
+    Each image is turned by up to ``angle`` degrees either way, magnified by a factor between 1 - ``scale`` and
+    1 + ``scale``, slanted by up to ``shear`` degrees along both axes, and shifted by up to ``translate`` of its size.
+    ``padding`` is "zeros", "border" or "reflection", ``mode`` "bilinear", "nearest" or "bicubic". Differentiable with
+    respect to ``x``. Without a ``generator`` a private one is seeded afresh.
+
+    Raises ValueError for a negative strength, ``scale`` >= 1, ``shear`` > 89, and an unknown padding or mode.
+    """
+    slant = _symmetric("shear", shear, 89)
+    magnify = _symmetric("scale", scale, 1 - 1e-6)
+    shift = _symmetric("translate", translate)
+    pipeline = Pipeline(
+        [
+            Rotation(_symmetric("angle", angle), mode=mode, padding=padding),
+            Scale(Uniform(1 + magnify.low, 1 + magnify.high), mode=mode, padding=padding),
+            Shear(slant, slant, mode=mode, padding=padding),
+            Translation(shift, shift, mode=mode, padding=padding),
+        ]
+    )
+    return pipeline(x, generator)
+
+
+def _symmetric(name: str, strength: float, limit: float = math.inf) -> Uniform:
+    if not 0 <= strength <= limit or not math.isfinite(strength):
+        rule = "finite and >= 0" if math.isinf(limit) else f"in [0, {limit:g}]"
+        raise ValueError(f"{name} must be {rule}, got {strength}")
+    return Uniform(-strength, strength)

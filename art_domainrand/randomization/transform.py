@@ -1,0 +1,207 @@
+"""What a transform is, and what a draw is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .distributions import Distribution, as_distribution
+from .linear import apply_color, channel_mean
+from .warp import Sampling, warp
+
+Values: TypeAlias = Mapping[str, Any]
+"""The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
+
+A transform made of others has one nested mapping for each member, under the member's index as a string.
+"""
+
+Index: TypeAlias = int | slice | Tensor | NDArray[Any] | list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One random draw for each of n images.
+
+    ``u`` is (n, P): a point of the unit cube for each image, one coordinate per parameter of the pipeline. ``seeds`` is
+    (n,) int64 and feeds per-pixel fields such as noise. Gradients may flow to ``u``.
+    """
+
+    u: Tensor
+    seeds: Tensor
+
+    def __post_init__(self) -> None:
+        if self.u.dim() != 2 or not self.u.is_floating_point():
+            raise ValueError(f"u must be a floating (n, P) tensor, got {self.u.dtype} of shape {tuple(self.u.shape)}")
+        if self.seeds.shape != self.u.shape[:1] or self.seeds.dtype != torch.int64:
+            raise ValueError(
+                f"seeds must be int64 of shape ({len(self.u)},), got {self.seeds.dtype} of {tuple(self.seeds.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.u)
+
+    def __getitem__(self, index: Index) -> Draw:
+        """The draw of some of the images: by position (a draw of length one), slice, index array or boolean mask."""
+        if isinstance(index, int):
+            index = range(len(self))[index]
+            index = slice(index, index + 1)
+        elif not isinstance(index, slice):
+            index = torch.as_tensor(np.asarray(index) if isinstance(index, list) else index, device=self.u.device)
+        return Draw(self.u[index], self.seeds[index])
+
+    def repeat(self, count: int) -> Draw:
+        """Tile the draw ``count`` times, in the order in which ``x.repeat(count, 1, 1, 1)`` tiles images."""
+        return Draw(self.u.repeat(count, 1), self.seeds.repeat(count))
+
+    def to(self, device: torch.device | str) -> Draw:
+        """The same draw on another device."""
+        return Draw(self.u.to(device), self.seeds.to(device))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a matrix may depend on besides its values: the image's size and, if asked for, its running channel mean."""
+
+    channels: int
+    height: int
+    width: int
+    mean: Tensor | None = None
+
+
+class Kind(Enum):
+    """How a transform acts, and so with which neighbours it fuses."""
+
+    GEOMETRY = "geometry"
+    COLOR = "color"
+    PIXEL = "pixel"
+
+
+class Transform(ABC):
+    """A parametric change of an image; final subclasses are frozen dataclasses.
+
+    Fields are distributions (or what :func:`as_distribution` reads as one) and plain numbers. ``apply`` is pure: it
+    neither clips nor mutates, and uses no global state.
+    """
+
+    seeded: ClassVar[bool] = False
+    """Whether ``values`` must hold the per-image ``seed``; wrappers override it by a property."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            if isinstance(field.default, Distribution):
+                object.__setattr__(self, field.name, as_distribution(field.name, getattr(self, field.name)))
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """Geometry and colour transforms yield matrices and fuse with neighbours of their kind."""
+
+    @property
+    def parameters(self) -> Mapping[str, Distribution]:
+        """The coordinates of the unit cube this transform takes, in order, and how each becomes a value."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in found.items() if isinstance(value, Distribution)}
+
+    @property
+    def needs_mean(self) -> bool:
+        """Whether ``matrix`` reads ``frame.mean``."""
+        return False
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How a geometric transform reads between and beyond the pixels; None takes what a neighbour says."""
+        return None
+
+    @property
+    def projective(self) -> bool:
+        """Whether a geometric matrix can have a last row other than (0, 0, 1)."""
+        return False
+
+    def values(self, u: Tensor, seeds: Tensor) -> Values:
+        """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""
+        found = zip(self.parameters.items(), u.unbind(1), strict=True)
+        values: dict[str, Any] = {name: distribution.icdf(column) for (name, distribution), column in found}
+        if self.seeded:
+            values["seed"] = seeds
+        return values
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The matrix of a geometry or colour transform; PIXEL transforms have none."""
+        raise TypeError(f"{type(self).__name__} has no matrix")
+
+    @abstractmethod
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        """Transform ``x`` (B, C, H, W), float32 or float64, one set of values for each image."""
+
+
+class GeometricTransform(Transform):
+    """Moves pixels: ``matrix`` is (B, 3, 3) and takes source to target pixel coordinates (x right, y down).
+
+    ``mode`` is "bilinear", "nearest" or "bicubic"; ``padding``, what lies beyond the image, is "zeros", "border" or
+    "reflection". Subclasses that need neither leave them out.
+    """
+
+    mode: str
+    padding: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if hasattr(self, "mode"):
+            Sampling(self.mode, self.padding)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.GEOMETRY
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return Sampling(self.mode, self.padding)
+
+    @abstractmethod
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The (B, 3, 3) forward matrix in pixels."""
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return warp(x, self.matrix(values, frame_of(x)), self.sampling or Sampling(), projective=self.projective)
+
+
+class ColorTransform(Transform):
+    """Mixes channels linearly: ``matrix`` is (B, C, C + 1), gains and in the last column the offset."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.COLOR
+
+    @abstractmethod
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The (B, C, C + 1) colour matrix."""
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return apply_color(x, self.matrix(values, frame_of(x, mean=self.needs_mean)))
+
+
+class PixelTransform(Transform):
+    """Any other change; it applies itself and does not fuse."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.PIXEL
+
+
+def frame_of(x: Tensor, *, mean: bool = False) -> Frame:
+    """The frame of a batch ``x`` (B, C, H, W), with its (B, C) channel mean if asked for."""
+    return Frame(x.shape[1], x.shape[2], x.shape[3], channel_mean(x) if mean else None)
+
+
+def require_rgb(transform: Transform, channels: int) -> None:
+    """Raise ValueError unless there are three channels."""
+    if channels != 3:
+        raise ValueError(f"{type(transform).__name__} needs RGB images with 3 channels, got {channels}")
