@@ -201,8 +201,8 @@ def check_weights(weights: Sequence[float], count: int) -> list[float]:
 def select(u: Tensor, weights: Sequence[float] | None, options: Sequence[Tensor]) -> Tensor:
     """Pick ``options[k]`` for the samples whose ``u`` falls into the k-th share of [0, 1].
 
-    ``u`` is (B,) and each option (B, ...). Nothing is read back from the device. An option of weight zero is never
-    picked.
+    ``u`` is (B, ...) and each option has its shape, or more axes. Nothing is read back from the device. An option of
+    weight zero is never picked.
     """
     shares = [1.0] * len(options) if weights is None else list(weights)
     usable = [(share, option) for share, option in zip(shares, options, strict=True) if share > 0]
@@ -211,10 +211,8 @@ def select(u: Tensor, weights: Sequence[float] | None, options: Sequence[Tensor]
     passed = 0.0
     for (before, _), (_, option) in pairwise(usable):
         passed += before
-        chosen = (
-            (u >= passed / total).reshape(-1, *[1] * (option.dim() - 1)) if option.dim() > 1 else u >= passed / total
-        )
-        picked = torch.where(chosen, option, picked)
+        later = (u >= passed / total).reshape(*u.shape, *[1] * (option.dim() - u.dim()))
+        picked = torch.where(later, option, picked)
     return picked
 
 

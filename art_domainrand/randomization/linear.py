@@ -25,7 +25,7 @@ def identity_like(matrix: Tensor) -> Tensor:
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
     """``left @ right`` for (B, n, k) and (B, k, m), written as k outer products."""
-    total = left[:, :, :1] * right[:, :1]
+    total: Tensor = left[:, :, :1] * right[:, :1]
     for k in range(1, right.shape[1]):
         total = total + left[:, :, k : k + 1] * right[:, k : k + 1]
     return total
@@ -41,7 +41,8 @@ def compose_color(outer: Tensor, inner: Tensor) -> Tensor:
 def transform_mean(matrix: Tensor, mean: Tensor) -> Tensor:
     """The (B, C) channel mean after the colour ``matrix`` (B, C, C + 1)."""
     channels = mean.shape[1]
-    return (multiply(matrix[:, :, :channels], mean[:, :, None]) + matrix[:, :, channels:])[:, :, 0]
+    moved: Tensor = multiply(matrix[:, :, :channels], mean[:, :, None]) + matrix[:, :, channels:]
+    return moved[:, :, 0]
 
 
 def inverse3x3(matrix: Tensor) -> Tensor:

@@ -56,6 +56,12 @@ class Pipeline:
         """The coordinates of the unit cube in the order of ``draw.u``, such as ``{"0.angle": Uniform(-15, 15)}``."""
         return self.chain.parameters
 
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the bounds of any distribution are being learned."""
+        bounds = (bound for distribution in self.parameters.values() for bound in vars(distribution).values())
+        return any(isinstance(bound, Tensor) and bound.requires_grad for bound in bounds)
+
     def sample(
         self, n: int, generator: torch.Generator | None = None, device: torch.device | str | None = None
     ) -> Draw:
