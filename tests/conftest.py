@@ -67,9 +67,9 @@ def labels() -> np.ndarray:
 @pytest.fixture(autouse=True)
 def global_generators_are_left_alone(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test runs under seeded global generators; they are put back for the next one."""
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
     torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     yield
     torch.set_rng_state(torch_state)
-    np.random.set_state(numpy_state)  # noqa: NPY002
+    np.random.set_state(numpy_state)

@@ -16,6 +16,13 @@ CLIP_SLACK = 1e-6
 LABEL_SUM_SLACK = 1e-2
 
 
+class Said(str):
+    """A description of a value, shown in an error as it is, where the value itself would be shown by its repr."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def require(holds: Any, argument: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
     """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
     if not holds:
@@ -39,10 +46,10 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     norm_order(norm)
     numbers = isinstance(eps, (int, float)) and isinstance(eps_step, (int, float))
     arrays = isinstance(eps, np.ndarray) and isinstance(eps_step, np.ndarray)
-    kinds = f"{type(eps).__name__} and {type(eps_step).__name__}"
+    kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
     require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray", kinds, TypeError)
     if arrays:
-        shapes = f"{eps.shape} and {eps_step.shape}"
+        shapes = Said(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
         require(np.isfinite(eps).all(), "eps", "be finite", eps)
         require((eps >= 0).all(), "eps", "be >= 0", float(eps.min(initial=0)))
@@ -80,11 +87,11 @@ def check_flags(**flags: Any) -> None:
 def images(x: Any, dtype: Any) -> Tensor:
     """Images (N, ...) as a tensor of ART's float type; arrays share memory if possible, tensors keep their device."""
     if not isinstance(x, Tensor):
-        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", type(x).__name__, TypeError)
+        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", Said(type(x).__name__), TypeError)
         kinds = "be boolean, integer or real"
-        require(x.dtype.kind in "biuf", "x", kinds, f"dtype {x.dtype}", TypeError)
+        require(x.dtype.kind in "biuf", "x", kinds, Said(f"dtype {x.dtype}"), TypeError)
         x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
-    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", f"shape {tuple(x.shape)}")
+    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Said(f"shape {tuple(x.shape)}"))
     tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
     return tensor
 
@@ -111,14 +118,14 @@ def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> fl
     """
     if not isinstance(values, np.ndarray):
         return float(values)
-    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", f"shape {values.shape}")
+    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", Said(f"shape {values.shape}"))
     if values.size == 1:
         return float(values.reshape(-1)[0])
     per_row = values.ndim == len(shape)
     if norm != np.inf:
         rows = values.reshape(len(values) if per_row else 1, -1)
         rule = f"hold one value per sample, shape ({shape[0]}, {', '.join('1' * (len(shape) - 1))}), for norm {norm:g}"
-        require((rows == rows[:, :1]).all(), name, rule, f"shape {values.shape}")
+        require((rows == rows[:, :1]).all(), name, rule, Said(f"shape {values.shape}"))
         values = rows[:, :1].reshape(-1, *[1] * (len(shape) - 1))
     return torch.as_tensor(values, dtype=torch.float64)
 
@@ -145,7 +152,10 @@ def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
     """
     y = labels.detach() if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
     require(
-        len(y.shape) > 0 and len(y) == n, "y", f"hold one label for each of the {n} samples", f"shape {tuple(y.shape)}"
+        len(y.shape) > 0 and len(y) == n,
+        "y",
+        f"hold one label for each of the {n} samples",
+        Said(f"shape {tuple(y.shape)}"),
     )
     classes = max(nb_classes, 2)  # one output unit still tells two classes apart
     if y.dim() == 2 and y.shape[1] == classes:
@@ -155,7 +165,7 @@ def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
         require(not bool(bad.any()), "y", rule, y[bad][:1].flatten().tolist())
         return y
     indices = y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1)
-    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", f"shape {tuple(y.shape)}")
+    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", Said(f"shape {tuple(y.shape)}"))
     y = y.reshape(-1)
     bad = ~((y == y.long()) & (y >= 0) & (y < classes))
     require(not bool(bad.any()), "y", f"hold class indices in [0, {classes})", y[bad][:1].tolist())
@@ -168,13 +178,15 @@ def mask_for(mask: Any, x: Tensor) -> Tensor | None:
     if mask is None:
         return None
     if not isinstance(mask, Tensor):
-        require(isinstance(mask, np.ndarray), "mask", "be an np.ndarray or a tensor", type(mask).__name__, TypeError)
+        require(
+            isinstance(mask, np.ndarray), "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError
+        )
         mask = torch.as_tensor(mask)
     real = mask.dtype == torch.bool or mask.is_floating_point()
     require(real, "mask", "be boolean or floating point", mask.dtype)
     values: Tensor = mask.detach().to(x.dtype)
     shape = tuple(values.shape)
-    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", f"shape {shape}")
+    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Said(f"shape {shape}"))
     negative = values[~(values >= 0)][:1].tolist()
     require(not negative, "mask", "be >= 0 and not NaN", negative)
     return values

@@ -110,7 +110,7 @@ class GradientAttack(ABC):
         Labels and mask may be tensors too. Only single numbers are read back, for the checks before and after the loop.
         Estimators that are not PyTorch throughout do their part in NumPy.
         """
-        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", type(x).__name__, TypeError)
+        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Said(type(x).__name__), TypeError)
         device = self.estimator.device if is_device_estimator(self.estimator) else x.device
         images = check.images(x, ART_NUMPY_DTYPE).to(device)
         out = torch.empty_like(images)
@@ -207,7 +207,7 @@ class GradientAttack(ABC):
         """One-hot predictions (N, K); equal maxima share the label, as in ART."""
         scores = torch.cat([source.scores(x[rows].to(source.device)) for rows in batches])
         rule = f"predict one row for each of the {len(x)} samples (else pass y)"
-        check.require(len(scores) == len(x), "estimator", rule, f"{len(scores)} rows")
+        check.require(len(scores) == len(x), "estimator", rule, check.Said(f"{len(scores)} rows"))
         return (scores == scores.amax(1, keepdim=True)).float()
 
     def _observer(self, batch_id: int, y: Any) -> Observe | None:
