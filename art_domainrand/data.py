@@ -1,0 +1,106 @@
+"""Labelled images as arrays: the digits that come with scikit-learn, torchvision data sets, folders of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torchvision.datasets import ImageFolder
+
+DIGITS_TEST = 397
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images ``x`` (N, C, H, W), float32 in [0, 1], class indices ``y`` (N,), int64, and the names of the classes."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 4:
+            raise ValueError(f"x must be (N, C, H, W), got shape {self.x.shape}")
+        if self.y.shape != (len(self.x),):
+            raise ValueError(f"y must have shape ({len(self.x)},), one label for each image, got {self.y.shape}")
+        if len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.classes):
+            raise ValueError(f"y must be in [0, {len(self.classes)}), got {self.y.min()} to {self.y.max()}")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: slice | NDArray[Any]) -> LabelledImages:
+        """Some of the images, by slice, index array or boolean mask."""
+        return LabelledImages(self.x[index], self.y[index], self.classes)
+
+
+def digits(size: int = 28, test: int = DIGITS_TEST, seed: int = 0) -> tuple[LabelledImages, LabelledImages]:
+    """Return (train, test): the 1797 handwritten digits of scikit-learn (UCI), enlarged bilinearly from 8x8.
+
+    ``test`` images are held out, stratified by class, by a split that ``seed`` determines. Needs no network.
+    """
+    if size < 1:
+        raise ValueError(f"size must be >= 1, got {size}")
+    raw, labels = load_digits(return_X_y=True)
+    classes = tuple(str(digit) for digit in range(10))
+    if not len(classes) <= test <= len(raw) - len(classes):
+        raise ValueError(f"test must be from {len(classes)} to {len(raw) - len(classes)}, got {test}")
+    small = torch.from_numpy(raw.astype(np.float32) / 16).reshape(-1, 1, 8, 8)
+    x = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear", align_corners=False).numpy()
+    y = labels.astype(np.int64)
+    train_rows, test_rows = train_test_split(np.arange(len(y)), test_size=test, stratify=y, random_state=seed)
+    return LabelledImages(x[train_rows], y[train_rows], classes), LabelledImages(x[test_rows], y[test_rows], classes)
+
+
+def image_folder(root: str | Path, size: int | None = None, limit: int | None = None, seed: int = 0) -> LabelledImages:
+    """Read a folder with one sub-folder of images for each class, in sorted order, as RGB.
+
+    With ``size`` every image is resized to size x size; without, all must have one size. ``limit`` and ``seed`` as in
+    :func:`from_torchvision`. Raises ValueError if ``root`` is no such folder.
+    """
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise ValueError(f"root must be a folder with one sub-folder per class, got {str(path)!r}")
+    try:
+        dataset = ImageFolder(str(path))
+    except FileNotFoundError as error:
+        raise ValueError(f"root must hold images in one sub-folder per class, got {str(path)!r}: {error}") from None
+    return from_torchvision(dataset, size=size, limit=limit, seed=seed)
+
+
+def from_torchvision(dataset: Any, size: int | None = None, limit: int | None = None, seed: int = 0) -> LabelledImages:
+    """Read a map-style data set of (PIL image, class index) pairs that names its ``classes``.
+
+    That is what torchvision's classification data sets are without a ``transform``. Only ``limit`` images are read, if
+    that is given: a random choice that ``seed`` determines.
+    """
+    for name, value in (("size", size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be None or >= 1, got {value}")
+    rows: Sequence[int] = range(len(dataset))
+    if limit is not None and limit < len(rows):
+        rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:limit]).tolist()
+    pairs = [dataset[row] for row in rows]
+    pixels = [to_array(image, size) for image, _ in pairs]
+    shapes = {array.shape for array in pixels}
+    if len(shapes) > 1:
+        raise ValueError(f"size must be given for images of different shapes, got None and shapes {sorted(shapes)[:3]}")
+    y = np.array([label for _, label in pairs], dtype=np.int64)
+    return LabelledImages(np.stack(pixels), y, tuple(str(name) for name in dataset.classes))
+
+
+def to_array(image: Image.Image, size: int | None = None) -> NDArray[np.float32]:
+    """Turn a PIL image into (C, H, W) float32 in [0, 1]: grey images have one channel, all others become RGB."""
+    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    if size is not None and image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

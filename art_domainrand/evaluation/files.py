@@ -1,0 +1,50 @@
+"""Files that are either whole or not there."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; what is written there becomes ``path`` if the block ends well.
+
+    Missing folders are made. An exception leaves no trace and an older ``path`` as it was. The temporary name keeps the
+    suffix of ``path``, by which writers choose their format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~current_umask())  # mkstemp's 0600 would hide the result from everybody else
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def current_umask() -> int:
+    """The permissions that new files are denied; the system can only tell by setting them."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_folder(name: str, path: str | Path) -> Path:
+    """Return ``path`` if it is a folder that can be written to, or can be made one; else raise ValueError.
+
+    Nothing is created, so a long run can check its output first and leave nothing behind if it is stopped.
+    """
+    path = Path(path).expanduser()
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ValueError(f"{name} must be a folder, got {str(path)!r} where {str(existing)!r} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"{name} must be a folder that can be written to, got {str(path)!r}")
+    return path

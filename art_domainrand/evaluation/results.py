@@ -1,0 +1,117 @@
+"""Results of an evaluation: frozen records that write themselves to JSON and read themselves back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import binomtest
+
+from art_domainrand.evaluation.files import whole_file
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Row:
+    """The accuracy of one model in one cell (a condition such as "pgd"), over ``n`` images, with its 95% interval.
+
+    All three proportions are in [0, 1].
+    """
+
+    model: str
+    cell: str
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n must be >= 1, got {self.n}")
+        if not 0 <= self.low <= self.accuracy <= self.high <= 1:
+            values = (self.low, self.accuracy, self.high)
+            raise ValueError(f"low, accuracy and high must be in order and in [0, 1], got {values}")
+
+    @classmethod
+    def count(cls, model: str, cell: str, correct: int, n: int) -> Row:
+        """Make the row for ``correct`` right answers of ``n``; the interval is Wilson's score interval."""
+        if not 0 <= correct <= n or n < 1:
+            raise ValueError(f"correct must be from 0 to n and n >= 1, got correct={correct}, n={n}")
+        accuracy = correct / n
+        interval = binomtest(correct, n).proportion_ci(CONFIDENCE, method="wilson")
+        # At 0 and n the interval ends at the proportion itself, but for the last bit.
+        return cls(model, cell, accuracy, min(float(interval.low), accuracy), max(float(interval.high), accuracy), n)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of an evaluation and how they came about (``metadata``: seed, versions, budgets, seconds ...)."""
+
+    rows: tuple[Row, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen: set[tuple[str, str]] = set()
+        for row in self.rows:
+            key = (row.model, row.cell)
+            if key in seen:
+                raise ValueError(f"rows must hold each model and cell once, got {key} twice")
+            seen.add(key)
+        if "rows" in self.metadata:
+            raise ValueError('metadata must not use the key "rows", which is where the rows are written')
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models in order of appearance."""
+        return tuple(dict.fromkeys(row.model for row in self.rows))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells in order of appearance."""
+        return tuple(dict.fromkeys(row.cell for row in self.rows))
+
+    def row(self, model: str, cell: str) -> Row:
+        """The row of a model in a cell; KeyError if there is none."""
+        for row in self.rows:
+            if (row.model, row.cell) == (model, cell):
+                return row
+        raise KeyError(f"no row for model {model!r} and cell {cell!r}")
+
+    def gain(self, model: str, baseline: str, cell: str) -> float:
+        """How much more accurate ``model`` is than ``baseline`` in ``cell``, in percentage points."""
+        return 100 * (self.row(model, cell).accuracy - self.row(baseline, cell).accuracy)
+
+    def to_json(self) -> str:
+        """One JSON object: the metadata at the top level, and ``rows``."""
+        return json.dumps({**self.metadata, "rows": [asdict(row) for row in self.rows]}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+            raise ValueError('text must be a JSON object with a list "rows"')
+        return cls(tuple(read_rows(content.pop("rows"))), content)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON to ``path``, whole or not at all."""
+        with whole_file(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """Read the JSON at ``path``."""
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def read_rows(entries: Iterable[Any]) -> Iterable[Row]:
+    """Turn decoded JSON objects into rows; ValueError for one that has other keys than a row's."""
+    names = {f.name for f in fields(Row)}
+    for entry in entries:
+        if not isinstance(entry, dict) or set(entry) != names:
+            raise ValueError(f"each of rows must have the keys {sorted(names)}, got {entry!r}")
+        yield Row(**entry)

@@ -1,0 +1,93 @@
+"""Evaluation: every model in every cell.
+
+A cell is a function ``cell(estimator, x, y)`` that returns the images on which the estimator is judged. A new attack,
+corruption or domain is one more function in the table handed to :func:`evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from art_domainrand.evaluation.results import Row
+from art_domainrand.gradients import predict
+from art_domainrand.randomization import Pipeline
+
+Array: TypeAlias = NDArray[Any]
+Cell: TypeAlias = Callable[[Any, Array, Array], Array]
+"""From an estimator, images (N, C, H, W) and class indices (N,) to the images on which the estimator is judged."""
+
+BATCH_SIZE = 256
+
+
+def clean(estimator: Any, x: Array, y: Array) -> Array:
+    """The cell of the images as they are."""
+    return x
+
+
+def attacked(attack: Callable[[Any], Any]) -> Cell:
+    """The cell of adversarial images; ``attack`` makes an ART evasion attack for an estimator.
+
+    The attack is told the true labels.
+    """
+
+    def cell(estimator: Any, x: Array, y: Array) -> Array:
+        images: Array = attack(estimator).generate(x, y)
+        return images
+
+    return cell
+
+
+def shifted(pipeline: Pipeline, seed: int) -> Cell:
+    """The cell of images that ``pipeline`` has changed, clipped to [0, 1], the range that ``x`` must have.
+
+    ``seed`` fixes one draw for each image, so that all models are judged on the same images.
+    """
+
+    def cell(estimator: Any, x: Array, y: Array) -> Array:
+        with torch.no_grad():
+            changed = pipeline(torch.from_numpy(x), torch.Generator().manual_seed(seed))
+        return changed.clamp(0, 1).numpy()
+
+    return cell
+
+
+def in_turn(*cells: Cell) -> Cell:
+    """The cell in which each of ``cells`` works on the images of the one before."""
+
+    def cell(estimator: Any, x: Array, y: Array) -> Array:
+        for step in cells:
+            x = step(estimator, x, y)
+        return x
+
+    return cell
+
+
+def correct(estimator: Any, x: Array, y: Array) -> int:
+    """How many of the images ``x`` the estimator assigns to the class indices ``y`` (N,)."""
+    scores = predict(estimator, x, batch_size=BATCH_SIZE)
+    return int(np.sum(np.argmax(scores, axis=1) == y))
+
+
+def evaluate(
+    models: Mapping[str, Any], cells: Mapping[str, Cell], x: Array, y: Array, *, verbose: bool = False
+) -> tuple[Row, ...]:
+    """Judge each estimator of ``models`` in each of ``cells``.
+
+    ``x`` (N, C, H, W) are images in the estimators' range and ``y`` (N,) their class indices. Returns one row for each
+    pair, model by model. ``verbose`` shows a progress bar.
+    """
+    if y.shape != (len(x),) or len(x) == 0:
+        raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got shape {y.shape}")
+    pairs = [(model, cell) for model in models for cell in cells]
+    rows = []
+    for model, cell in (bar := tqdm(pairs, desc="evaluating", unit="cell", disable=not verbose)):
+        bar.set_postfix_str(f"{model}, {cell}")
+        images = cells[cell](models[model], x, y)
+        rows.append(Row.count(model, cell, correct(models[model], images, y), len(y)))
+    return tuple(rows)
