@@ -27,8 +27,8 @@ class DomainRandomization(PreprocessorPyTorch):
     :param pipeline: a :class:`Pipeline`, or what one is made from: transforms and ``kornia.augmentation`` modules.
     :param clip_values: the smallest and the largest pixel value; numbers or arrays that broadcast to one image.
     :param channels_first: whether images are (C, H, W) rather than (H, W, C).
-    :param apply_fit: randomize what the model is trained on. ART's ``PyTorchClassifier.fit`` preprocesses the data once,
-        before the first epoch.
+    :param apply_fit: randomize what the model is trained on. ART's ``PyTorchClassifier.fit`` preprocesses the data once
+        only, before the first epoch.
     :param apply_predict: randomize what the model predicts on, and what it is attacked on.
     :param seed: an int >= 0 makes every run see the same images; None takes fresh entropy. Copies of the object and
         forked processes take streams of their own, see :class:`Stream`.

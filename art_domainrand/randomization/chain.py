@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
 
 from .distributions import Distribution
 from .fields import member_seeds
-from .linear import apply_color, compose_color, multiply, transform_mean
+from .linear import apply_color, compose_color, multiply
 from .transform import Frame, Kind, Transform, Values, frame_of
 from .warp import Sampling, warp
 
@@ -55,10 +55,6 @@ class Chain(Transform):
         return any(transform.seeded for transform in self.transforms)
 
     @property
-    def needs_mean(self) -> bool:
-        return any(transform.needs_mean for transform in self.transforms)
-
-    @property
     def sampling(self) -> Sampling | None:
         return common_sampling(self.transforms)
 
@@ -66,8 +62,8 @@ class Chain(Transform):
     def projective(self) -> bool:
         return any(transform.projective for transform in self.transforms)
 
-    def values(self, u: Tensor, seeds: Tensor) -> Values:
-        return nested_values(self.transforms, u, seeds)
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        return nested_values(self.transforms, columns, seeds)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return self._product(range(len(self.transforms)), values, frame)
@@ -82,8 +78,7 @@ class Chain(Transform):
         if len(members) == 1:
             return members[0].apply(x, values[str(stage.start)])
         if members[0].kind is Kind.COLOR:
-            frame = frame_of(x, mean=any(member.needs_mean for member in members))
-            return apply_color(x, self._product(stage, values, frame))
+            return apply_color(x, self._product(stage, values, frame_of(x)))
         sampling = common_sampling(members) or Sampling()
         projective = any(member.projective for member in members)
         return warp(x, self._product(stage, values, frame_of(x)), sampling, projective=projective)
@@ -94,8 +89,6 @@ class Chain(Transform):
         for index in stage:
             matrix = self.transforms[index].matrix(values[str(index)], frame)
             total = matrix if total is None else compose(matrix, total)
-            if frame.mean is not None:  # a later contrast turns about the mean as it is by then
-                frame = replace(frame, mean=transform_mean(matrix, frame.mean))
         assert total is not None
         return total
 
@@ -121,17 +114,12 @@ def prefixed(transforms: tuple[Transform, ...]) -> dict[str, Distribution]:
     }
 
 
-def nested_values(transforms: tuple[Transform, ...], u: Tensor, seeds: Tensor) -> dict[str, Values]:
-    """The values of each of ``transforms`` under its index, from coordinates (B, sum of P) that lie side by side."""
-    return {
-        str(index): transform.values(part, member_seeds(seeds, index) if transform.seeded else seeds)
-        for index, (transform, part) in enumerate(zip(transforms, _split(transforms, u), strict=True))
-    }
-
-
-def _split(transforms: tuple[Transform, ...], u: Tensor) -> Iterator[Tensor]:
-    start = 0
-    for transform in transforms:
+def nested_values(transforms: tuple[Transform, ...], columns: Sequence[Tensor], seeds: Tensor) -> dict[str, Values]:
+    """The values of each of ``transforms`` under its index; ``columns`` are those of the first, then the second ..."""
+    nested, start = {}, 0
+    for index, transform in enumerate(transforms):
         stop = start + len(transform.parameters)
-        yield u[:, start:stop]
+        own_seeds = member_seeds(seeds, index) if transform.seeded else seeds
+        nested[str(index)] = transform.arrange(columns[start:stop], own_seeds)
         start = stop
+    return nested

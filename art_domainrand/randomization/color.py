@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 import torch
 from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 
 from .distributions import LogUniform, Range, Uniform, require_support
-from .linear import constant
+from .linear import Rows, combine
 from .transform import ColorTransform, Frame, PixelTransform, Values, require_rgb
 
 LUMA = (0.299, 0.587, 0.114)
@@ -29,7 +30,7 @@ class Brightness(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         shift = values["shift"]
-        return affine_color(torch.ones_like(shift), shift, frame)
+        return combine([(torch.ones_like(shift), _gain(frame.channels)), (shift, _offset(frame.channels))])
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,11 @@ class Contrast(ColorTransform):
         if self.pivot != "mean" and not (isinstance(self.pivot, (int, float)) and math.isfinite(self.pivot)):
             raise ValueError(f'pivot must be "mean" or a finite number, got {self.pivot!r}')
 
-    @property
-    def needs_mean(self) -> bool:
-        return self.pivot == "mean"
-
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        factor = values["factor"]
-        pivot = self.pivot if isinstance(self.pivot, (int, float)) else mean_grey(frame)
-        return affine_color(factor, (1 - factor) * pivot, frame)
+        factor, rest = values["factor"], 1 - values["factor"]
+        if isinstance(self.pivot, (int, float)):
+            return combine([(factor, _gain(frame.channels)), (rest * self.pivot, _offset(frame.channels))])
+        return combine([(factor, _gain(frame.channels, of_means=True)), (rest, _grey_of_means(frame.channels))])
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Saturation(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return blend_with_grey(1 - values["factor"])
+        return combine([(values["factor"], _gain(3)), (1 - values["factor"], _GREY)])
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Grayscale(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return blend_with_grey(values["amount"])
+        return combine([(1 - values["amount"], _gain(3)), (values["amount"], _GREY)])
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Invert(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         amount = values["amount"]
-        return affine_color(1 - 2 * amount, amount, frame)
+        return combine([(1 - 2 * amount, _gain(frame.channels)), (amount, _offset(frame.channels))])
 
 
 @dataclass(frozen=True)
@@ -114,10 +112,9 @@ class Hue(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        radians = torch.deg2rad(values["shift"])[:, None, None]
-        luma, chroma, turned = (constant(rows, radians.dtype, radians.device) for rows in _HUE_BASIS)
-        mixed = luma + torch.cos(radians) * chroma + torch.sin(radians) * turned
-        return torch.cat((mixed, torch.zeros_like(mixed[:, :, :1])), dim=2)
+        radians = torch.deg2rad(values["shift"])
+        luma, chroma, turned = _HUE_BASIS
+        return combine([(torch.ones_like(radians), luma), (torch.cos(radians), chroma), (torch.sin(radians), turned)])
 
 
 @dataclass(frozen=True)
@@ -170,45 +167,62 @@ class Gamma(PixelTransform):
         require_support("gamma", self.gamma, low=0)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        gamma = values["gamma"].view(-1, 1, 1, 1)
-        safe = x.clamp_min(TOE)
-        slope = torch.exp((gamma - 1) * math.log(TOE))
-        return torch.exp(torch.log(safe) * gamma) + (x - safe) * slope
+        changed: Tensor = _GammaCurve.apply(x, values["gamma"].view(-1, 1, 1, 1))  # type: ignore[no-untyped-call]
+        return changed
+
+
+class _GammaCurve(torch.autograd.Function):
+    """x^gamma as x max(x, TOE)^(gamma - 1), which is the line below TOE, in half the passes autograd takes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor) -> Tensor:
+        power = x.clamp_min(TOE).log_().mul_(gamma - 1).exp_()
+        ctx.save_for_backward(x, gamma, power)
+        return x * power
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, gamma, power = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted: let autograd see the formula
+            curve = x * torch.exp(torch.log(x.clamp_min(TOE)) * (gamma - 1))
+            wanted = [tensor for tensor in (x, gamma) if tensor.requires_grad]
+            found = iter(torch.autograd.grad(curve, wanted, gradient, create_graph=True))
+            return (next(found) if x.requires_grad else None), (next(found) if gamma.requires_grad else None)
+        of_x = of_gamma = None
+        if ctx.needs_input_grad[0]:
+            scaled = gradient * power  # the slope is power below TOE and gamma * power above
+            of_x = scaled * (gamma - 1)
+            torch.ops.aten.threshold_backward.grad_input(of_x, x, TOE, grad_input=of_x).add_(scaled)
+        if ctx.needs_input_grad[1]:
+            of_gamma = (gradient * x * power * torch.log(x.clamp_min(TOE))).sum((1, 2, 3), keepdim=True)
+        return of_x, of_gamma
 
 
 TOE = 1 / 1024
 """Where :class:`Gamma` becomes linear: a quarter of the smallest nonzero value of an 8-bit image."""
 
 
-def affine_color(gain: Tensor, offset: Tensor, frame: Frame) -> Tensor:
-    """The (B, C, C + 1) matrix of x -> gain x + offset, the same for all channels; both are (B,)."""
-    diagonal = torch.diag_embed(gain[:, None].expand(-1, frame.channels))
-    return torch.cat((diagonal, offset[:, None, None].expand(-1, frame.channels, 1)), dim=2)
+_GREY: Rows = ((*LUMA, 0.0),) * 3
 
 
-def blend_with_grey(amount: Tensor) -> Tensor:
-    """The (B, 3, 4) matrix of x -> (1 - amount) x + amount luma(x)."""
-    share = amount[:, None, None]
-    identity, grey = (constant(rows, amount.dtype, amount.device) for rows in (_IDENTITY, _GREY))
-    mixed = (1 - share) * identity + share * grey
-    return torch.cat((mixed, torch.zeros_like(mixed[:, :, :1])), dim=2)
+@cache
+def _gain(channels: int, *, of_means: bool = False) -> Rows:
+    """The pattern of one gain for all channels, [I | 0]."""
+    width = 2 * channels + 1 if of_means else channels + 1
+    return tuple(tuple(float(row == column) for column in range(width)) for row in range(channels))
 
 
-def mean_grey(frame: Frame) -> Tensor:
-    """The mean grey value of each image, (B,): luma of three channels, else the plain mean of all."""
-    assert frame.mean is not None
-    channels = frame.mean.unbind(1)
-    weights = LUMA if frame.channels == 3 else (1 / frame.channels,) * frame.channels
-    total = channels[0] * weights[0]
-    for weight, channel in zip(weights[1:], channels[1:], strict=True):
-        total = total + channel * weight
-    return total
+@cache
+def _offset(channels: int) -> Rows:
+    """The pattern of one offset for all channels, [0 | 1]."""
+    return ((*(0.0,) * channels, 1.0),) * channels
 
 
-Rows = tuple[tuple[float, ...], ...]
-
-_IDENTITY: Rows = tuple(tuple(float(i == j) for j in range(3)) for i in range(3))
-_GREY: Rows = (LUMA, LUMA, LUMA)
+@cache
+def _grey_of_means(channels: int) -> Rows:
+    """The pattern of the mean grey value: luma of three channels, else the plain mean of all."""
+    weights = LUMA if channels == 3 else (1 / channels,) * channels
+    return ((*(0.0,) * (channels + 1), *weights),) * channels
 
 
 def _hue_basis() -> tuple[Rows, Rows, Rows]:
@@ -227,7 +241,7 @@ def _hue_basis() -> tuple[Rows, Rows, Rows]:
 
 
 def _rows(matrix: list[list[float]]) -> Rows:
-    return tuple(tuple(row) for row in matrix)
+    return tuple((*row, 0.0) for row in matrix)
 
 
 _HUE_BASIS = _hue_basis()

@@ -16,6 +16,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from .linear import constant
+
 Number: TypeAlias = float | Tensor
 """A plain number, or a tensor with one element (a learned bound)."""
 
@@ -171,6 +173,26 @@ class Choice(Distribution):
     @property
     def support(self) -> tuple[float, float]:
         return (float(min(self.values)), float(max(self.values)))
+
+
+def icdf_columns(distributions: Sequence[Distribution], u: Tensor) -> list[Tensor]:
+    """Apply one distribution to each column of ``u`` (B, P): P tensors (B,), each contiguous.
+
+    Uniform ranges and constants with plain bounds, the usual case, are worked out together.
+    """
+    plain = [
+        isinstance(d, (Uniform, Constant)) and not any(map(torch.is_tensor, vars(d).values())) for d in distributions
+    ]
+    ends = [d.support if easy else (0.0, 0.0) for d, easy in zip(distributions, plain, strict=True)]
+    rows = u.t().contiguous()
+    if any(plain):
+        low = constant(tuple((a,) for a, _ in ends), u.dtype, u.device)
+        span = constant(tuple((b - a,) for a, b in ends), u.dtype, u.device)
+        scaled = (rows * span + low).unbind(0)
+    return [
+        scaled[column] if easy else distribution.icdf(rows[column])
+        for column, (distribution, easy) in enumerate(zip(distributions, plain, strict=True))
+    ]
 
 
 def as_distribution(name: str, value: Range) -> Distribution:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 # On the CPU the many elementwise passes stay in the cache if they run over blocks of about this many numbers.
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 
 
 def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:

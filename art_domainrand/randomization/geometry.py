@@ -1,6 +1,6 @@
-"""Geometry: transforms that move pixels by a 3x3 matrix about the image centre ((W - 1) / 2, (H - 1) / 2).
+"""Geometry: transforms that move pixels by a 3x3 matrix, in pixels from the image centre.
 
-Signs and pixel coordinates are Kornia's: a positive angle turns counter-clockwise.
+Signs are Kornia's: x runs to the right, y down, and a positive angle turns counter-clockwise.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .distributions import Distribution, LogUniform, Range, Uniform, as_distribution, require_support
-from .linear import stack_matrix
+from .linear import constant, multiply, stack_matrix
 from .transform import Frame, GeometricTransform, Values
 from .warp import Sampling
 
@@ -30,7 +30,7 @@ class Rotation(GeometricTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         radians = torch.deg2rad(values["angle"])
         cos, sin = torch.cos(radians), torch.sin(radians)
-        return about_centre([[cos, sin], [-sin, cos]], frame)
+        return affine_matrix([[cos, sin], [-sin, cos]])
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scale(GeometricTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         horizontal = values["factor"]
         none = torch.zeros_like(horizontal)
-        return about_centre([[horizontal, none], [none, values.get("vertical", horizontal)]], frame)
+        return affine_matrix([[horizontal, none], [none, values.get("vertical", horizontal)]])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Shear(GeometricTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         along_x, along_y = torch.tan(torch.deg2rad(values["x"])), torch.tan(torch.deg2rad(values["y"]))
         one = torch.ones_like(along_x)
-        return about_centre([[one, -along_x], [-along_y, one + along_x * along_y]], frame)
+        return affine_matrix([[one, -along_x], [-along_y, one + along_x * along_y]])
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Translation(GeometricTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         one, none = torch.ones_like(values["x"]), torch.zeros_like(values["x"])
-        return affine_matrix([[one, none], [none, one]], values["x"] * frame.width, values["y"] * frame.height)
+        return affine_matrix([[one, none], [none, one]], (values["x"] * frame.width, values["y"] * frame.height))
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class Crop(GeometricTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         width = torch.sqrt(values["area"] * values["ratio"]).clamp(max=1)
         height = torch.sqrt(values["area"] / values["ratio"]).clamp(max=1)
-        left = values["x"] * (1 - width) * (frame.width - 1)
-        top = values["y"] * (1 - height) * (frame.height - 1)
+        shift_x = (0.5 - values["x"]) * (1 - width) * (frame.width - 1) / width
+        shift_y = (0.5 - values["y"]) * (1 - height) * (frame.height - 1) / height
         none = torch.zeros_like(width)
-        return affine_matrix([[1 / width, none], [none, 1 / height]], -left / width, -top / height)
+        return affine_matrix([[1 / width, none], [none, 1 / height]], (shift_x, shift_y))
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Flip(GeometricTransform):
         one = torch.ones_like(values["horizontal"])
         across = torch.where(values["horizontal"] < self.horizontal, -one, one)
         down = torch.where(values["vertical"] < self.vertical, -one, one)
-        return about_centre([[across, 0 * one], [0 * one, down]], frame)
+        return affine_matrix([[across, 0 * one], [0 * one, down]])
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         for axis, probability in (("horizontal", self.horizontal), ("vertical", self.vertical)):
@@ -183,36 +183,31 @@ class Perspective(GeometricTransform):
         return True
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        width, height = frame.width - 1, frame.height - 1
-        x0, x3 = (values[f"{corner}_x"] * (width / 2) for corner in ("top_left", "bottom_left"))
-        x1, x2 = (width - values[f"{corner}_x"] * (width / 2) for corner in ("top_right", "bottom_right"))
-        y0, y1 = (values[f"{corner}_y"] * (height / 2) for corner in ("top_left", "top_right"))
-        y2, y3 = (height - values[f"{corner}_y"] * (height / 2) for corner in ("bottom_right", "bottom_left"))
+        # Corners in units of half the image from its centre, (4, 2, B): corner, axis, image.
+        shares = torch.stack([values[name] for name in self.parameters]).view(4, 2, -1)
+        outward = constant(_CORNER_SIGNS, shares.dtype, shares.device)[:, :, None]
+        p0, p1, p2, p3 = ((1 - shares) * outward).unbind(0)
         # The homography from the unit square to a quadrilateral in closed form (P. Heckbert, "Fundamentals of texture
         # mapping and image warping", 1989, section 2.2.3); a linear solver would wait for the device.
-        sum_x, sum_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
-        right_x, right_y, left_x, left_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+        (sum_x, sum_y), (right_x, right_y), (left_x, left_y) = p0 - p1 + p2 - p3, p1 - p2, p3 - p2
         area = right_x * left_y - left_x * right_y
         g = (sum_x * left_y - left_x * sum_y) / area
         h = (right_x * sum_y - sum_x * right_y) / area
-        across, down = 1 / max(width, 1), 1 / max(height, 1)
-        return stack_matrix(
-            [
-                [(x1 - x0 + g * x1) * across, (x3 - x0 + h * x3) * down, x0],
-                [(y1 - y0 + g * y1) * across, (y3 - y0 + h * y3) * down, y0],
-                [g * across, h * down, torch.ones_like(g)],
-            ]
-        )
+        upper = torch.stack((p1 - p0 + g * p1, p3 - p0 + h * p3, p0), dim=2)
+        lower = torch.stack((g, h, torch.ones_like(g)), dim=1)
+        quadrilateral = torch.cat((upper, lower[None])).transpose(0, 1)
+        half_x, half_y = max(frame.width - 1, 1) / 2, max(frame.height - 1, 1) / 2
+        square = ((0.5 / half_x, 0.0, 0.5), (0.0, 0.5 / half_y, 0.5), (0.0, 0.0, 1.0))
+        from_pixels = constant(square, shares.dtype, shares.device).expand_as(quadrilateral)
+        to_pixels = constant(((half_x,), (half_y,), (1.0,)), shares.dtype, shares.device)
+        return to_pixels * multiply(quadrilateral, from_pixels)
 
 
-def affine_matrix(linear: list[list[Tensor]], shift_x: Tensor, shift_y: Tensor) -> Tensor:
-    """The (B, 3, 3) matrix of p -> linear p + shift, from the entries (B,) of a 2x2 matrix and two shifts."""
-    none, one = torch.zeros_like(shift_x), torch.ones_like(shift_x)
+_CORNER_SIGNS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))
+
+
+def affine_matrix(linear: list[list[Tensor]], shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """The (B, 3, 3) matrix of p -> linear p + shift, from the entries (B,) of a 2x2 matrix and of the shift."""
+    none, one = torch.zeros_like(linear[0][0]), torch.ones_like(linear[0][0])
+    shift_x, shift_y = shift or (none, none)
     return stack_matrix([[*linear[0], shift_x], [*linear[1], shift_y], [none, none, one]])
-
-
-def about_centre(linear: list[list[Tensor]], frame: Frame) -> Tensor:
-    """The (B, 3, 3) matrix that applies a 2x2 matrix about the image centre."""
-    x, y = (frame.width - 1) / 2, (frame.height - 1) / 2
-    (a, b), (c, d) = linear
-    return affine_matrix(linear, x - (a * x + b * y), y - (c * x + d * y))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed
 from .distributions import Distribution, Uniform, check_weights, select
@@ -141,10 +142,6 @@ class Sometimes(Transform):
         return self.transform.seeded
 
     @property
-    def needs_mean(self) -> bool:
-        return self.transform.needs_mean
-
-    @property
     def sampling(self) -> Sampling | None:
         return self.transform.sampling
 
@@ -152,8 +149,8 @@ class Sometimes(Transform):
     def projective(self) -> bool:
         return self.transform.projective
 
-    def values(self, u: Tensor, seeds: Tensor) -> Values:
-        return {"gate": u[:, 0] < self.p, **nested_values((self.transform,), u[:, 1:], seeds)}
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        return {"gate": columns[0] < self.p, **nested_values((self.transform,), columns[1:], seeds)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrix = self.transform.matrix(values["0"], frame)
@@ -199,10 +196,6 @@ class OneOf(Transform):
         return any(transform.seeded for transform in self.transforms)
 
     @property
-    def needs_mean(self) -> bool:
-        return any(transform.needs_mean for transform in self.transforms)
-
-    @property
     def sampling(self) -> Sampling | None:
         return common_sampling(self.transforms)
 
@@ -210,11 +203,13 @@ class OneOf(Transform):
     def projective(self) -> bool:
         return any(transform.projective for transform in self.transforms)
 
-    def values(self, u: Tensor, seeds: Tensor) -> Values:
-        return {"selector": u[:, 0], **nested_values(self.transforms, u[:, 1:], seeds)}
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        return {"selector": columns[0], **nested_values(self.transforms, columns[1:], seeds)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrices = [t.matrix(values[str(k)], frame) for k, t in enumerate(self.transforms)]
+        width = max(matrix.shape[2] for matrix in matrices)  # a contrast's has columns for the means
+        matrices = [functional.pad(matrix, (0, width - matrix.shape[2])) for matrix in matrices]
         return select(values["selector"], self.weights, matrices)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:

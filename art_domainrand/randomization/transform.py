@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar, TypeAlias
@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .distributions import Distribution, as_distribution
-from .linear import apply_color, channel_mean
+from .distributions import Distribution, as_distribution, icdf_columns
+from .linear import apply_color
 from .warp import Sampling, warp
 
 Values: TypeAlias = Mapping[str, Any]
@@ -68,12 +68,11 @@ class Draw:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a matrix may depend on besides its values: the image's size and, if asked for, its running channel mean."""
+    """What a matrix may depend on besides its values: the size of an image."""
 
     channels: int
     height: int
     width: int
-    mean: Tensor | None = None
 
 
 class Kind(Enum):
@@ -111,11 +110,6 @@ class Transform(ABC):
         return {name: value for name, value in found.items() if isinstance(value, Distribution)}
 
     @property
-    def needs_mean(self) -> bool:
-        """Whether ``matrix`` reads ``frame.mean``."""
-        return False
-
-    @property
     def sampling(self) -> Sampling | None:
         """How a geometric transform reads between and beyond the pixels; None takes what a neighbour says."""
         return None
@@ -127,8 +121,11 @@ class Transform(ABC):
 
     def values(self, u: Tensor, seeds: Tensor) -> Values:
         """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""
-        found = zip(self.parameters.items(), u.unbind(1), strict=True)
-        values: dict[str, Any] = {name: distribution.icdf(column) for (name, distribution), column in found}
+        return self.arrange(icdf_columns(tuple(self.parameters.values()), u), seeds)
+
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        """Name the values of the ``parameters``, given in their order, each (B,)."""
+        values: dict[str, Any] = dict(zip(self.parameters, columns, strict=True))
         if self.seeded:
             values["seed"] = seeds
         return values
@@ -143,8 +140,10 @@ class Transform(ABC):
 
 
 class GeometricTransform(Transform):
-    """Moves pixels: ``matrix`` is (B, 3, 3) and takes source to target pixel coordinates (x right, y down).
+    """Moves pixels: ``matrix`` is (B, 3, 3) and takes source to target positions in pixels, x right, y down.
 
+    Positions are counted from the image centre ((W - 1) / 2, (H - 1) / 2), about which most of these transforms act;
+    :func:`art_domainrand.randomization.warp.corner_matrix` counts from the first pixel, as Kornia does.
     ``mode`` is "bilinear", "nearest" or "bicubic"; ``padding``, what lies beyond the image, is "zeros", "border" or
     "reflection". Subclasses that need neither leave them out.
     """
@@ -167,14 +166,17 @@ class GeometricTransform(Transform):
 
     @abstractmethod
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        """The (B, 3, 3) forward matrix in pixels."""
+        """The (B, 3, 3) forward matrix, in pixels from the image centre."""
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         return warp(x, self.matrix(values, frame_of(x)), self.sampling or Sampling(), projective=self.projective)
 
 
 class ColorTransform(Transform):
-    """Mixes channels linearly: ``matrix`` is (B, C, C + 1), gains and in the last column the offset."""
+    """Mixes channels linearly: ``matrix`` is (B, C, C + 1), the gains and then the offset.
+
+    C more columns, if there are, are the gains of the channel means of the image.
+    """
 
     @property
     def kind(self) -> Kind:
@@ -182,10 +184,10 @@ class ColorTransform(Transform):
 
     @abstractmethod
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        """The (B, C, C + 1) colour matrix."""
+        """The (B, C, C + 1) or (B, C, 2 C + 1) colour matrix."""
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        return apply_color(x, self.matrix(values, frame_of(x, mean=self.needs_mean)))
+        return apply_color(x, self.matrix(values, frame_of(x)))
 
 
 class PixelTransform(Transform):
@@ -196,9 +198,9 @@ class PixelTransform(Transform):
         return Kind.PIXEL
 
 
-def frame_of(x: Tensor, *, mean: bool = False) -> Frame:
-    """The frame of a batch ``x`` (B, C, H, W), with its (B, C) channel mean if asked for."""
-    return Frame(x.shape[1], x.shape[2], x.shape[3], channel_mean(x) if mean else None)
+def frame_of(x: Tensor) -> Frame:
+    """The frame of a batch ``x`` (B, C, H, W)."""
+    return Frame(x.shape[1], x.shape[2], x.shape[3])
 
 
 def require_rgb(transform: Transform, channels: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .linear import inverse3x3, is_channels_last
+from .linear import constant, inverse3x3, is_channels_last, multiply
 
 MODES = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
@@ -29,33 +29,39 @@ class Sampling:
 
 
 def warp(x: Tensor, matrix: Tensor, sampling: Sampling, *, projective: bool) -> Tensor:
-    """Move the pixels of ``x`` (B, C, H, W) by ``matrix`` (B, 3, 3), source to target pixel coordinates.
+    """Move the pixels of ``x`` (B, C, H, W) by ``matrix`` (B, 3, 3), source to target, in pixels from the image centre.
 
-    Coordinates are those of Kornia with ``align_corners=True``: the centre of the first pixel is (0, 0), that of the
-    last (W - 1, H - 1). Only a ``projective`` matrix is divided by its third coordinate. Memory format is kept.
+    Only a ``projective`` matrix is divided by its third coordinate. Memory format is kept.
     """
-    height, width = x.shape[-2:]
-    grid = sampling_grid(inverse3x3(matrix), height, width, projective=projective)
+    grid = sampling_grid(inverse3x3(matrix), x.shape[2], x.shape[3], projective=projective)
     moved = functional.grid_sample(x, grid, mode=sampling.mode, padding_mode=sampling.padding, align_corners=True)
     return moved.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else moved
 
 
 def sampling_grid(inverse: Tensor, height: int, width: int, *, projective: bool) -> Tensor:
-    """Where each target pixel reads: (B, H, W, 2) in the [-1, 1] coordinates of ``grid_sample``.
+    """Where each target pixel reads: (B, H, W, 2) in the coordinates of ``grid_sample`` with ``align_corners=True``.
 
-    Built as a sum of a row and a column for each coordinate plane, which is one pass over memory; the planes are viewed
-    as pairs only at the end.
+    Those run from -1 to 1 between the centres of the outermost pixels. Built as a sum of a row and a column for each
+    coordinate plane, which is one pass over memory; the planes are viewed as pairs only at the end.
     """
-    # Source pixels to [-1, 1], folded into the matrix; an axis of one pixel has no extent to divide by.
-    scale_x, scale_y = 2 / max(width - 1, 1), 2 / max(height - 1, 1)
-    last = inverse[:, 2]
-    unit = [inverse[:, 0] * scale_x - last, inverse[:, 1] * scale_y - last]
-    map_ = torch.stack([*unit, last] if projective else unit, dim=1)
-    x = torch.arange(width, dtype=inverse.dtype, device=inverse.device)
-    y = torch.arange(height, dtype=inverse.dtype, device=inverse.device)
+    half_width, half_height = (width - 1) / 2, (height - 1) / 2
+    # An axis of one pixel has no extent to divide by.
+    scale = ((1 / (half_width or 1),), (1 / (half_height or 1),), (1.0,))
+    count = 3 if projective else 2
+    map_ = inverse[:, :count] * constant(scale[:count], inverse.dtype, inverse.device)
+    x = torch.arange(width, dtype=inverse.dtype, device=inverse.device) - half_width
+    y = torch.arange(height, dtype=inverse.dtype, device=inverse.device) - half_height
     columns = (map_[:, :, 0, None] * x)[:, :, None, :]
     rows = (map_[:, :, 1, None] * y + map_[:, :, 2, None])[:, :, :, None]
     planes = columns + rows
     if projective:
         planes = planes[:, :2] / planes[:, 2:]
     return planes.permute(0, 2, 3, 1)
+
+
+def corner_matrix(matrix: Tensor, height: int, width: int) -> Tensor:
+    """A (B, 3, 3) ``matrix`` about the image centre as one that counts pixels from the first: Kornia's convention."""
+    x, y = (width - 1) / 2, (height - 1) / 2
+    there = constant(((1.0, 0.0, x), (0.0, 1.0, y), (0.0, 0.0, 1.0)), matrix.dtype, matrix.device)
+    back = constant(((1.0, 0.0, -x), (0.0, 1.0, -y), (0.0, 0.0, 1.0)), matrix.dtype, matrix.device)
+    return multiply(multiply(there.expand_as(matrix), matrix), back.expand_as(matrix))

@@ -1,0 +1,225 @@
+"""How long randomization takes: our pipeline against Kornia's modules, in one process, interleaved.
+
+    python tests/benchmarks/randomization.py [--device cpu|cuda] [--threads 1] [--rounds 15] [--json FILE]
+
+Every row times both sides alternately after a warm-up and gives the median time in milliseconds, the spread (the
+interquartile range over the median) and the ratio of the medians: above 1, ours is faster. Sampling is part of every
+call. On one thread the time is the process's CPU time, which other programs disturb less than the wall clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import kornia
+import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from art_domainrand import randomization as R  # noqa: N812
+
+SIZES = ((64, 3, 32, 32), (16, 3, 224, 224))
+SEED = 0
+
+GEOMETRY = [R.Rotation(), R.Scale(), R.Shear(), R.Translation()]
+COLOR = [R.Brightness(), R.Contrast(), R.Saturation(), R.Hue()]
+FULL = [*GEOMETRY, R.Perspective(), *COLOR, R.Gamma(), R.GaussianNoise(0.05)]
+
+AFFINE = {"degrees": 15.0, "translate": (0.1, 0.1), "scale": (0.9, 1.1), "shear": 10.0}
+
+# Name -> ours, and Kornia's module of the same kind and range.
+SINGLES: dict[str, tuple[R.Transform, Callable[[], torch.nn.Module]]] = {
+    "rotation": (R.Rotation(), lambda: K.RandomRotation(15.0, p=1.0)),
+    "scale": (R.Scale(), lambda: K.RandomAffine(0.0, scale=(0.9, 1.1), p=1.0)),
+    "shear": (R.Shear(), lambda: K.RandomShear(10.0, p=1.0)),
+    "translation": (R.Translation(), lambda: K.RandomTranslate((-0.1, 0.1), (-0.1, 0.1), p=1.0)),
+    "flip": (R.Flip(), lambda: K.RandomHorizontalFlip(p=0.5)),
+    "perspective": (R.Perspective(), lambda: K.RandomPerspective(0.25, p=1.0)),
+    "brightness": (R.Brightness(), lambda: K.RandomBrightness((0.8, 1.2), p=1.0)),
+    "contrast": (R.Contrast(), lambda: K.RandomContrast((0.7, 1.4), p=1.0)),
+    "saturation": (R.Saturation(), lambda: K.RandomSaturation((0.6, 1.4), p=1.0)),
+    "hue": (R.Hue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
+    "hsv_hue": (R.HSVHue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
+    "grayscale": (R.Grayscale(), lambda: K.RandomGrayscale(p=1.0)),
+    "invert": (R.Invert(), lambda: K.RandomInvert(p=1.0)),
+    "gamma": (R.Gamma(), lambda: K.RandomGamma((0.7, 1.4), p=1.0)),
+    "gaussian_noise": (R.GaussianNoise(0.05), lambda: K.RandomGaussianNoise(std=0.05, p=1.0)),
+    "gaussian_blur": (R.GaussianBlur((0.1, 1.5)), lambda: K.RandomGaussianBlur((11, 11), (0.1, 1.5), p=1.0)),
+    "occlusion": (R.Occlusion(), lambda: K.RandomErasing((0.02, 0.15), p=1.0)),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: median milliseconds of both sides, their relative spread, and theirs over ours."""
+
+    name: str
+    shape: tuple[int, ...]
+    what: str
+    ours_ms: float
+    ours_spread: float
+    theirs_ms: float
+    theirs_spread: float
+    ratio: float
+
+
+def kornia_chain() -> torch.nn.Module:
+    """The chain of the same kinds of transforms."""
+    return torch.nn.Sequential(
+        K.RandomAffine(**AFFINE, p=1.0),
+        K.RandomPerspective(0.25, p=1.0),
+        K.ColorJitter(0.2, 0.2, 0.2, 0.1, p=1.0),
+        K.RandomGamma((0.7, 1.4), p=1.0),
+        K.RandomGaussianNoise(std=0.05, p=1.0),
+    )
+
+
+def measure(sides: list[Callable[[], object]], rounds: int, device: torch.device) -> list[tuple[float, float]]:
+    """The median milliseconds and the relative interquartile range of each side, timed alternately."""
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
+    times: list[list[float]] = [[] for _ in sides]
+    for turn in range(rounds + 2):
+        for side, seconds in zip(sides, times, strict=True):
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            start = clock()
+            side()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if turn >= 2:  # the first two are the warm-up
+                seconds.append(clock() - start)
+    results = []
+    for seconds in times:
+        low, median, high = statistics.quantiles(seconds, n=4)
+        results.append((median * 1e3, (high - low) / median))
+    return results
+
+
+def compare(
+    name: str, x: Tensor, ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], rounds: int
+) -> list[Row]:
+    """A forward row and a forward+backward row (the gradient of the image, as an attack needs it)."""
+
+    def forward(change: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+        def run() -> None:
+            with torch.no_grad():
+                change(x)
+
+        return run
+
+    def both(change: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+        source, weight = x.clone().requires_grad_(), torch.ones_like(x)
+        return lambda: torch.autograd.grad(change(source), source, weight)
+
+    rows = []
+    for what, wrap in (("forward", forward), ("forward+backward", both)):
+        (ours_ms, ours_spread), (theirs_ms, theirs_spread) = measure([wrap(ours), wrap(theirs)], rounds, x.device)
+        ratio = theirs_ms / ours_ms
+        rows.append(Row(name, tuple(x.shape), what, ours_ms, ours_spread, theirs_ms, theirs_spread, ratio))
+        print(
+            f"{name:<28}{'x'.join(map(str, x.shape)):<16}{what:<18}{ours_ms:9.3f} ±{ours_spread:4.0%}"
+            f"{theirs_ms:11.3f} ±{theirs_spread:4.0%}{ratio:9.2f}",
+            flush=True,
+        )
+    return rows
+
+
+def ours_with(items: list[R.Transform], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Draw from one seeded generator on the device, and apply."""
+    pipeline, generator = R.Pipeline(items), torch.Generator(device).manual_seed(SEED)
+    return lambda x: pipeline(x, generator)
+
+
+def run_rows(device: torch.device, rounds: int) -> list[Row]:
+    """All comparisons, printed as they are made."""
+    print(f"{'':<28}{'shape':<16}{'':<18}{'ours ms':>9}{'':<6}{'theirs ms':>11}{'':<6}{'ratio':>8}")
+    rows: list[Row] = []
+    torch.manual_seed(SEED)
+    for shape in SIZES:
+        x = torch.rand(shape, device=device)
+        rows += compare("full chain | Kornia chain", x, ours_with(FULL, device), kornia_chain(), rounds)
+        grid = torch.rand(len(x), *x.shape[2:], 2, device=device) * 0.2 + functional.affine_grid(
+            torch.eye(2, 3, device=device).expand(len(x), 2, 3), list(shape), align_corners=True
+        )
+        rows += compare(
+            "geometry | one grid_sample",
+            x,
+            ours_with(GEOMETRY, device),
+            lambda image, grid=grid: functional.grid_sample(image, grid, align_corners=True),
+            rounds,
+        )
+        for name, (transform, theirs) in SINGLES.items():
+            rows += compare(f"{name} | Kornia", x, ours_with([transform], device), theirs(), max(rounds // 2, 5))
+    return rows
+
+
+def check_no_sync() -> None:
+    """Raise RuntimeError if sampling, applying or differentiating makes the host wait for the device."""
+    pipeline = R.Pipeline(
+        [*FULL, R.GaussianBlur(), R.Occlusion(), R.Sometimes(R.Flip()), R.OneOf([R.Hue(), R.Invert()])]
+    )
+    generator = torch.Generator("cuda").manual_seed(SEED)
+    x = torch.rand(SIZES[0], device="cuda", requires_grad=True)
+    pipeline(x, generator).sum().backward()  # constants are copied to the device once
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        pipeline.apply(x, pipeline.sample(len(x), generator)).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    print("no host synchronization in sample and apply")
+
+
+def bandwidth_floor(rounds: int) -> dict[str, float]:
+    """Milliseconds that one read and one write of the batch per fused stage take at the measured copy speed."""
+    x = torch.rand(SIZES[1], device="cuda")
+    large, target = torch.rand(1 << 28, device="cuda"), torch.empty(1 << 28, device="cuda")
+    ((copy_ms, _),) = measure([lambda: target.copy_(large)], rounds, x.device)
+    speed = 2 * large.nbytes / copy_ms
+    stages = len(R.Pipeline(FULL).chain.stages)
+    floor = {"copy_gb_per_s": speed / 1e6, "stages": stages, "floor_ms": stages * 2 * x.nbytes / speed}
+    print(f"copy speed {speed / 1e6:.0f} GB/s; {stages} stages at {SIZES[1]}: {floor['floor_ms']:.3f} ms at least")
+    return floor
+
+
+def main() -> None:
+    """Read the arguments, run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    facts: dict[str, Any] = {
+        "torch": torch.__version__,
+        "kornia": kornia.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"cpu ({torch.backends.cpu.get_cpu_capability()})",
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "seed": SEED,
+    }
+    print(facts)
+    if device.type == "cuda":
+        check_no_sync()
+        facts |= bandwidth_floor(options.rounds)
+    facts["rows"] = [asdict(row) for row in run_rows(device, options.rounds)]
+    if options.json:
+        options.json.write_text(json.dumps(facts, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
