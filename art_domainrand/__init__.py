@@ -2,5 +2,6 @@
 
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 
-__all__ = ["FGSM", "PGD"]
+__all__ = ["FGSM", "PGD", "DomainRandomization"]
