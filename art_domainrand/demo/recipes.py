@@ -39,7 +39,7 @@ TRAINING_DOMAIN = Pipeline(
 HELD_OUT_DOMAIN = Pipeline(
     [
         OneOf([Rotation((-25, -15)), Rotation((15, 25))]),
-        Perspective((0.0, 0.25)),
+        Perspective((0.0, 0.3)),
         Gamma((0.6, 1.6)),
         GaussianBlur((0.3, 1.2)),
         Occlusion((0.1, 0.25), (0.1, 0.25)),

@@ -102,7 +102,7 @@ def save_samples(path: Path, classifier: Any, data: LabelledImages, seed: int) -
         "clean": chosen.x,
         "randomized\n(training domain)": randomized,
         f"adversarial\n(PGD-{PGD_STEPS}, L-inf {EPS})": adversarial,
-        "difference\n(adversarial - clean)": signed_image(adversarial - chosen.x, EPS),
+        f"difference\n(blue -{EPS}, red +{EPS})": signed_image(adversarial - chosen.x, EPS),
     }
     captions = {
         title: [f'"{data.classes[label]}"' for label in classifier.predict(images).argmax(axis=1)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -56,10 +57,14 @@ def displayable(image: Images) -> Images:
 
 
 def signed_image(change: Images, limit: float) -> Images:
-    """Show a change from -``limit`` to ``limit`` as a level from 0, black, to 1, white; no change is middle grey."""
+    """Colour a change of images (K, C, H, W): from blue at -``limit`` through grey at 0 to red at ``limit``.
+
+    Channels are averaged. Returns RGB images (K, 3, H, W) in [0, 1].
+    """
     if not limit > 0:
         raise ValueError(f"limit must be > 0, got {limit}")
-    return 0.5 + change / (2 * limit)
+    level = 0.5 + change.mean(axis=1) / (2 * limit)
+    return colormaps["coolwarm"](level)[..., :3].transpose(0, 3, 1, 2)
 
 
 def accuracy_curves(path: str | Path, x: Sequence[float], curves: Mapping[str, Sequence[Row]], xlabel: str) -> None:
