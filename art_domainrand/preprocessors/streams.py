@@ -24,8 +24,8 @@ class Stream:
 
     The n-th seed is a hash of the root seed, the stream's path and n (NumPy's ``SeedSequence``). A copy (by ``copy``,
     ``deepcopy`` or ``pickle``) continues on a path of its own, and so does a forked process: a worker of a
-    ``torch.utils.data.DataLoader`` under the seed its loader gave it (so that it repeats if torch is seeded and differs from
-    epoch to epoch), any other under its process id.
+    ``torch.utils.data.DataLoader`` under the seed its loader gave it (so that it repeats if torch is seeded and differs
+    from epoch to epoch), any other under its process id.
 
     ``seed`` is an int >= 0, or None for one from the operating system.
     """

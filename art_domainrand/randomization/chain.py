@@ -45,7 +45,7 @@ class Chain(Transform):
         return self.transforms[0].kind if len(self.stages) == 1 else Kind.PIXEL
 
     @cached_property
-    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+    def parameters(self) -> Mapping[str, Distribution]:
         """The members' parameters, each name after the member's index: ``"0.angle"``."""
         return prefixed(self.transforms)
 

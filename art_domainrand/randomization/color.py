@@ -29,8 +29,7 @@ class Brightness(ColorTransform):
     shift: Range = Uniform(-0.2, 0.2)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        shift = values["shift"]
-        return combine([(torch.ones_like(shift), _gain(frame.channels)), (shift, _offset(frame.channels))])
+        return combine(_unchanged(frame.channels), (values["shift"], _offset(frame.channels)))
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,11 @@ class Contrast(ColorTransform):
             raise ValueError(f'pivot must be "mean" or a finite number, got {self.pivot!r}')
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        factor, rest = values["factor"], 1 - values["factor"]
-        if isinstance(self.pivot, (int, float)):
-            return combine([(factor, _gain(frame.channels)), (rest * self.pivot, _offset(frame.channels))])
-        return combine([(factor, _gain(frame.channels, of_means=True)), (rest, _grey_of_means(frame.channels))])
+        away = 1 - values["factor"]
+        if self.pivot == "mean":
+            return combine(_unchanged(frame.channels, means=True), (away, _to_mean_grey(frame.channels)))
+        offset = (away * self.pivot, _offset(frame.channels))
+        return combine(_unchanged(frame.channels), (-away, _unchanged(frame.channels)), offset)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Saturation(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return combine([(values["factor"], _gain(3)), (1 - values["factor"], _GREY)])
+        return combine(_unchanged(3), (1 - values["factor"], _TO_GREY))
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Grayscale(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return combine([(1 - values["amount"], _gain(3)), (values["amount"], _GREY)])
+        return combine(_unchanged(3), (values["amount"], _TO_GREY))
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ class Invert(ColorTransform):
         require_support("amount", self.amount, low=0, high=1)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        amount = values["amount"]
-        return combine([(1 - 2 * amount, _gain(frame.channels)), (amount, _offset(frame.channels))])
+        return combine(_unchanged(frame.channels), (values["amount"], _to_negative(frame.channels)))
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ class Hue(ColorTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
         radians = torch.deg2rad(values["shift"])
-        luma, chroma, turned = _HUE_BASIS
-        return combine([(torch.ones_like(radians), luma), (torch.cos(radians), chroma), (torch.sin(radians), turned)])
+        chroma, turned = _HUE_BASIS
+        return combine(_unchanged(3), (torch.cos(radians) - 1, chroma), (torch.sin(radians), turned))
 
 
 @dataclass(frozen=True)
@@ -202,13 +201,10 @@ TOE = 1 / 1024
 """Where :class:`Gamma` becomes linear: a quarter of the smallest nonzero value of an 8-bit image."""
 
 
-_GREY: Rows = ((*LUMA, 0.0),) * 3
-
-
 @cache
-def _gain(channels: int, *, of_means: bool = False) -> Rows:
-    """The pattern of one gain for all channels, [I | 0]."""
-    width = 2 * channels + 1 if of_means else channels + 1
+def _unchanged(channels: int, *, means: bool = False) -> Rows:
+    """[I | 0], with a third block of zeros for the ``means`` if asked for."""
+    width = 2 * channels + 1 if means else channels + 1
     return tuple(tuple(float(row == column) for column in range(width)) for row in range(channels))
 
 
@@ -219,25 +215,34 @@ def _offset(channels: int) -> Rows:
 
 
 @cache
-def _grey_of_means(channels: int) -> Rows:
-    """The pattern of the mean grey value: luma of three channels, else the plain mean of all."""
+def _to_negative(channels: int) -> Rows:
+    """From x to 1 - x, [-2 I | 1]."""
+    return tuple((*(-2 * value for value in row[:-1]), 1.0) for row in _unchanged(channels))
+
+
+@cache
+def _to_mean_grey(channels: int) -> Rows:
+    """From x to the mean grey value, [-I | 0 | weights]: luma of three channels, else the plain mean of all."""
     weights = LUMA if channels == 3 else (1 / channels,) * channels
-    return ((*(0.0,) * (channels + 1), *weights),) * channels
+    return tuple((*(-value for value in row), *weights) for row in _unchanged(channels))
 
 
-def _hue_basis() -> tuple[Rows, Rows, Rows]:
-    """Write the YIQ rotation as luma + cos * chroma + sin * turned, three constant matrices.
+# From x to its grey value, [luma - I | 0].
+_TO_GREY: Rows = tuple((*(w - value for w, value in zip(LUMA, row, strict=False)), 0.0) for row in _unchanged(3))
+
+
+def _hue_basis() -> tuple[Rows, Rows]:
+    """Write the YIQ rotation as I + (cos - 1) * chroma + sin * turned, with two constant matrices.
 
     With T: RGB -> YIQ it is inverse(T) rotation T. Grey stays grey because the rows of I and Q are made to sum to zero.
     """
     centred = [[weight - sum(row) / 3 for weight in row] for row in _IQ]
     to_yiq = torch.tensor([list(LUMA), *centred], dtype=torch.float64)
     to_rgb = torch.linalg.inv(to_yiq)
-    keep = torch.diag(torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64))
     chroma = torch.diag(torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64))
     turn = torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=torch.float64)
-    luma, same, turned = ((to_rgb @ part @ to_yiq).tolist() for part in (keep, chroma, turn))
-    return _rows(luma), _rows(same), _rows(turned)
+    same, turned = ((to_rgb @ part @ to_yiq).tolist() for part in (chroma, turn))
+    return _rows(same), _rows(turned)
 
 
 def _rows(matrix: list[list[float]]) -> Rows:

@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from numbers import Real
 from typing import TypeAlias
@@ -16,7 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from .linear import constant
+from .linear import Rows, constant
 
 Number: TypeAlias = float | Tensor
 """A plain number, or a tensor with one element (a learned bound)."""
@@ -180,19 +181,26 @@ def icdf_columns(distributions: Sequence[Distribution], u: Tensor) -> list[Tenso
 
     Uniform ranges and constants with plain bounds, the usual case, are worked out together.
     """
-    plain = [
-        isinstance(d, (Uniform, Constant)) and not any(map(torch.is_tensor, vars(d).values())) for d in distributions
-    ]
-    ends = [d.support if easy else (0.0, 0.0) for d, easy in zip(distributions, plain, strict=True)]
+    if not distributions:
+        return []
     rows = u.t().contiguous()
-    if any(plain):
-        low = constant(tuple((a,) for a, _ in ends), u.dtype, u.device)
-        span = constant(tuple((b - a,) for a, b in ends), u.dtype, u.device)
-        scaled = (rows * span + low).unbind(0)
-    return [
-        scaled[column] if easy else distribution.icdf(rows[column])
-        for column, (distribution, easy) in enumerate(zip(distributions, plain, strict=True))
+    low, span, others = _affine_part(tuple(distributions))
+    columns = list((rows * constant(span, u.dtype, u.device) + constant(low, u.dtype, u.device)).unbind(0))
+    for column in others:
+        columns[column] = distributions[column].icdf(rows[column])
+    return columns
+
+
+@lru_cache(maxsize=256)
+def _affine_part(distributions: tuple[Distribution, ...]) -> tuple[Rows, Rows, tuple[int, ...]]:
+    """The lows and the spans of the uniform ranges, as columns, and which distributions are of another kind."""
+    ends = [
+        d.support if isinstance(d, (Uniform, Constant)) and not any(map(torch.is_tensor, vars(d).values())) else None
+        for d in distributions
     ]
+    low = tuple((end[0] if end else 0.0,) for end in ends)
+    span = tuple((end[1] - end[0] if end else 0.0,) for end in ends)
+    return low, span, tuple(column for column, end in enumerate(ends) if end is None)
 
 
 def as_distribution(name: str, value: Range) -> Distribution:

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-# On the CPU the many elementwise passes stay in the cache if they run over blocks of about this many numbers.
-BLOCK = 1 << 17
+# On the CPU the many elementwise passes stay in the cache if they run over blocks of at most this many hashes.
+BLOCK = 1 << 16
 
 
 def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -23,29 +23,33 @@ def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -
     """
     pairs = (size + 1) // 2
     field = torch.empty(len(seeds), 2 * pairs, dtype=dtype, device=seeds.device)
-    step = max(1, BLOCK // max(pairs, 1)) if seeds.device.type == "cpu" else max(len(seeds), 1)
-    for start in range(0, len(seeds), step):
-        rows = slice(start, start + step)
-        bits = hash_field(seeds[rows], pairs)
+    blocks = max(1, min(len(seeds), len(seeds) * pairs // BLOCK)) if seeds.device.type == "cpu" else 1
+    progressions = zip(*(numbers.tensor_split(blocks) for numbers in _progressions(seeds)), strict=True)
+    index = torch.arange(pairs, dtype=torch.int32, device=seeds.device)
+    for block, (odd, offset) in zip(field.tensor_split(blocks), progressions, strict=True):
+        bits = _scramble((index * odd).add_(offset))
+        angle = (bits >> 16).to(dtype).mul_(math.pi * 2.0**-15)
         # Half a step above zero: the logarithm stays finite and the two ends are treated alike.
-        radius = (bits & 0xFFFF).to(dtype).add_(0.5).mul_(2.0**-16).log_().mul_(-2).sqrt_()
-        angle = bits.bitwise_right_shift_(16).to(dtype).mul_(math.pi * 2.0**-15)
-        torch.mul(torch.cos(angle), radius, out=field[rows, :pairs])
-        torch.mul(angle.sin_(), radius, out=field[rows, pairs:])
+        radius = bits.bitwise_and_(0xFFFF).to(dtype).add_(0.5).mul_(2.0**-16).log_().mul_(-2).sqrt_()
+        torch.mul(torch.cos(angle), radius, out=block[:, :pairs])
+        torch.mul(angle.sin_(), radius, out=block[:, pairs:])
     return field[:, :size]
 
 
 def hash_field(seeds: Tensor, size: int) -> Tensor:
-    """Uniform random bits as int32, (B, size): the hash of (seed, index) for ``seeds`` (B,) int64.
+    """Uniform random bits as int32, (B, size): a hash of (seed, index) for ``seeds`` (B,) int64."""
+    odd, offset = _progressions(seeds)
+    return _scramble((torch.arange(size, dtype=torch.int32, device=seeds.device) * odd).add_(offset))
 
-    Each seed picks an arithmetic progression offset + odd * index of 32-bit numbers, which the finalizer "lowbias32" of
-    Chris Wellons (https://nullprogram.com/blog/2018/07/31/) scrambles.
-    """
-    mixed = mix64(seeds)
-    odd = (mixed & 0xFFFFFFFF).to(torch.int32).bitwise_or_(1)[:, None]
-    offset = (mixed >> 32).to(torch.int32)[:, None]
-    index = torch.arange(size, dtype=torch.int32, device=seeds.device)
-    bits = (index * odd).add_(offset)
+
+def _progressions(seeds: Tensor) -> tuple[Tensor, Tensor]:
+    """What each seed counts by: (B, 1) odd steps and offsets of an arithmetic progression modulo 2^32."""
+    mixed = mix64(seeds)[:, None]
+    return (mixed & 0xFFFFFFFF).to(torch.int32).bitwise_or_(1), (mixed >> 32).to(torch.int32)
+
+
+def _scramble(bits: Tensor) -> Tensor:
+    """Hash int32 numbers in place: "lowbias32" by Chris Wellons (https://nullprogram.com/blog/2018/07/31/)."""
     shifted = torch.empty_like(bits)
     # ">>" keeps the sign, so the bits it drags in are masked off. The multipliers are 0x7feb352d and 0x846ca68b.
     for distance, multiplier in ((16, 0x7FEB352D), (15, 0x846CA68B - (1 << 32)), (16, None)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -140,7 +141,7 @@ class Flip(GeometricTransform):
     def sampling(self) -> Sampling | None:
         return None
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
         return {"horizontal": Uniform(0.0, 1.0), "vertical": Uniform(0.0, 1.0)}
 
@@ -173,7 +174,7 @@ class Perspective(GeometricTransform):
         super().__post_init__()
         require_support("distortion", self.distortion, low=0, high=0.66)
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
         assert isinstance(self.distortion, Distribution)
         return {f"{corner}_{axis}": self.distortion for corner in CORNERS for axis in "xy"}

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Rows: TypeAlias = tuple[tuple[float, ...], ...]
 """A constant matrix, row by row."""
@@ -43,38 +44,42 @@ def sum_of_outer_products(left: Tensor, right: Tensor) -> Tensor:
     return total
 
 
-def combine(parts: list[tuple[Tensor, Rows]]) -> Tensor:
-    """Sum up ``factor * pattern``: (B,) factors, constant patterns (n, m), to (B, n, m)."""
-    (factor, rows), *rest = parts
-    total: Tensor = factor[:, None, None] * constant(rows, factor.dtype, factor.device)
-    for factor, rows in rest:
-        total = total + factor[:, None, None] * constant(rows, factor.dtype, factor.device)
+def combine(base: Rows, *parts: tuple[Tensor, Rows]) -> Tensor:
+    """``base`` plus the sum of ``factor * pattern``: (B,) factors and constant patterns (n, m), to (B, n, m)."""
+    factor = parts[0][0]
+    total = constant(base, factor.dtype, factor.device)
+    for factor, rows in parts:
+        total = total + factor.view(-1, 1, 1) * constant(rows, factor.dtype, factor.device)
     return total
 
 
 def compose_color(outer: Tensor, inner: Tensor) -> Tensor:
     """The colour matrix that applies ``inner`` first and ``outer`` second.
 
-    Both are (B, C, C + 1), [gains | offset], or (B, C, 2 C + 1) with the gains of the image's channel means after them.
-    With x' = A x + b + K m, and so m' = (A + K) m + b, the second gives
-    A' x' + b' + K' m' = A'A x + (A'b + b' + K'b) + (A'K + K'(A + K)) m.
+    Both are (B, C, C + 1), [A | b], or (B, C, 2 C + 1), [A | b | K], with the gains of the image's channel means m. As
+    x' = A x + b + K m has the means m' = (A + K) m + b, the two after one another are the product
+    [A' | b' | K'] [[A, b, K], [0, 1, 0], [0, b, A + K]].
     """
     channels = inner.shape[1]
-    product = multiply(outer[:, :, :channels], inner)
-    offset = product[:, :, channels : channels + 1] + outer[:, :, channels : channels + 1]
-    means = product[:, :, channels + 1 :]
-    if outer.shape[2] > channels + 1:
-        gains = inner[:, :, :channels]
-        if means.shape[2]:
-            gains = gains + inner[:, :, channels + 1 :]
-        added = multiply(outer[:, :, channels + 1 :], torch.cat((gains, inner[:, :, channels : channels + 1]), dim=2))
-        offset = offset + added[:, :, channels:]
-        means = means + added[:, :, :channels] if means.shape[2] else added[:, :, :channels]
-    return torch.cat((product[:, :, :channels], offset, means), dim=2)
+    outer_width, width = outer.shape[2], max(outer.shape[2], inner.shape[2])
+    if inner.shape[2] < width:
+        inner = functional.pad(inner, (0, channels))
+    one = tuple(float(column == channels) for column in range(width))
+    factors = [inner, constant((one,), inner.dtype, inner.device).expand(len(inner), 1, width)]
+    if outer_width > channels + 1:
+        gains, offset, of_means = split_color(inner)
+        factors.append(torch.cat((torch.zeros_like(gains), offset, gains + of_means), dim=2))
+    return multiply(outer, torch.cat(factors, dim=1))
+
+
+def split_color(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gains (B, C, C), the offset (B, C, 1) and the gains of the means, (B, C, C) or (B, C, 0)."""
+    channels = matrix.shape[1]
+    return matrix[:, :, :channels], matrix[:, :, channels : channels + 1], matrix[:, :, channels + 1 :]
 
 
 def inverse3x3(matrix: Tensor) -> Tensor:
-    """Invert (B, 3, 3) by the adjugate: row i of the cofactors is the cross product of the other two rows."""
+    """Invert (B, 3, 3) by the adjugate: a row of cofactors is the cross product of the other two rows."""
     cofactors = torch.linalg.cross(matrix.roll(-1, 1), matrix.roll(-2, 1), dim=2)
     terms = matrix[:, 0] * cofactors[:, 0]
     determinant = terms[:, 0] + terms[:, 1] + terms[:, 2]
@@ -82,46 +87,62 @@ def inverse3x3(matrix: Tensor) -> Tensor:
     return inverse
 
 
-def channel_mean(x: Tensor) -> Tensor:
-    """The (B, C) mean over the pixels of ``x`` (B, C, H, W), added up in an order that the image alone decides."""
-    mean: Tensor = _ChannelMean.apply(x)  # type: ignore[no-untyped-call]
-    return mean
+def pixel_sum(x: Tensor) -> Tensor:
+    """The sum over the pixels of ``x`` (B, C, H, W) as (B, C, 1), added up in an order that the image alone decides.
 
-
-class _ChannelMean(torch.autograd.Function):
-    """Columns first, then the row of column sums folded in half again and again.
-
-    One reduction over both axes would be split differently for a single image; the gradient is only a broadcast.
+    Columns first, then the row of column sums: one reduction over both axes would be split differently for one image.
+    On the CPU so short a row is summed by one plain loop; elsewhere it is folded in half again and again.
     """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        total = x.sum(dim=2)
-        while total.shape[2] > 1:
-            half, odd = divmod(total.shape[2], 2)
-            folded = total[:, :, :half] + total[:, :, half : 2 * half]
-            total = torch.cat((folded, total[:, :, -1:]), dim=2) if odd else folded
-        return total[:, :, 0] / (x.shape[2] * x.shape[3])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.size = inputs[0].shape[2:]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        height, width = ctx.size
-        share: Tensor = gradient / (height * width)
-        return share[:, :, None, None].expand(-1, -1, height, width)
+    row = x.sum(dim=2)
+    if x.device.type == "cpu":
+        return row.sum(dim=2, keepdim=True)
+    while row.shape[2] > 1:
+        half, odd = divmod(row.shape[2], 2)
+        folded = row[:, :, :half] + row[:, :, half : 2 * half]
+        row = torch.cat((folded, row[:, :, -1:]), dim=2) if odd else folded
+    return row
 
 
 def apply_color(x: Tensor, matrix: Tensor) -> Tensor:
-    """Apply a colour ``matrix``, see :func:`compose_color`, to ``x`` (B, C, H, W) in one pass; keeps memory format."""
+    """Apply a colour ``matrix``, see :func:`compose_color`, to ``x`` (B, C, H, W) in one pass."""
+    mixed: Tensor = _ColorMap.apply(x, matrix)  # type: ignore[no-untyped-call]
+    return mixed
+
+
+class _ColorMap(torch.autograd.Function):
+    """A x + b + K mean(x); its gradient A^T g + K^T sum(g) / pixels is one pass of the same kind."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: Tensor) -> Tensor:
+        ctx.pixels = x.shape[2] * x.shape[3]
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, matrix)
+        gains, offset, of_means = split_color(matrix)
+        if of_means.shape[2]:
+            offset = offset + multiply(of_means, pixel_sum(x) / ctx.pixels)
+        return _mix(x, gains, offset)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, matrix = ctx.saved_tensors
+        gains, offset, of_means = split_color(matrix)
+        of_x = of_matrix = None
+        total = shift = torch.zeros_like(offset)
+        if of_means.shape[2] or ctx.needs_input_grad[1]:
+            total = pixel_sum(gradient)
+        if of_means.shape[2]:
+            shift = multiply(of_means.transpose(1, 2), total) / ctx.pixels
+        if ctx.needs_input_grad[0]:
+            of_x = _mix(gradient, gains.transpose(1, 2), shift)
+        if ctx.needs_input_grad[1]:
+            parts = [torch.bmm(gradient.flatten(2), x.flatten(2).transpose(1, 2)), total]
+            if of_means.shape[2]:
+                parts.append(multiply(total, pixel_sum(x).transpose(1, 2) / ctx.pixels))
+            of_matrix = torch.cat(parts, dim=2)
+        return of_x, of_matrix
+
+
+def _mix(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
-    gains, offset, of_means = matrix.tensor_split((channels, channels + 1), dim=2)
-    if of_means.shape[2]:
-        offset = offset + multiply(of_means, channel_mean(x)[:, :, None])
     if is_channels_last(x):
         pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
         mixed = torch.baddbmm(offset.transpose(1, 2), pixels, gains.transpose(1, 2))

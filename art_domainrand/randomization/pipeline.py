@@ -132,7 +132,7 @@ class Sometimes(Transform):
         return self.transform.kind
 
     @cached_property
-    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+    def parameters(self) -> Mapping[str, Distribution]:
         """The gate, then the transform's own under the index 0."""
         return {"gate": Uniform(0.0, 1.0), **prefixed((self.transform,))}
 
@@ -186,7 +186,7 @@ class OneOf(Transform):
         return self.transforms[0].kind if one else Kind.PIXEL
 
     @cached_property
-    def parameters(self) -> Mapping[str, Distribution]:  # type: ignore[override]
+    def parameters(self) -> Mapping[str, Distribution]:
         """The selector, then the members' own under their indices."""
         return {"selector": Uniform(0.0, 1.0), **prefixed(self.transforms)}
 

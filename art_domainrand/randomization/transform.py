@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -103,7 +104,7 @@ class Transform(ABC):
     def kind(self) -> Kind:
         """Geometry and colour transforms yield matrices and fuse with neighbours of their kind."""
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
         """The coordinates of the unit cube this transform takes, in order, and how each becomes a value."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
