@@ -12,8 +12,6 @@ import typer
 # No boxes and no colours: an error is one line that can be read in any log.
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
 
-CELL_TITLES = {"fgsm": "FGSM", "pgd": "PGD-20", "shift": "shift", "shift_pgd": "shift + PGD-20"}
-
 
 @app.callback()
 def main() -> None:
@@ -28,12 +26,12 @@ def demo(
     """Train four classifiers of real digits, attack them, and compare: a table, samples.png and report.json."""
     with errors_in_one_line():
         # torch and ART take seconds to import; --help must not wait for them.
-        from art_domainrand.demo import run
+        from art_domainrand.demo import TITLES, run_demo
         from art_domainrand.evaluation import table
 
-        report = run(out, seed, verbose=True)
+        report = run_demo(out, seed, verbose=True)
         typer.echo("\nAccuracy in %, with 95% intervals\n")
-        typer.echo(table(report, CELL_TITLES))
+        typer.echo(table(report, TITLES))
         typer.echo(f"\nSeconds: {report.metadata['seconds']}. Written: {out / 'samples.png'}, {out / 'report.json'}")
 
 

@@ -76,25 +76,36 @@ def image_folder(root: str | Path, size: int | None = None, limit: int | None = 
     return from_torchvision(dataset, size=size, limit=limit, seed=seed)
 
 
-def from_torchvision(dataset: Any, size: int | None = None, limit: int | None = None, seed: int = 0) -> LabelledImages:
-    """Read a map-style data set of (PIL image, class index) pairs that names its ``classes``.
+def from_torchvision(
+    dataset: Any,
+    size: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    classes: Sequence[str] | None = None,
+) -> LabelledImages:
+    """Read a map-style data set of (PIL image, class index) pairs, such as torchvision's without a ``transform``.
 
-    That is what torchvision's classification data sets are without a ``transform``. Only ``limit`` images are read, if
-    that is given: a random choice that ``seed`` determines.
+    Only ``limit`` images are read, if that is given: a random choice that ``seed`` determines. ``classes`` are the
+    names of the classes, by default ``dataset.classes``.
     """
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be None or >= 1, got {value}")
+    names = getattr(dataset, "classes", None) if classes is None else classes
+    if names is None:
+        raise ValueError(f"classes must be given for a data set that does not name them, got None with {dataset!r}")
     rows: Sequence[int] = range(len(dataset))
     if limit is not None and limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:limit]).tolist()
+    if not rows:
+        raise ValueError("dataset must hold at least one image, got none")
     pairs = [dataset[row] for row in rows]
     pixels = [to_array(image, size) for image, _ in pairs]
     shapes = {array.shape for array in pixels}
     if len(shapes) > 1:
         raise ValueError(f"size must be given for images of different shapes, got None and shapes {sorted(shapes)[:3]}")
     y = np.array([label for _, label in pairs], dtype=np.int64)
-    return LabelledImages(np.stack(pixels), y, tuple(str(name) for name in dataset.classes))
+    return LabelledImages(np.stack(pixels), y, tuple(str(name) for name in names))
 
 
 def to_array(image: Image.Image, size: int | None = None) -> NDArray[np.float32]:

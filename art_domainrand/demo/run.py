@@ -28,8 +28,11 @@ PGD_EPS_STEP = EPS / 8
 LARGEST_SEED = 2**32 - 1
 SAMPLES = 10
 
+TITLES = {"fgsm": "FGSM", "pgd": f"PGD-{PGD_STEPS}", "shift_pgd": f"shift + PGD-{PGD_STEPS}"}
+"""Headings of the cells in the table, where they differ from the names."""
 
-def run(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report:
+
+def run_demo(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report:
     """Train the models of ``RECIPES`` on digits, judge each in every cell, write ``samples.png`` and ``report.json``.
 
     ``out`` is the folder for both, made if it is missing. ``seed`` determines the split of the data, the training and

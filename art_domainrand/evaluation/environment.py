@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("art-domainrand", "adversarial-robustness-toolbox", "torch", "torchvision", "kornia", "numpy")
+PACKAGES = ("art-domainrand", "adversarial-robustness-toolbox", "torchvision", "kornia", "numpy")
 
 
 def environment() -> dict[str, Any]:
     """Versions, device and threads, for the metadata of a report. A package run from its source tree has no version."""
+    # torch's own version also says what it was built for, as in 2.6.0+cpu.
+    known = {"python": platform.python_version(), "torch": torch.__version__}
     return {
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}},
+        "versions": known | {name: installed(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
     }

@@ -64,7 +64,8 @@ def signed_image(change: Images, limit: float) -> Images:
     if not limit > 0:
         raise ValueError(f"limit must be > 0, got {limit}")
     level = 0.5 + change.mean(axis=1) / (2 * limit)
-    return colormaps["coolwarm"](level)[..., :3].transpose(0, 3, 1, 2)
+    colours: Images = colormaps["coolwarm"](level)[..., :3].transpose(0, 3, 1, 2)
+    return colours
 
 
 def accuracy_curves(path: str | Path, x: Sequence[float], curves: Mapping[str, Sequence[Row]], xlabel: str) -> None:

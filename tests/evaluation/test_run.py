@@ -1,0 +1,74 @@
+"""Cells and the evaluation of models in them."""
+
+import numpy as np
+import pytest
+import torch
+
+from art_domainrand import FGSM
+from art_domainrand.evaluation import attacked, clean, evaluate, in_turn, shifted
+from art_domainrand.randomization import Brightness, Pipeline, Rotation
+
+PIPELINE = Pipeline([Rotation((-30, 30)), Brightness((0.3, 0.6))])
+
+
+class Threshold:
+    """Says 1 where the first pixel is above ``level``, else 0."""
+
+    def __init__(self, level):
+        self.level = level
+
+    def predict(self, x, batch_size=128):
+        above = x[:, 0, 0, 0] > self.level
+        return np.stack([~above, above], axis=1).astype(np.float32)
+
+
+def test_every_model_is_judged_in_every_cell():
+    x = np.linspace(0, 0.9, 10, dtype=np.float32).reshape(10, 1, 1, 1)
+    y = (x[:, 0, 0, 0] > 0.45).astype(np.int64)
+    models = {"right": Threshold(0.45), "late": Threshold(0.65)}
+    cells = {
+        "clean": clean,
+        "raised": lambda estimator, x, y: x + 0.2,
+        "raised twice": in_turn(*[lambda e, x, y: x + 0.2] * 2),
+    }
+    rows = evaluate(models, cells, x, y)
+    assert [(row.model, row.cell) for row in rows] == [(m, c) for m in models for c in cells]
+    assert [row.accuracy for row in rows] == [1, 0.8, 0.6, 0.8, 1, 0.8]
+    assert {row.n for row in rows} == {10}
+
+
+@pytest.mark.parametrize("y", [np.zeros(3, np.int64), np.eye(4)])
+def test_labels_must_be_one_index_for_each_image(y):
+    with pytest.raises(ValueError, match="y must hold one class index for each of 4"):
+        evaluate({"m": Threshold(0)}, {"clean": clean}, np.zeros((4, 1, 1, 1), np.float32), y)
+
+
+def test_cells_in_turn_work_on_each_others_images():
+    double, add = (lambda e, x, y: 2 * x), (lambda e, x, y: x + 1)
+    assert in_turn(double, add)(None, 3, None) == 7
+
+
+def test_a_shift_is_one_fixed_draw_clipped(images):
+    cell = shifted(PIPELINE, seed=5)
+    changed = cell(None, images, None)
+    drawn = PIPELINE.apply(torch.from_numpy(images), PIPELINE.sample(len(images), torch.Generator().manual_seed(5)))
+    assert drawn.max() > 1
+    assert np.array_equal(changed, drawn.clamp(0, 1).numpy())
+    assert np.array_equal(changed, cell("another model", images, None))
+    assert not np.array_equal(changed, shifted(PIPELINE, seed=6)(None, images, None))
+
+
+def test_an_attack_is_made_for_the_estimator_and_told_the_labels(classifier, images):
+    y = np.arange(len(images)) % 4
+    adversarial = attacked(lambda estimator: FGSM(estimator, eps=0.1))(classifier, images, y)
+    assert np.array_equal(adversarial, FGSM(classifier, eps=0.1).generate(images, y))
+    assert not np.array_equal(adversarial, FGSM(classifier, eps=0.1).generate(images))
+
+
+def test_evaluation_leaves_the_global_generators_alone(classifier, images):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    evaluate(
+        {"m": classifier}, {"clean": clean, "shift": shifted(PIPELINE, 0)}, images, np.zeros(len(images), np.int64)
+    )
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)

@@ -1,0 +1,152 @@
+"""The demo on its own path, from the command to the files, and the bars that its models must clear."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+from art_domainrand.cli import app
+from art_domainrand.data import digits
+from art_domainrand.demo import training
+from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN, Recipe
+from art_domainrand.demo.run import cells, private_randomness
+from art_domainrand.evaluation import Report, shifted
+from art_domainrand.randomization import OneOf, Rotation
+
+MODELS = ("standard", "adversarial", "randomized", "both")
+CELLS = ("clean", "fgsm", "pgd", "shift", "shift_pgd")
+
+
+def global_state():
+    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), torch.get_num_threads()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One run of the command: (result, folder, report)."""
+    out = tmp_path_factory.mktemp("demo") / "new"
+    before = global_state()
+    result = CliRunner().invoke(app, ["demo", "--out", str(out)])
+    assert result.exit_code == 0, result.stderr
+    assert global_state() == before
+    return result, out, Report.load(out / "report.json")
+
+
+def test_adversarial_training_gains_45_points_under_pgd(demo):
+    assert demo[2].gain("adversarial", "standard", "pgd") >= 45
+
+
+def test_randomization_gains_25_points_under_shift(demo):
+    assert demo[2].gain("randomized", "standard", "shift") >= 25
+
+
+def test_both_keep_clean_accuracy_and_gain_under_pgd_and_shift(demo):
+    report = demo[2]
+    assert report.row("both", "clean").accuracy >= 0.95
+    assert report.gain("both", "standard", "pgd") >= 40
+    assert report.gain("both", "standard", "shift") >= 25
+
+
+def test_every_model_has_learned_and_attacks_and_shifts_hurt(demo):
+    report = demo[2]
+    for model in MODELS:
+        accuracy = {cell: report.row(model, cell).accuracy for cell in CELLS}
+        assert accuracy["clean"] >= 0.95
+        assert accuracy["pgd"] <= accuracy["fgsm"] < accuracy["clean"]
+        assert accuracy["shift_pgd"] < accuracy["shift"] < accuracy["clean"]
+
+
+def test_the_report_has_the_promised_form(demo):
+    content = json.loads((demo[1] / "report.json").read_text())
+    keys = {"model", "cell", "accuracy", "low", "high", "n"}
+    assert [set(row) for row in content["rows"]] == [keys] * 20
+    assert [(row["model"], row["cell"]) for row in content["rows"]] == list(product(MODELS, CELLS))
+    assert {row["n"] for row in content["rows"]} == {397}
+    assert content["seed"] == 0
+    assert content["eps"] == 0.1
+    assert content["pgd_steps"] == 20
+    assert content["versions"]["torch"] == torch.__version__
+    assert 0 < content["seconds"] < 180
+
+
+def test_the_picture_has_four_lines_of_images(demo):
+    pixels = imread(demo[1] / "samples.png")[..., :3]
+    assert pixels.shape[0] > 500
+    assert pixels.shape[1] > 1000
+    dark = (pixels.max(axis=2) < 0.1).mean(axis=1) > 0.1  # rows through the black of clean and adversarial digits
+    assert dark.any()
+    colourful = (np.ptp(pixels, axis=2) > 0.3).mean(axis=1) > 0.2  # only differences have colour
+    assert np.flatnonzero(colourful).min() > np.flatnonzero(dark).max()
+    assert sorted(path.name for path in demo[1].iterdir()) == ["report.json", "samples.png"]
+
+
+def test_the_table_is_printed_and_progress_is_shown(demo):
+    result = demo[0]
+    for model in MODELS:
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith(model + " ")]
+        assert line.count("[") == len(CELLS)
+        assert f"training {model}: 100%" in result.stderr
+    assert "evaluating: 100%" in result.stderr
+
+
+def test_the_held_out_domain_is_held_out():
+    (choice, *others) = HELD_OUT_DOMAIN.transforms
+    assert isinstance(choice, OneOf)
+    trained = {type(transform): transform for transform in TRAINING_DOMAIN.transforms}
+    assert not {type(transform) for transform in others} & set(trained)
+    low, high = trained[Rotation].angle.support
+    for rotation in choice.transforms:
+        assert rotation.angle.support[0] >= high or rotation.angle.support[1] <= low
+
+
+def test_shift_pgd_attacks_the_shifted_images():
+    _, test = digits()
+    x, y = test.x[:32], test.y[:32]
+    classifier = training.make_classifier(test)
+    fixed = shifted(HELD_OUT_DOMAIN, seed=3)(None, x, y)
+    adversarial = cells(3)["shift_pgd"](classifier, x, y)
+    assert np.array_equal(cells(3)["shift"](classifier, x, y), fixed)
+    assert 0.9 * EPS < np.abs(adversarial - fixed).max() <= EPS * (1 + 1e-6)
+    assert np.abs(adversarial - x).max() > 0.5
+
+
+def test_models_do_not_randomize_at_prediction(monkeypatch):
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    data = digits()[0][:64]
+    for recipe in RECIPES.values():
+        with private_randomness(0):
+            classifier = training.train("", recipe, data, seed=0)
+        assert np.array_equal(classifier.predict(data.x), classifier.predict(data.x))
+
+
+def test_training_depends_on_the_seed_alone(monkeypatch):
+    monkeypatch.setattr(training, "EPOCHS", 2)
+    data = digits()[0][:256]
+
+    def weights(seed):
+        with private_randomness(seed):
+            classifier = training.train("", Recipe(adversarial=True, randomized=True), data, seed)
+        return torch.cat([p.detach().flatten().cpu() for p in classifier.model.parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_each_epoch_of_a_randomized_model_has_fresh_images(monkeypatch):
+    monkeypatch.setattr(training, "EPOCHS", 3)
+    seen = []
+    apply = type(TRAINING_DOMAIN).apply
+    monkeypatch.setattr(
+        type(TRAINING_DOMAIN), "apply", lambda self, x, draw: (seen.append(draw.u), apply(self, x, draw))[1]
+    )
+    data = digits()[0][:64]
+    for recipe in (Recipe(randomized=True), Recipe(adversarial=True, randomized=True)):
+        seen.clear()
+        with private_randomness(0):
+            training.train("", recipe, data, seed=0)
+        assert len(seen) == 3
+        assert not torch.equal(seen[0], seen[1])
