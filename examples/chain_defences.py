@@ -8,10 +8,9 @@ from art.defences.preprocessor import SpatialSmoothingPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import PGD
+from art_domainrand import PGD, DomainRandomization
 from art_domainrand.data import digits
 from art_domainrand.evaluation import Report, attacked, clean, evaluate, table
-from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization import Brightness, Rotation
 
 

@@ -15,9 +15,9 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 from torchvision.datasets import CIFAR10
 
+from art_domainrand import DomainRandomization
 from art_domainrand.data import from_torchvision, image_folder
 from art_domainrand.evaluation import Report, clean, evaluate, shifted, table
-from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization import Brightness, Contrast, Flip, Gamma, Pipeline, Translation, WhiteBalance
 
 

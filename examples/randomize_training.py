@@ -7,9 +7,9 @@ import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
+from art_domainrand import DomainRandomization
 from art_domainrand.data import digits
 from art_domainrand.evaluation import Report, clean, evaluate, shifted, table
-from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline, Rotation, Scale, Sometimes, Translation
 
 EPOCHS = 15

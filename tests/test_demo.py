@@ -69,6 +69,7 @@ def test_the_report_has_the_promised_form(demo):
     assert content["seed"] == 0
     assert content["eps"] == 0.1
     assert content["pgd_steps"] == 20
+    assert (content["device"], content["threads"]) == ("cpu", 1)
     assert content["versions"]["torch"] == torch.__version__
     assert 0 < content["seconds"] < 180
 

@@ -15,7 +15,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.data import LabelledImages, digits
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN
-from art_domainrand.demo.training import EPOCHS, train
+from art_domainrand.demo.training import DEVICE, EPOCHS, train
 from art_domainrand.evaluation.environment import environment
 from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.plots import image_grid, signed_image
@@ -47,7 +47,7 @@ def run_demo(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report
     with private_randomness(seed):
         models = {}
         for name, recipe in RECIPES.items():
-            torch.manual_seed(seed)  # all models start from the same weights
+            torch.default_generator.manual_seed(seed)  # all models start from the same weights
             models[name] = train(name, recipe, train_data, seed, verbose=verbose)
         rows = evaluate(models, cells(seed), test_data.x, test_data.y, verbose=verbose)
         save_samples(folder / "samples.png", models["standard"], test_data, seed)
@@ -99,7 +99,7 @@ def save_samples(path: Path, classifier: Any, data: LabelledImages, seed: int) -
     """
     first = np.array([np.flatnonzero(data.y == label)[0] for label in range(min(SAMPLES, len(data.classes)))])
     chosen = data[first]
-    randomized, _ = DomainRandomization(TRAINING_DOMAIN, seed=seed)(chosen.x)
+    randomized, _ = DomainRandomization(TRAINING_DOMAIN, seed=seed, device_type=DEVICE)(chosen.x)
     adversarial = cells(seed)["pgd"](classifier, chosen.x, chosen.y)
     rows = {
         "clean": chosen.x,
@@ -128,22 +128,22 @@ def metadata(seed: int, seconds: float) -> dict[str, Any]:
         "held_out_domain": repr(HELD_OUT_DOMAIN),
         "interval": "Wilson, 95%",
         "seconds": round(seconds, 1),
-        **environment(),
+        **environment(DEVICE),
     }
 
 
 @contextmanager
 def private_randomness(seed: int) -> Iterator[None]:
-    """Seed the global generators, from which ART shuffles and torch initializes, and put them back afterwards.
+    """Seed the global CPU generators, from which ART shuffles and torch initializes, and put them back afterwards.
 
     The number of threads is held at one meanwhile: the network is too small for more to pay, on a busy machine they
     cost more than they bring, and the results do not depend on the number of cores.
     """
     numpy_state, threads = np.random.get_state(), torch.get_num_threads()  # noqa: NPY002 - ART's generator
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         try:
             np.random.seed(seed)  # noqa: NPY002
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             torch.set_num_threads(1)
             yield
         finally:

@@ -46,10 +46,14 @@ def attacked(attack: Callable[[Any], Any]) -> Cell:
 def shifted(pipeline: Pipeline, seed: int) -> Cell:
     """The cell of images that ``pipeline`` has changed, clipped to [0, 1], the range that ``x`` must have.
 
-    ``seed`` fixes one draw for each image, so that all models are judged on the same images.
+    ``seed`` fixes one draw for each image, so that all models are judged on the same images. The cell raises ValueError
+    for pixels outside [0, 1].
     """
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
+        low, high = x.min(initial=0), x.max(initial=1)
+        if not (low == 0 and high == 1):  # also for NaN
+            raise ValueError(f"x must be in [0, 1] for a shift, got pixels from {low} to {high}")
         with torch.no_grad():
             changed = pipeline(torch.from_numpy(x), torch.Generator().manual_seed(seed))
         return changed.clamp(0, 1).numpy()
@@ -69,8 +73,14 @@ def in_turn(*cells: Cell) -> Cell:
 
 
 def correct(estimator: Any, x: Array, y: Array) -> int:
-    """How many of the images ``x`` the estimator assigns to the class indices ``y`` (N,)."""
+    """How many of the images ``x`` the estimator assigns to the class indices ``y`` (N,).
+
+    Raises ValueError for scores that are NaN, which would be counted as some class.
+    """
     scores = predict(estimator, x, batch_size=BATCH_SIZE)
+    undefined = int(np.isnan(scores).any(axis=1).sum())
+    if undefined:
+        raise ValueError(f"estimator must predict numbers, got NaN for {undefined} of {len(x)} images")
     return int(np.sum(np.argmax(scores, axis=1) == y))
 
 

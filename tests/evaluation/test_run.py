@@ -72,3 +72,21 @@ def test_evaluation_leaves_the_global_generators_alone(classifier, images):
     )
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+@pytest.mark.parametrize("pixel", [1.5, -0.1, np.nan])
+def test_a_shift_refuses_pixels_outside_the_unit_range(pixel):
+    x = np.full((2, 1, 4, 4), 0.5, np.float32)
+    x[1, 0, 2, 2] = pixel
+    with pytest.raises(ValueError, match=r"x must be in \[0, 1\] for a shift, got pixels from"):
+        shifted(PIPELINE, 0)(None, x, None)
+
+
+def test_scores_that_are_nan_are_not_an_answer():
+    class Broken:
+        def predict(self, x, batch_size):
+            return np.where(np.arange(len(x))[:, None] < 2, np.nan, np.eye(3)[np.zeros(len(x), int)])
+
+    x, y = np.zeros((5, 1, 1, 1), np.float32), np.zeros(5, np.int64)
+    with pytest.raises(ValueError, match="got NaN for 2 of 5 images"):
+        evaluate({"broken": Broken()}, {"clean": clean}, x, y)
