@@ -45,7 +45,8 @@ def train(name: str, recipe: Recipe, data: LabelledImages, seed: int, *, verbose
         classifier = make_classifier(data, randomization)
         epoch = plain_epoch(classifier, data)
     schedule = torch.optim.lr_scheduler.OneCycleLR(classifier.optimizer, PEAK_LEARNING_RATE, total_steps=EPOCHS)
-    for number in tqdm(range(EPOCHS), desc=f"training {name}", unit="epoch", disable=not verbose):
+    epochs = tqdm(range(EPOCHS), desc=f"training {name}", unit="epoch", mininterval=0.5, disable=not verbose)
+    for number in epochs:
         epoch(number)
         schedule.step()
     return classifier

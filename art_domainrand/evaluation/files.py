@@ -37,7 +37,7 @@ def current_umask() -> int:
 def check_folder(name: str, path: str | Path) -> Path:
     """Return ``path`` if it is a folder that can be written to, or can be made one; else raise ValueError.
 
-    Nothing is created, so a long run can check its output first and leave nothing behind if it is stopped.
+    Nothing stays behind, so that a long run can check its output first and leaves no trace if it is stopped.
     """
     path = Path(path).expanduser()
     existing = path
@@ -45,6 +45,11 @@ def check_folder(name: str, path: str | Path) -> Path:
         existing = existing.parent
     if not existing.is_dir():
         raise ValueError(f"{name} must be a folder, got {str(path)!r} where {str(existing)!r} is a file")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ValueError(f"{name} must be a folder that can be written to, got {str(path)!r}")
+    try:
+        # Only trying tells: permission bits say nothing of read-only file systems, and everything is allowed to root.
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{name} must be a folder that can be written to, got {str(path)!r}: {reason}") from None
     return path
