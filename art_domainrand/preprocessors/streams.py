@@ -83,7 +83,7 @@ def fingerprints(x: Tensor) -> Tensor:
     A change in a single number always changes it, as an odd factor is invertible; any other one does but for one case
     in 2^32. The last entry stands for shape and dtype.
     """
-    rows = x.detach().reshape(len(x), -1).contiguous()
+    rows = x.detach().flatten(1).contiguous()
     if rows.element_size() >= 4:
         bits = rows.view(torch.int32)
     else:

@@ -38,9 +38,8 @@ class GaussianBlur(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         radius = math.ceil(3 * self._largest()) if self.kernel_size is None else self.kernel_size // 2
-        for axis in (3, 2):
-            x = convolve_axis(x, gaussian_kernel(values["sigma"], min(radius, x.shape[axis] - 1)), axis)
-        return x
+        across, down = (gaussian_kernel(values["sigma"], min(radius, x.shape[axis] - 1)) for axis in (3, 2))
+        return convolve(x, across, down)
 
     def _largest(self) -> float:
         assert isinstance(self.sigma, Distribution)
@@ -57,16 +56,22 @@ def gaussian_kernel(sigma: Tensor, radius: int) -> Tensor:
     return weights / total[:, None]
 
 
-def convolve_axis(x: Tensor, kernel: Tensor, axis: int) -> Tensor:
-    """Convolve ``x`` (B, C, H, W) along ``axis`` (2 or 3) with each image's own odd ``kernel`` (B, K), mirrored border.
+def convolve(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Convolve ``x`` (B, C, H, W) with each image's own odd kernels ``across`` and ``down``, (B, K); mirrored border.
 
-    Images and channels become the groups of a single depthwise convolution.
+    Images and channels become the groups of two depthwise convolutions.
     """
     batch, channels, height, width = x.shape
-    radius = kernel.shape[1] // 2
-    pad = (radius, radius, 0, 0) if axis == 3 else (0, 0, radius, radius)
-    padded = functional.pad(x, pad, mode="reflect")
+    reach_x, reach_y = across.shape[1] // 2, down.shape[1] // 2
+    padded = functional.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
     planes = padded.reshape(1, batch * channels, *padded.shape[2:])
-    weights = kernel[:, None].expand(batch, channels, -1).reshape(batch * channels, 1, 1, -1)
-    weights = weights if axis == 3 else weights.transpose(2, 3)
-    return functional.conv2d(planes, weights, groups=batch * channels).view(batch, channels, height, width)
+    rows, columns = (
+        kernel[:, None].expand(-1, channels, -1).reshape(batch * channels, 1, 1, -1) for kernel in (across, down)
+    )
+    if batch * channels == 1:  # a single group takes another algorithm, with other roundings: it goes in twice
+        planes, rows, columns = (
+            tensor.repeat_interleave(2, dim) for tensor, dim in ((planes, 1), (rows, 0), (columns, 0))
+        )
+    blurred = functional.conv2d(planes, rows, groups=planes.shape[1])
+    blurred = functional.conv2d(blurred, columns.transpose(2, 3), groups=planes.shape[1])
+    return blurred[0, : batch * channels].view(batch, channels, height, width)

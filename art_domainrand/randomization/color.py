@@ -240,7 +240,7 @@ def _hue_basis() -> tuple[Rows, Rows]:
     to_yiq = torch.tensor([list(LUMA), *centred], dtype=torch.float64)
     to_rgb = torch.linalg.inv(to_yiq)
     chroma = torch.diag(torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64))
-    turn = torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]], dtype=torch.float64)
+    turn = torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
     same, turned = ((to_rgb @ part @ to_yiq).tolist() for part in (chroma, turn))
     return _rows(same), _rows(turned)
 

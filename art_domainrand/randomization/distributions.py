@@ -54,7 +54,7 @@ class Constant(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        return (float(self.value), float(self.value))
+        return (_plain(self.value), _plain(self.value))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Uniform(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        return (float(self.low), float(self.high))
+        return (_plain(self.low), _plain(self.high))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class LogUniform(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        return (float(self.low), float(self.high))
+        return (_plain(self.low), _plain(self.high))
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class Normal(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        spread = math.inf if float(self.std) > 0 else 0.0
-        return (float(self.mean) - spread, float(self.mean) + spread)
+        spread = math.inf if _plain(self.std) > 0 else 0.0
+        return (_plain(self.mean) - spread, _plain(self.mean) + spread)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class TruncatedNormal(Distribution):
         _number("mean", self.mean)
         _above_zero("std", self.std)
         _ordered(self.low, self.high)
-        mean, std = float(self.mean), float(self.std)
-        mass = _normal_cdf((float(self.high) - mean) / std) - _normal_cdf((float(self.low) - mean) / std)
+        mean, std = _plain(self.mean), _plain(self.std)
+        mass = _normal_cdf((_plain(self.high) - mean) / std) - _normal_cdf((_plain(self.low) - mean) / std)
         if mass < 1e-4:
             raise ValueError(f"[low, high] must hold at least 1e-4 of the normal's mass, got {_show(mass)}")
 
@@ -148,7 +148,7 @@ class TruncatedNormal(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        return (float(self.low), float(self.high))
+        return (_plain(self.low), _plain(self.high))
 
 
 @dataclass(frozen=True)
@@ -271,30 +271,35 @@ def _number(name: str, value: object) -> Number:
             raise ValueError(f"{name} must be a number or a tensor with one element, got shape {tuple(value.shape)}")
     elif not isinstance(value, Real) or isinstance(value, bool):
         raise ValueError(f"{name} must be a number, a (low, high) pair or a distribution, got {value!r}")
-    if not math.isfinite(float(value)):
-        raise ValueError(f"{name} must be finite, got {_show(value)}")
-    return value.reshape(()) if isinstance(value, Tensor) else float(value)
+    number: Number = value.reshape(()) if isinstance(value, Tensor) else float(value)
+    if not math.isfinite(_plain(number)):
+        raise ValueError(f"{name} must be finite, got {_show(number)}")
+    return number
 
 
 def _ordered(low: Number, high: Number) -> None:
     _number("low", low)
     _number("high", high)
-    if float(high) < float(low):
+    if _plain(high) < _plain(low):
         raise ValueError(f"high must be >= low, got low={_show(low)}, high={_show(high)}")
 
 
 def _above_zero(name: str, value: Number) -> None:
-    if float(_number(name, value)) <= 0:
+    if _plain(_number(name, value)) <= 0:
         raise ValueError(f"{name} must be > 0, got {_show(value)}")
 
 
 def _not_negative(name: str, value: Number) -> None:
-    if float(_number(name, value)) < 0:
+    if _plain(_number(name, value)) < 0:
         raise ValueError(f"{name} must be >= 0, got {_show(value)}")
 
 
-def _show(value: object) -> str:
-    return f"{float(value):g}"  # type: ignore[arg-type]
+def _plain(value: Number) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+
+
+def _show(value: Number) -> str:
+    return f"{_plain(value):g}"
 
 
 def _log(value: Number) -> Number:

@@ -25,7 +25,8 @@ class KorniaAugmentation(PixelTransform):
     Every image goes through the module on its own, under a generator seeded from that image's draw: a replay is exact
     and an image's result depends on no other. So ``p``, ``p_batch`` and ``same_on_batch`` all act per image. With
     ``batched`` the parameters are still drawn per image but applied to all images in one call: much faster, and equal
-    up to rounding. Containers, and modules that draw while they apply, cannot be batched.
+    up to rounding. Containers cannot be batched, nor modules that draw a parameter for the whole batch, as ColorJitter
+    draws its order.
 
     Kornia draws on the CPU, so a draw on another device is read back once for each call. The module keeps its last
     parameters on itself, as it does everywhere.
@@ -67,7 +68,11 @@ class KorniaAugmentation(PixelTransform):
         for seed in seeds:
             generator.manual_seed(seed)
             drawn.append(self.module.forward_parameters(torch.Size((1, *x.shape[1:]))))  # type: ignore[operator]
-        shape = "forward_input_shape"  # names the batch, the one parameter that is not per image
+        shape = "forward_input_shape"  # describes the batch
+        for name, value in drawn[0].items():
+            if name != shape and value.shape[:1] != (1,):
+                kind = type(self.module).__name__
+                raise ValueError(f"batched needs parameters per image, got {kind}, whose {name!r} is one for the batch")
         params = {name: torch.cat([one[name] for one in drawn]) for name in drawn[0] if name != shape}
         params[shape] = torch.tensor(x.shape)
         generator.manual_seed(0)
