@@ -13,11 +13,24 @@ import torch
 from torch import Tensor
 
 from .distributions import Distribution, LogUniform, Range, Uniform, as_distribution, require_support
-from .linear import constant, multiply, stack_matrix
+from .linear import Rows, combine, constant, multiply
 from .transform import Frame, GeometricTransform, Values
 from .warp import Sampling
 
 CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
+
+
+def _entries(*places: tuple[int, int], sign: float = 1.0) -> Rows:
+    """A 3x3 pattern that is one at the first of ``places``, ``sign`` at the others, and zero elsewhere."""
+    marked = {place: 1.0 if place == places[0] else sign for place in places}
+    return tuple(tuple(marked.get((row, column), 0.0) for column in range(3)) for row in range(3))
+
+
+# Where the value of a transform goes: _XY is the share of the source's y in the target's x, _X1 the shift of x.
+_XX, _XY, _X1 = (_entries((0, column)) for column in range(3))
+_YX, _YY, _Y1 = (_entries((1, column)) for column in range(3))
+_LAST, _IDENTITY = _entries((2, 2)), _entries((0, 0), (1, 1), (2, 2))
+_XX_YY, _ROTATED = _entries((0, 0), (1, 1)), _entries((0, 1), (1, 0), sign=-1.0)
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,7 @@ class Rotation(GeometricTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         radians = torch.deg2rad(values["angle"])
-        cos, sin = torch.cos(radians), torch.sin(radians)
-        return affine_matrix([[cos, sin], [-sin, cos]])
+        return combine(_LAST, (torch.cos(radians), _XX_YY), (torch.sin(radians), _ROTATED))
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,9 @@ class Scale(GeometricTransform):
             require_support("vertical", self.vertical, low=0, exclusive=True)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        horizontal = values["factor"]
-        none = torch.zeros_like(horizontal)
-        return affine_matrix([[horizontal, none], [none, values.get("vertical", horizontal)]])
+        if self.vertical is None:
+            return combine(_LAST, (values["factor"], _XX_YY))
+        return combine(_LAST, (values["factor"], _XX), (values["vertical"], _YY))
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,7 @@ class Shear(GeometricTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         along_x, along_y = torch.tan(torch.deg2rad(values["x"])), torch.tan(torch.deg2rad(values["y"]))
-        one = torch.ones_like(along_x)
-        return affine_matrix([[one, -along_x], [-along_y, one + along_x * along_y]])
+        return combine(_IDENTITY, (-along_x, _XY), (-along_y, _YX), (along_x * along_y, _YY))
 
 
 @dataclass(frozen=True)
@@ -86,8 +97,7 @@ class Translation(GeometricTransform):
     padding: str = "zeros"
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        one, none = torch.ones_like(values["x"]), torch.zeros_like(values["x"])
-        return affine_matrix([[one, none], [none, one]], (values["x"] * frame.width, values["y"] * frame.height))
+        return combine(_IDENTITY, (values["x"] * frame.width, _X1), (values["y"] * frame.height, _Y1))
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,7 @@ class Crop(GeometricTransform):
         height = torch.sqrt(values["area"] / values["ratio"]).clamp(max=1)
         shift_x = (0.5 - values["x"]) * (1 - width) * (frame.width - 1) / width
         shift_y = (0.5 - values["y"]) * (1 - height) * (frame.height - 1) / height
-        none = torch.zeros_like(width)
-        return affine_matrix([[1 / width, none], [none, 1 / height]], (shift_x, shift_y))
+        return combine(_LAST, (1 / width, _XX), (1 / height, _YY), (shift_x, _X1), (shift_y, _Y1))
 
 
 @dataclass(frozen=True)
@@ -146,10 +155,9 @@ class Flip(GeometricTransform):
         return {"horizontal": Uniform(0.0, 1.0), "vertical": Uniform(0.0, 1.0)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        one = torch.ones_like(values["horizontal"])
-        across = torch.where(values["horizontal"] < self.horizontal, -one, one)
-        down = torch.where(values["vertical"] < self.vertical, -one, one)
-        return affine_matrix([[across, 0 * one], [0 * one, down]])
+        across = (values["horizontal"] < self.horizontal).to(values["horizontal"].dtype)
+        down = (values["vertical"] < self.vertical).to(values["vertical"].dtype)
+        return combine(_IDENTITY, (-2 * across, _XX), (-2 * down, _YY))
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         for axis, probability in (("horizontal", self.horizontal), ("vertical", self.vertical)):
@@ -205,10 +213,3 @@ class Perspective(GeometricTransform):
 
 
 _CORNER_SIGNS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))
-
-
-def affine_matrix(linear: list[list[Tensor]], shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """The (B, 3, 3) matrix of p -> linear p + shift, from the entries (B,) of a 2x2 matrix and of the shift."""
-    none, one = torch.zeros_like(linear[0][0]), torch.ones_like(linear[0][0])
-    shift_x, shift_y = shift or (none, none)
-    return stack_matrix([[*linear[0], shift_x], [*linear[1], shift_y], [none, none, one]])

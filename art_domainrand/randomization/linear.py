@@ -17,12 +17,6 @@ Rows: TypeAlias = tuple[tuple[float, ...], ...]
 """A constant matrix, row by row."""
 
 
-def stack_matrix(rows: list[list[Tensor]]) -> Tensor:
-    """Stack entries, each (B,), to a (B, len(rows), len(rows[0])) matrix."""
-    flat = torch.stack([entry for row in rows for entry in row], dim=-1)
-    return flat.view(-1, len(rows), len(rows[0]))
-
-
 def identity_like(matrix: Tensor) -> Tensor:
     """The matrix that changes nothing: I for geometry, [I | 0] for colour."""
     return torch.eye(matrix.shape[1], matrix.shape[2], dtype=matrix.dtype, device=matrix.device)

@@ -26,6 +26,4 @@ class GaussianNoise(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         field = normal_field(values["seed"], x[0].numel(), x.dtype).view(x.shape)
         std: Tensor = values["std"].view(-1, 1, 1, 1)
-        # In place where autograd lets us: fresh memory costs more than the arithmetic.
-        noise = field * std if std.requires_grad else field.mul_(std)
-        return noise.add_(x)
+        return x + (field * std if std.requires_grad else field.mul_(std))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -49,14 +50,20 @@ def sampling_grid(inverse: Tensor, height: int, width: int, *, projective: bool)
     scale = ((1 / (half_width or 1),), (1 / (half_height or 1),), (1.0,))
     count = 3 if projective else 2
     map_ = inverse[:, :count] * constant(scale[:count], inverse.dtype, inverse.device)
-    x = torch.arange(width, dtype=inverse.dtype, device=inverse.device) - half_width
-    y = torch.arange(height, dtype=inverse.dtype, device=inverse.device) - half_height
-    columns = (map_[:, :, 0, None] * x)[:, :, None, :]
-    rows = (map_[:, :, 1, None] * y + map_[:, :, 2, None])[:, :, :, None]
+    across, down, shift = map_[:, :, None].unbind(3)
+    columns = (across * _centred(width, inverse.dtype, inverse.device))[:, :, None, :]
+    rows = (down * _centred(height, inverse.dtype, inverse.device) + shift)[:, :, :, None]
     planes = columns + rows
     if projective:
         planes = planes[:, :2] / planes[:, 2:]
     return planes.permute(0, 2, 3, 1)
+
+
+@lru_cache(maxsize=32)
+def _centred(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The positions of ``size`` pixels from their centre."""
+    with torch.inference_mode(False):
+        return torch.arange(size, dtype=dtype, device=device) - (size - 1) / 2
 
 
 def corner_matrix(matrix: Tensor, height: int, width: int) -> Tensor:
