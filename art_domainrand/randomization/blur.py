@@ -63,15 +63,12 @@ def convolve(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
     """
     batch, channels, height, width = x.shape
     reach_x, reach_y = across.shape[1] // 2, down.shape[1] // 2
-    padded = functional.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
-    planes = padded.reshape(1, batch * channels, *padded.shape[2:])
+    planes = functional.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="reflect").flatten(0, 1)[None]
     rows, columns = (
         kernel[:, None].expand(-1, channels, -1).reshape(batch * channels, 1, 1, -1) for kernel in (across, down)
     )
     if batch * channels == 1:  # a single group takes another algorithm, with other roundings: it goes in twice
-        planes, rows, columns = (
-            tensor.repeat_interleave(2, dim) for tensor, dim in ((planes, 1), (rows, 0), (columns, 0))
-        )
-    blurred = functional.conv2d(planes, rows, groups=planes.shape[1])
-    blurred = functional.conv2d(blurred, columns.transpose(2, 3), groups=planes.shape[1])
-    return blurred[0, : batch * channels].view(batch, channels, height, width)
+        planes, rows, columns = planes.expand(-1, 2, -1, -1), rows.expand(2, 1, 1, -1), columns.expand(2, 1, 1, -1)
+    planes = functional.conv2d(planes, rows, groups=planes.shape[1])  # one name: large buffers are free for reuse early
+    planes = functional.conv2d(planes, columns.transpose(2, 3), groups=planes.shape[1])
+    return planes[0, : batch * channels].view(batch, channels, height, width)

@@ -26,6 +26,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.randomization.linear import inverse3x3
+from art_domainrand.randomization.warp import sampling_grid
 
 SIZES = ((64, 3, 32, 32), (16, 3, 224, 224))
 SEED = 0
@@ -139,6 +141,14 @@ def ours_with(items: list[R.Transform], device: torch.device) -> Callable[[Tenso
     return lambda x: pipeline(x, generator)
 
 
+def random_grid(x: Tensor) -> Tensor:
+    """A grid of the kind our geometry computes, so that both sides read memory alike."""
+    pipeline = R.Pipeline(GEOMETRY)
+    draw = pipeline.sample(len(x), torch.Generator(x.device).manual_seed(SEED))
+    matrix = pipeline.chain.matrix(pipeline.chain.values(draw.u, draw.seeds), R.Frame(*x.shape[1:]))
+    return sampling_grid(inverse3x3(matrix), *x.shape[2:], projective=False)
+
+
 def run_rows(device: torch.device, rounds: int) -> list[Row]:
     """All comparisons, printed as they are made."""
     print(f"{'':<28}{'shape':<16}{'':<18}{'ours ms':>9}{'':<6}{'theirs ms':>11}{'':<6}{'ratio':>8}")
@@ -147,9 +157,7 @@ def run_rows(device: torch.device, rounds: int) -> list[Row]:
     for shape in SIZES:
         x = torch.rand(shape, device=device)
         rows += compare("full chain | Kornia chain", x, ours_with(FULL, device), kornia_chain(), rounds)
-        grid = torch.rand(len(x), *x.shape[2:], 2, device=device) * 0.2 + functional.affine_grid(
-            torch.eye(2, 3, device=device).expand(len(x), 2, 3), list(shape), align_corners=True
-        )
+        grid = random_grid(x)
         rows += compare(
             "geometry | one grid_sample",
             x,
