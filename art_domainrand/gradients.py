@@ -16,12 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
+from art.estimators.certification.randomized_smoothing.pytorch import PyTorchRandomizedSmoothing
 from art.estimators.certification.randomized_smoothing.randomized_smoothing import RandomizedSmoothingMixin
 from art.estimators.classification.pytorch import PyTorchClassifier
 from art.estimators.pytorch import PyTorchEstimator
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from art.preprocessing.standardisation_mean_std.utils import broadcastable_mean_std
 from torch import Tensor, nn
+
+from art_domainrand.state import as_found, channels_last, torch_models
 
 Labels = Any  # a tensor or array of one-hot or soft labels; for detectors a list of dicts
 Preprocess = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -45,9 +48,18 @@ class Gradients(Protocol):
         """Class scores (B, K), K >= 2, whose argmax is the estimator's prediction."""
 
 
+# Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
+PLAIN_LOSS_GRADIENTS = (PyTorchClassifier.loss_gradient, PyTorchRandomizedSmoothing.loss_gradient)
+
+
 def is_device_estimator(estimator: Any) -> bool:
-    """Whether the loss gradient can be computed on the device: a PyTorchClassifier with PyTorch preprocessing only."""
-    return isinstance(estimator, PyTorchClassifier) and bool(estimator.all_framework_preprocessing)
+    """Whether the loss gradient can be computed on the device.
+
+    True for a PyTorchClassifier with PyTorch preprocessing only, unless it defines a loss gradient of its own.
+    """
+    if not isinstance(estimator, PyTorchClassifier) or "loss_gradient" in vars(estimator):
+        return False
+    return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
 
 
 @contextmanager
@@ -74,51 +86,6 @@ def borrow(
         yield DeviceGradients(estimator, memory_format, autocast)
 
 
-def torch_models(estimator: Any) -> list[nn.Module]:
-    """The PyTorch modules inside an estimator: its model, and those of the estimators it is made of."""
-    inner = [getattr(estimator, name, None) for name in ("classifier", "detector", "estimator")]
-    inner += list(getattr(estimator, "classifiers", None) or [])
-    models = [m for m in (getattr(estimator, "_model", None),) if isinstance(m, nn.Module)]
-    return models + [m for e in inner if e is not None for m in torch_models(e)]
-
-
-@contextmanager
-def as_found(model: nn.Module) -> Iterator[None]:
-    """Freeze ``model`` in evaluation mode and restore flags, buffers, gradients and ``requires_grad`` afterwards."""
-    training = [(m, m.training) for m in model.modules()]
-    parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    # Evaluation mode moves no buffer, but ART's own loss_gradient uses training mode for RNNs; they are small anyway.
-    buffers = [(b, b.detach().clone(), b._version) for b in model.buffers()]
-    try:
-        model.eval()
-        for p, _, _ in parameters:
-            p.requires_grad_(False)
-        yield
-    finally:
-        for module, flag in training:
-            module.training = flag
-        for p, required, grad in parameters:
-            p.requires_grad_(required)
-            p.grad = grad
-        with torch.no_grad():
-            for b, value, version in buffers:
-                if b._version != version:
-                    b.copy_(value)
-
-
-@contextmanager
-def channels_last(model: nn.Module) -> Iterator[None]:
-    """Let the convolution weights of ``model`` be channels-last; the original storage returns afterwards."""
-    originals = [(p, p.data) for p in model.parameters() if p.dim() == 4]
-    try:
-        for p, data in originals:
-            p.data = data.contiguous(memory_format=torch.channels_last)
-        yield
-    finally:
-        for p, data in originals:
-            p.data = data
-
-
 class DeviceGradients:
     """Loss gradients and class scores of a PyTorchClassifier without leaving its device."""
 
@@ -130,6 +97,7 @@ class DeviceGradients:
         self.scale = HALF_PRECISION_SCALE if autocast == torch.float16 else 1.0
         self.preprocess = preprocessing_chain(estimator)
         self.forward = model_forward(estimator)
+        self.spares_input = True
 
     def labels(self, y: Any) -> Labels:
         """Move labels to the device and reduce them to the form the loss takes; that reads values, so only once."""
@@ -143,7 +111,7 @@ class DeviceGradients:
         with torch.enable_grad():
             inputs, labels = self.preprocess(leaf, full)
             labels = reduced if labels is full else self.estimator.reduce_labels(labels)
-            loss = self.loss(self.outputs(inputs), labels)
+            loss = self.loss(self.outputs_of_leaf(leaf) if inputs is leaf else self.outputs(inputs), labels)
         if not loss.requires_grad:
             raise ValueError(
                 "estimator must be differentiable in x, but its loss does not depend on x through autograd"
@@ -152,30 +120,44 @@ class DeviceGradients:
         (grad,) = torch.autograd.grad(loss, leaf, seed)
         return grad if self.scale == 1 else grad / self.scale
 
+    def outputs_of_leaf(self, leaf: Tensor) -> Tensor:
+        """Run the model on the leaf itself, or on a copy once it turned out to write to its input."""
+        if self.spares_input:
+            try:
+                return self.outputs(leaf)
+            except RuntimeError as error:
+                if "in-place" not in str(error):
+                    raise
+                self.spares_input = False
+        return self.outputs(leaf.clone())
+
     def outputs(self, inputs: Tensor) -> Tensor:
         """Run the model on preprocessed inputs, in mixed precision if asked, and return its last output in float32."""
         if self.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.autocast is None:
-            return self.forward(inputs)
+            return require_tensor(self.forward(inputs))
         with torch.autocast(self.device.type, dtype=self.autocast):
-            return self.forward(inputs).float()
+            return require_tensor(self.forward(inputs)).float()
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Compute the estimator's loss as a scalar."""
         if outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 1 and labels.is_floating_point():
             labels = labels.unsqueeze(1)  # one output unit: ART's own tensor path drops this axis
+        elif outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 2 and labels.shape[1] > 1:
+            raise one_output_error(outputs, self.estimator._loss)
         loss: Tensor = self.estimator._loss(outputs, labels)
         return loss if loss.dim() == 0 else loss.sum()
 
     def scores(self, x: Tensor) -> Tensor:
         """Class scores in full precision; a model with one output unit is read as two classes."""
         if type(self.estimator).predict is not PyTorchClassifier.predict or self.estimator.postprocessing_defences:
-            return torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
-        with torch.no_grad():
-            inputs, _ = self.preprocess(x, None)
-            scores = self.forward(inputs)
-        return two_columns(scores, self.estimator._loss)
+            scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
+        else:
+            with torch.no_grad():
+                inputs, _ = self.preprocess(x, None)
+                scores = require_tensor(self.forward(x.clone() if inputs is x else inputs))
+        return class_scores(scores, len(x), self.estimator._loss)
 
 
 class ArrayGradients:
@@ -188,16 +170,18 @@ class ArrayGradients:
 
     def labels(self, y: Any) -> Labels:
         """Labels as ART takes them: an array, or a detector's list of dicts untouched."""
-        return y.numpy() if isinstance(y, Tensor) else y
+        return y.detach().cpu().numpy() if isinstance(y, Tensor) else y
 
     def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
         """Return ``sign`` times ``estimator.loss_gradient``."""
-        grad = self.estimator.loss_gradient(x.numpy(), y)
+        with torch.enable_grad():
+            grad = self.estimator.loss_gradient(x.numpy().copy(), y)
         return torch.from_numpy(np.array(grad, dtype=ART_NUMPY_DTYPE)).mul_(sign)
 
     def scores(self, x: Tensor) -> Tensor:
         """Class scores from ``estimator.predict``."""
-        return two_columns(torch.as_tensor(predict(self.estimator, x.numpy())), getattr(self.estimator, "_loss", None))
+        scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
+        return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))
 
 
 def predict(estimator: Any, x: np.ndarray[Any, Any], **kwargs: Any) -> Any:
@@ -214,31 +198,56 @@ def predict(estimator: Any, x: np.ndarray[Any, Any], **kwargs: Any) -> Any:
         torch.set_rng_state(state)
 
 
-def two_columns(scores: Tensor, loss: Any) -> Tensor:
-    """Read the single output unit of a binary classifier as scores of two classes; pass (B, K >= 2) through."""
+def class_scores(scores: Tensor, n: int, loss: Any) -> Tensor:
+    """Scores of ``n`` images as (n, K >= 2): the single output unit of a binary classifier is read as two classes."""
+    if len(scores) != n:
+        raise ValueError(
+            f"estimator must predict one row for each image, got {len(scores)} rows for {n}; where its preprocessing "
+            "repeats images (EoT), pass y and use neither restarts nor minimal"
+        )
     if scores.dim() == 2 and scores.shape[1] > 1:
         return scores
     if isinstance(loss, nn.BCELoss):
         scores = scores - 0.5
     elif not isinstance(loss, nn.BCEWithLogitsLoss):
-        raise ValueError(
-            "estimator must have two outputs, or one output and BCELoss or BCEWithLogitsLoss to say how to read it, "
-            f"got output shape {tuple(scores.shape)} and loss {type(loss).__name__}"
-        )
+        raise one_output_error(scores, loss)
     scores = scores.reshape(len(scores), 1)
     return torch.cat([torch.zeros_like(scores), scores], dim=1)
 
 
-def model_forward(estimator: Any) -> Callable[[Tensor], Tensor]:
-    """The function from preprocessed inputs to the model's last output.
+def one_output_error(outputs: Tensor, loss: Any) -> ValueError:
+    """The error for one output unit whose meaning the loss does not tell."""
+    return ValueError(
+        "estimator must have two outputs, or one output and BCELoss or BCEWithLogitsLoss to say how to read it, "
+        f"got output shape {tuple(outputs.shape)} and loss {type(loss).__name__}"
+    )
 
-    ART's wrapper for ``nn.Sequential`` keeps the output of every layer alive; the model itself gives the same last
-    output.
+
+def require_tensor(outputs: Any) -> Tensor:
+    """Raise TypeError unless the model returned a tensor."""
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"the estimator's model must return a tensor, got {type(outputs).__name__}")
+    return outputs
+
+
+def model_forward(estimator: Any) -> Callable[[Tensor], Any]:
+    """The function from preprocessed inputs to the model's last output, as ART computes it.
+
+    ART's wrapper runs the members of an ``nn.Sequential`` one by one and keeps the output of every one alive; here only
+    the last is kept.
     """
-    if type(estimator)._make_model_wrapper is PyTorchClassifier._make_model_wrapper:
-        model: Callable[[Tensor], Tensor] = estimator.model
+    if type(estimator)._make_model_wrapper is not PyTorchClassifier._make_model_wrapper:
+        return lambda inputs: estimator._model(inputs)[-1]
+    if not isinstance(estimator.model, nn.Sequential):
+        model: Callable[[Tensor], Any] = estimator.model
         return model
-    return lambda inputs: estimator._model(inputs)[-1]
+
+    def in_turn(inputs: Tensor) -> Any:
+        for module in estimator.model._modules.values():
+            inputs = module(inputs)
+        return inputs
+
+    return in_turn
 
 
 def preprocessing_chain(estimator: Any) -> Preprocess:

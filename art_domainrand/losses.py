@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def margin(scores: Tensor, labels: Tensor) -> Tensor:
-    """Best other score minus the score of the label: positive exactly where the prediction differs from the label.
+    """Best other score minus the score of the label: positive where another class wins, zero where one ties with it.
 
     ``scores`` is (B, K) with K >= 2, ``labels`` (B,) class indices; returns (B,).
     """

@@ -18,8 +18,23 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
 
 
 def lp_norm(x: Tensor, p: float) -> Tensor:
-    """Lp norm of every sample, shaped (B, 1, ...) to broadcast against ``x``."""
-    return per_sample(torch.linalg.vector_norm(x.flatten(1), ord=p, dim=1), x)
+    """Lp norm of every sample, shaped (B, 1, ...) to broadcast against ``x``.
+
+    Powers of small entries underflow (gradients of 1e-30 in L2, of 1e-4 in L11), so each sample is scaled by a power of
+    two near its largest entry. That is exact, and for p = 2 does not change a bit; elsewhere it serves where it must.
+    """
+    rows = x.flatten(1)
+    if p in (1, torch.inf) or rows.shape[1] == 0:
+        return per_sample(torch.linalg.vector_norm(rows, ord=p, dim=1), x)
+    largest = rows.abs().amax(1)
+    scale = torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent - 1)
+    scale = torch.where((scale > 0) & scale.isfinite(), scale, 1.0)
+    length = torch.linalg.vector_norm(rows / scale.unsqueeze(1), ord=p, dim=1) * scale
+    if p != 2:
+        plain = torch.linalg.vector_norm(rows, ord=p, dim=1)
+        underflow = (plain - length).abs() > 1e-3 * length
+        length = torch.where(underflow, length, plain)
+    return per_sample(length, x)
 
 
 def add_within(x: Tensor, delta: Size) -> Tensor:
@@ -31,7 +46,7 @@ def add_within(x: Tensor, delta: Size) -> Tensor:
     exact = x.double()
     moved = (exact + delta).to(x.dtype)
     distance = (moved.double() - exact).abs_()
-    outside = distance > (abs(delta) if isinstance(delta, float) else delta.abs())
+    outside = distance > (delta.abs() if isinstance(delta, Tensor) else abs(delta))
     return torch.where(outside, torch.nextafter(moved, x), moved)
 
 
@@ -60,7 +75,7 @@ class Ball(ABC):
         delta = adv.double() - self.x.double()
         length = lp_norm(delta, self.norm)
         shrink = torch.where(length > self.eps, self.eps / length.clamp_min(torch.finfo(torch.float64).tiny), 1.0)
-        return add_within(self.x, delta * shrink)
+        return self.clip(add_within(self.x, delta * shrink))
 
 
 class Linf(Ball):
@@ -177,9 +192,10 @@ def uniform_in_ball(norm: float, shape: tuple[int, ...], generator: torch.Genera
     """
     device = generator.device
     if norm == torch.inf:
-        return torch.rand(shape, generator=generator, device=device).mul_(2).sub_(1)
-    exponential = torch.empty(shape[0], device=device).exponential_(generator=generator)
-    power = torch._standard_gamma(torch.full(shape, 1 / norm, device=device), generator=generator)
+        return torch.rand(shape, generator=generator, device=device, dtype=torch.float32).mul_(2).sub_(1)
+    exponential = torch.empty(shape[0], device=device, dtype=torch.float32).exponential_(generator=generator)
+    shape_parameter = torch.full(shape, 1 / norm, device=device, dtype=torch.float32)
+    power = torch._standard_gamma(shape_parameter, generator=generator)
     sign = torch.randint(0, 2, shape, generator=generator, device=device) * 2 - 1
     total = power.flatten(1).sum(1) + exponential
     unit: Tensor = sign * (power / per_sample(total, power)) ** (1 / norm)

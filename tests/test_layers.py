@@ -13,7 +13,7 @@ ROOT = Path(art_domainrand.__file__).parent
 
 # From the ground up; a module may import what stands on its own line or above.
 LAYERS = [
-    {"randomization", "norms", "losses"},
+    {"randomization", "norms", "losses", "state"},
     {"gradients"},
     {"attacks", "preprocessors"},
     {"data", "evaluation"},

@@ -1,5 +1,6 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -44,10 +45,10 @@ def norm_order(norm: Any) -> float:
 def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     """Check the ball: norm order, eps >= 0 and eps_step > 0, both numbers or both arrays of one shape."""
     norm_order(norm)
-    numbers = isinstance(eps, (int, float)) and isinstance(eps_step, (int, float))
-    arrays = isinstance(eps, np.ndarray) and isinstance(eps_step, np.ndarray)
+    numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
+    arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
     kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
-    require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray", kinds, TypeError)
+    require(numbers or arrays, "eps and eps_step", "both be numbers or both be arrays of numbers", kinds, TypeError)
     if arrays:
         shapes = Said(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
@@ -60,9 +61,15 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
         require(eps_step > 0, "eps_step", "be > 0", eps_step)
 
 
+def plain(values: Any) -> Any:
+    """A number as a Python float (ART does not take NumPy's), an array as it is."""
+    return values if isinstance(values, np.ndarray) else float(values)
+
+
 def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
     """Check the keyword-only additions to ART's parameters."""
-    require(seed is None or (isinstance(seed, (int, np.integer)) and seed >= 0), "seed", "be None or an int >= 0", seed)
+    counts = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < 2**63
+    require(seed is None or counts, "seed", "be None or an int in [0, 2^63)", seed)
     formats = (None, "channels_last")
     require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
     half = (torch.bfloat16, torch.float16)
@@ -86,10 +93,15 @@ def check_flags(**flags: Any) -> None:
 
 def images(x: Any, dtype: Any) -> Tensor:
     """Images (N, ...) as a tensor of ART's float type; arrays share memory if possible, tensors keep their device."""
-    if not isinstance(x, Tensor):
+    if isinstance(x, Tensor):
+        require(x.layout == torch.strided, "x", "be dense", x.layout, TypeError)
+        real = not x.is_complex()
+        x = x.clone() if x.is_inference() else x  # no gradient could be taken of it
+    else:
         require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", Said(type(x).__name__), TypeError)
-        kinds = "be boolean, integer or real"
-        require(x.dtype.kind in "biuf", "x", kinds, Said(f"dtype {x.dtype}"), TypeError)
+        real = x.dtype.kind in "biuf"
+    require(real, "x", "be boolean, integer or real", Said(f"dtype {x.dtype}"), TypeError)
+    if isinstance(x, np.ndarray):
         x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
     require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Said(f"shape {tuple(x.shape)}"))
     tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
@@ -140,9 +152,26 @@ def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
     if low is None or high is None:
         return
     slack = CLIP_SLACK * (high - low)
-    inside = (x >= (low - slack).to(x.device)).all() & (x <= (high + slack).to(x.device)).all()
-    clip = [float(low.min()), float(high.max())]
-    require(bool(inside), "x", f"lie inside clip_values {clip}", [least, most])
+    outside = (x < low - slack) | (x > high + slack)
+    if outside.any():
+        first = tuple(outside.nonzero()[0].tolist())
+        bounds = [float(bound.expand(x.shape)[first]) for bound in (low, high)]
+        require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", float(x[first]))
+
+
+def as_tensor(name: str, values: Any) -> Tensor:
+    """An array, list or tensor of booleans, integers or reals as a tensor of its own, in a common type."""
+    if isinstance(values, Tensor):
+        require(not values.is_complex(), name, "be boolean, integer or real", Said(f"dtype {values.dtype}"), TypeError)
+        return values.detach()
+    try:
+        array = np.array(values)
+    except ValueError:  # rows of different length
+        array = np.array(None)
+    kind = array.dtype.kind
+    require(kind in "biuf", name, "hold booleans, integers or reals", Said(f"dtype {array.dtype}"), TypeError)
+    # Torch has no big-endian and few unsigned types.
+    return torch.from_numpy(array.astype({"b": bool, "i": np.int64, "u": np.int64}.get(kind, np.float64)))
 
 
 def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
@@ -150,7 +179,7 @@ def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
 
     Raises ValueError unless every label is an index in [0, K) or a distribution: non-negative and of sum one.
     """
-    y = labels.detach() if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels))
+    y = as_tensor("y", labels)
     require(
         len(y.shape) > 0 and len(y) == n,
         "y",
@@ -177,11 +206,9 @@ def mask_for(mask: Any, x: Tensor) -> Tensor | None:
     """Return a mask that broadcasts to ``x`` as a float tensor: zero where pixels must stay, else non-negative."""
     if mask is None:
         return None
-    if not isinstance(mask, Tensor):
-        require(
-            isinstance(mask, np.ndarray), "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError
-        )
-        mask = torch.as_tensor(mask)
+    arrays = isinstance(mask, (Tensor, np.ndarray))
+    require(arrays, "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError)
+    mask = as_tensor("mask", mask)
     real = mask.dtype == torch.bool or mask.is_floating_point()
     require(real, "mask", "be boolean or floating point", mask.dtype)
     values: Tensor = mask.detach().to(x.dtype)

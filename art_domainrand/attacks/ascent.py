@@ -14,6 +14,9 @@ Observe = Callable[[int, Tensor, Tensor], None]
 # 0.3 / 0.1 is a little more than 3 in floating point, which must not cost a fourth step.
 STEP_SLACK = 1e-6
 
+# Stands for an infinite gradient entry: larger than any other, and its norms stay finite in float32.
+LARGE = 1e30
+
 
 @dataclass(frozen=True)
 class Ascent:
@@ -35,7 +38,7 @@ def ascend(
 ) -> Ascent:
     """Climb ``max_iter`` projected steps of length ``size`` from ``start`` (Madry et al. 2018, equation 4).
 
-    ``gradient(adv)`` returns a fresh tensor. ``mask`` broadcasts to the batch and is zero where pixels must stay. With
+    ``mask`` broadcasts to the batch and is zero where pixels must stay. With
     ``decay`` the gradients are L1-normalized and accumulated first (Dong et al. 2018, MI-FGSM). NaN entries of a
     gradient count as zero. Nothing here waits for the device.
     """
@@ -46,7 +49,7 @@ def ascend(
         grad = gradient(adv)
         if observe is not None:
             observe(i, grad, adv)
-        clean(grad, mask, tainted)
+        grad = clean(grad, mask, tainted)
         if decay is not None:
             unit = normalized(grad)
             momentum = unit if momentum is None else momentum.mul_(decay).add_(unit)
@@ -72,7 +75,7 @@ def smallest_step(
     grad = gradient(x)
     if observe is not None:
         observe(0, grad, x)
-    clean(grad, mask, tainted)
+    grad = clean(grad, mask, tainted)
     steps = int(torch.ceil(eps / unit - STEP_SLACK).max())
     adv, unbroken = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
     for k in range(1, steps + 1):
@@ -84,15 +87,15 @@ def smallest_step(
     return Ascent(ball.settle(adv), tainted)
 
 
-def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> None:
-    """Count NaN entries of ``grad`` as zero, in place, and zero it where ``mask`` is zero; mark samples not finite.
+def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> Tensor:
+    """Return a fresh gradient: NaN counts as zero, infinity as large, zero where ``mask`` is; mark samples not finite.
 
+    Fresh, because autograd may return a view, or a tensor that somebody keeps, and the steps work in place.
     0 * sum is zero for finite gradients and NaN otherwise: two small kernels instead of a pass of comparisons.
     """
     tainted.add_(grad.flatten(1).sum(1), alpha=0.0)
-    grad.nan_to_num_(nan=0.0)
-    if mask is not None:
-        grad.masked_fill_(mask == 0, 0.0)
+    grad = torch.nan_to_num(grad, nan=0.0, posinf=LARGE, neginf=-LARGE)
+    return grad if mask is None else grad.masked_fill_(mask == 0, 0.0)
 
 
 def normalized(grad: Tensor) -> Tensor:

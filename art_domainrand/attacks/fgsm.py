@@ -48,24 +48,32 @@ class FGSM(GradientAttack, FastGradientMethod):
         memory_format: str | None = None,
         autocast: torch.dtype | None = None,
     ) -> None:
-        check_fgsm(norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
+        check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
         check.check_device_options(seed, memory_format, autocast)
+        eps, eps_step = check.plain(eps), check.plain(eps_step)
         self._set_device_options(seed, memory_format, autocast)
         super().__init__(
             estimator=estimator,
             norm=norm,
             eps=eps,
             eps_step=eps_step,
-            targeted=targeted,
-            num_random_init=num_random_init,
-            batch_size=batch_size,
-            minimal=minimal,
+            targeted=bool(targeted),
+            num_random_init=int(num_random_init),
+            batch_size=int(batch_size),
+            minimal=bool(minimal),
             summary_writer=summary_writer,
         )
 
     def _check_params(self) -> None:
         check_fgsm(
-            self.norm, self.eps, self.eps_step, self.targeted, self.num_random_init, self.batch_size, self.minimal
+            self.estimator,
+            self.norm,
+            self.eps,
+            self.eps_step,
+            self.targeted,
+            self.num_random_init,
+            self.batch_size,
+            self.minimal,
         )
         check.check_device_options(self.seed, self.memory_format, self.autocast)
 
@@ -80,17 +88,12 @@ class FGSM(GradientAttack, FastGradientMethod):
             return ascend(batch.gradient(), batch.space, batch.start, batch.size, 1, batch.mask, observe=batch.observe)
         return smallest_step(
             batch.gradient(),
-            lambda adv: batch.success(adv) > 0,
+            lambda adv: batch.judge(adv)[0],
             batch.space,
             batch.size,
             batch.mask,
             batch.observe,
         )
-
-    def _attack(self, x: Tensor, y: Any, mask: Any, out: Tensor) -> None:
-        is_classifier = isinstance(self.estimator, ClassifierMixin)
-        check.require(is_classifier or not self.minimal, "minimal", "be False for an estimator without classes", True)
-        super()._attack(x, y, mask, out)
 
     def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
         """Predictions as distributions: beyond two classes, ART's FGM shares the label among classes that tie."""
@@ -111,9 +114,18 @@ class FGSM(GradientAttack, FastGradientMethod):
 
 
 def check_fgsm(
-    norm: Any, eps: Any, eps_step: Any, targeted: Any, num_random_init: Any, batch_size: Any, minimal: Any
+    estimator: Any,
+    norm: Any,
+    eps: Any,
+    eps_step: Any,
+    targeted: Any,
+    num_random_init: Any,
+    batch_size: Any,
+    minimal: Any,
 ) -> None:
     """Check every parameter of :class:`FGSM` that ART has too."""
     check.check_budget(norm, eps, eps_step)
     check.check_counts(num_random_init=num_random_init, batch_size=batch_size)
     check.check_flags(targeted=targeted, minimal=minimal)
+    has_classes = isinstance(estimator, ClassifierMixin)
+    check.require(has_classes or not minimal, "minimal", "be False for an estimator without classes", minimal)

@@ -2,10 +2,11 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -42,9 +43,13 @@ class Batch:
         labels = self.source.labels(self.y)
         return lambda adv: self.source.gradient(adv, labels, self.sign)
 
-    def success(self, adv: Tensor) -> Tensor:
-        """How clearly (B,) each sample succeeds: the class margin, positive for success."""
-        return self.sign * margin(self.source.scores(adv), self.y.argmax(1).to(adv.device))
+    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
+        """Which samples succeed (B,), by the predicted class, and their margins (B,) to rank them; NaN ranks last."""
+        scores = self.source.scores(adv)
+        label = self.y.argmax(1).to(scores.device)
+        hit = scores.argmax(1) == label
+        strength = (self.sign * margin(scores, label)).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        return (hit if self.sign < 0 else ~hit), strength
 
 
 class GradientAttack(ABC):
@@ -62,10 +67,15 @@ class GradientAttack(ABC):
     seed: int | None
     memory_format: str | None
     autocast: torch.dtype | None
+    attack_params: ClassVar[list[str]]
 
     def _set_device_options(self, seed: Any, memory_format: Any, autocast: Any) -> None:
         self.seed, self.memory_format, self.autocast = seed, memory_format, autocast
         self._stream = PrivateGenerator()
+
+    @abstractmethod
+    def _check_params(self) -> None:
+        """Check the attributes."""
 
     @abstractmethod
     def _radius_and_step(self) -> tuple[Any, Any]:
@@ -99,9 +109,10 @@ class GradientAttack(ABC):
         """
         if isinstance(x, np.ndarray) and x.dtype == object:
             return self._generate_ragged(x, y, mask)
-        images = check.images(x, ART_NUMPY_DTYPE)
-        out = torch.empty(images.shape, dtype=images.dtype)
-        self._attack(images, y, mask, out)
+        with ordinary_autograd():
+            images = check.images(x, ART_NUMPY_DTYPE)
+            out = torch.empty(images.shape, dtype=images.dtype)
+            self._attack(images, y, mask, out)
         return out.numpy()
 
     def perturb(self, x: Tensor, y: Any = None, mask: Any = None) -> Tensor:
@@ -112,16 +123,28 @@ class GradientAttack(ABC):
         """
         check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Said(type(x).__name__), TypeError)
         device = self.estimator.device if is_device_estimator(self.estimator) else x.device
-        images = check.images(x, ART_NUMPY_DTYPE).to(device)
-        out = torch.empty_like(images)
-        self._attack(images, y, mask, out)
+        with ordinary_autograd():
+            images = check.images(x, ART_NUMPY_DTYPE).to(device)
+            out = torch.empty_like(images)
+            self._attack(images, y, mask, out)
         return out
+
+    def set_params(self, **kwargs: Any) -> None:
+        """Set parameters by name; if one of them is refused, none is set."""
+        before = {name: getattr(self, name) for name in kwargs if name in self.attack_params}
+        try:
+            super().set_params(**kwargs)  # type: ignore[misc]
+        except Exception:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
 
     def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
         raise TypeError("x must be one array of images of equal shape, got an object array")
 
     def _attack(self, x: Tensor, y: Any, mask: Any, out: Tensor) -> None:
         """Check the inputs, attack ``x`` and write the best result per sample into ``out``."""
+        self._check_params()  # ART's trainers, and users, assign to attributes
         low, high = check.clip_bounds(self.estimator.clip_values, tuple(x.shape[1:]), x.device)
         check.check_images(x, low, high)
         mask = check.mask_for(mask, x)
@@ -167,6 +190,7 @@ class GradientAttack(ABC):
         restarts = self._restarts()
         best = torch.full((len(x),), -torch.inf, device=device)
         tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
+        broken = torch.zeros_like(tainted)
         for restart, rows in self._progress(self._schedule(restarts, batches)):
             images = x[rows].to(device)
             keep = check.rows_of(mask, shape, rows)
@@ -192,9 +216,12 @@ class GradientAttack(ABC):
                 out[rows] = end.adv
                 continue
             # A success replaces what is there, as in ART; among failures the strongest stays.
-            score = batch.success(end.adv)
-            better = (score > 0) | (score > best[rows]) & (best[rows] <= 0)
-            best[rows] = torch.where(better, score, best[rows])
+            success, strength = batch.judge(end.adv)
+            better = success | ~broken[rows] & (strength > best[rows])
+            if restart == 0:
+                better = torch.ones_like(better)
+            broken[rows] |= success
+            best[rows] = torch.where(better, strength, best[rows])
             out[rows] = torch.where(per_sample(better, images), end.adv, out[rows].to(device)).to(out.device)
         return tainted
 
@@ -206,8 +233,6 @@ class GradientAttack(ABC):
     def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
         """One-hot predictions (N, K); equal maxima share the label, as in ART."""
         scores = torch.cat([source.scores(x[rows].to(source.device)) for rows in batches])
-        rule = f"predict one row for each of the {len(x)} samples (else pass y)"
-        check.require(len(scores) == len(x), "estimator", rule, check.Said(f"{len(scores)} rows"))
         return (scores == scores.amax(1, keepdim=True)).float()
 
     def _observer(self, batch_id: int, y: Any) -> Observe | None:
@@ -227,6 +252,13 @@ class GradientAttack(ABC):
             y=y,
             targeted=self.targeted,
         )
+
+
+@contextmanager
+def ordinary_autograd() -> Iterator[None]:
+    """Let gradients flow inside, whatever mode the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def on(size: Size, device: torch.device, dtype: torch.dtype | None = None) -> Size:

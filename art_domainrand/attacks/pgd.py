@@ -69,8 +69,8 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     ) -> None:
         check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
         check.check_device_options(seed, memory_format, autocast)
-        alone = not summary_writer or num_random_init <= 1
-        check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", num_random_init)
+        check_single_run(summary_writer, num_random_init)
+        eps, eps_step = check.plain(eps), check.plain(eps_step)
         self._set_device_options(seed, memory_format, autocast)
         # Not the constructor of ProjectedGradientDescentPyTorch: it refuses estimators that have no PyTorch
         # preprocessing.
@@ -82,13 +82,14 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
             eps_step=eps_step,
             decay=decay,
             max_iter=max_iter,
-            targeted=targeted,
-            num_random_init=num_random_init,
-            batch_size=batch_size,
-            random_eps=random_eps,
+            targeted=bool(targeted),
+            num_random_init=int(num_random_init),
+            batch_size=int(batch_size),
+            random_eps=False,  # ART would build a distribution from eps here that goes stale with set_params
             summary_writer=summary_writer,
-            verbose=verbose,
+            verbose=bool(verbose),
         )
+        self.random_eps = bool(random_eps)
 
     def _check_params(self) -> None:
         check_pgd(
@@ -104,13 +105,14 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
             self.verbose,
         )
         check.check_device_options(self.seed, self.memory_format, self.autocast)
+        check_single_run(self.summary_writer, self.num_random_init)
 
     def _radius_and_step(self) -> tuple[Any, Any]:
         if not self.random_eps:
             return self.eps, self.eps_step
         eps = np.round(self._draw_eps(), 10)
         # eps / eps_step is kept; a radius of zero needs no step.
-        scale = np.divide(eps, self.eps, out=np.zeros_like(eps), where=np.asarray(self.eps) > 0)
+        scale = np.divide(eps, self.eps, out=np.zeros(np.shape(eps)), where=np.asarray(self.eps) > 0)
         step = np.maximum(self.eps_step * scale, np.finfo(np.float32).tiny)
         return (eps, step) if isinstance(self.eps, np.ndarray) else (float(eps), float(step))
 
@@ -157,4 +159,11 @@ def check_pgd(
     check.check_budget(norm, eps, eps_step)
     check.check_counts(max_iter=max_iter, num_random_init=num_random_init, batch_size=batch_size)
     check.check_flags(targeted=targeted, random_eps=random_eps, verbose=verbose)
-    check.require(decay is None or decay >= 0, "decay", "be None or >= 0", decay)
+    number = isinstance(decay, (int, float, np.number))
+    check.require(decay is None or (number and decay >= 0), "decay", "be None or a number >= 0", decay)
+
+
+def check_single_run(summary_writer: Any, num_random_init: int) -> None:
+    """ART's summary writer follows one run, not several restarts."""
+    alone = not summary_writer or num_random_init <= 1
+    check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", num_random_init)

@@ -17,7 +17,7 @@ PARAMETERS = [
     ({"eps": -0.1}, ValueError, "eps must be >= 0, got -0.1"),
     ({"eps": np.nan}, ValueError, "eps must be finite, got nan"),
     ({"eps": -ONE, "eps_step": ONE}, ValueError, "eps must be >= 0, got -1.0"),
-    ({"eps": "1"}, TypeError, "eps and eps_step must both be numbers or both be np.ndarray, got str and float"),
+    ({"eps": "1"}, TypeError, "eps and eps_step must both be numbers or both be arrays of numbers, got str and float"),
     ({"eps": ONE}, TypeError, "got ndarray and float"),
     ({"eps": ONE, "eps_step": np.ones(2)}, ValueError, "eps and eps_step must have the same shape"),
     ({"eps_step": 0.0}, ValueError, "eps_step must be > 0, got 0.0"),
@@ -26,14 +26,17 @@ PARAMETERS = [
     ({"num_random_init": -1}, ValueError, "num_random_init must be >= 0, got -1"),
     ({"num_random_init": 1.5}, TypeError, "num_random_init must be an int, got 1.5"),
     ({"targeted": "yes"}, ValueError, "targeted must be a bool, got 'yes'"),
-    ({"seed": -1}, ValueError, "seed must be None or an int >= 0, got -1"),
+    ({"seed": 2**63}, ValueError, "seed must be None or an int in [0, 2^63), got 9223372036854775808"),
+    ({"eps": np.array(["a"]), "eps_step": ONE}, TypeError, "both be arrays of numbers"),
+    ({"seed": -1}, ValueError, "seed must be None or an int in [0, 2^63), got -1"),
     ({"memory_format": "nhwc"}, ValueError, "memory_format must be None or \"channels_last\", got 'nhwc'"),
     ({"autocast": torch.int8}, ValueError, "autocast must be None, torch.bfloat16 or torch.float16, got torch.int8"),
     ({"epsilon": 0.1}, TypeError, "unexpected keyword argument 'epsilon'"),
 ]
 PGD_ONLY = [
     ({"max_iter": -1}, ValueError, "max_iter must be >= 0, got -1"),
-    ({"decay": -0.1}, ValueError, "decay must be None or >= 0, got -0.1"),
+    ({"decay": "x"}, ValueError, "decay must be None or a number >= 0, got 'x'"),
+    ({"decay": -0.1}, ValueError, "decay must be None or a number >= 0, got -0.1"),
     ({"verbose": 1}, ValueError, "verbose must be a bool, got 1"),
     ({"random_eps": "no"}, ValueError, "random_eps must be a bool"),
     (
@@ -54,8 +57,14 @@ def test_parameters(classifier, attack, kwargs, error, message):
     if "unexpected" in message or "summary_writer" in kwargs:
         return
     configured = attack(classifier)
+    before = repr(configured)
     with pytest.raises(error, match=re.escape(message)):
         configured.set_params(**kwargs)
+    assert repr(configured) == before, "a refused parameter must not stay"
+    for name, value in kwargs.items():
+        setattr(configured, name, value)
+    with pytest.raises(error, match=re.escape(message)):
+        configured.generate(GOOD, INDEX)
 
 
 def test_unknown_parameter_in_set_params(classifier):
@@ -74,14 +83,17 @@ INDEX = np.zeros(10, dtype=int)
 INPUTS = [
     (pixels(np.nan), INDEX, None, ValueError, "x must hold finite pixels, got nan"),
     (pixels(np.inf), INDEX, None, ValueError, "x must hold finite pixels, got inf"),
-    (pixels(1.5), INDEX, None, ValueError, "x must lie inside clip_values [0.0, 1.0], got [0.5, 1.5]"),
-    (pixels(-0.5), INDEX, None, ValueError, "x must lie inside clip_values [0.0, 1.0], got [-0.5, 0.5]"),
+    (pixels(1.5), INDEX, None, ValueError, "x[3, 0, 2, 2] must lie inside clip_values [0.0, 1.0], got 1.5"),
+    (pixels(-0.5), INDEX, None, ValueError, "x[3, 0, 2, 2] must lie inside clip_values [0.0, 1.0], got -0.5"),
     ([[1.0]], INDEX, None, TypeError, "x must be an np.ndarray or a torch.Tensor, got list"),
     (GOOD.astype(complex), INDEX, None, TypeError, "x must be boolean, integer or real, got dtype complex128"),
     (np.zeros(3), INDEX, None, ValueError, "x must have a batch axis and at least one feature axis, got shape (3,)"),
     (GOOD, INDEX + 4, None, ValueError, "y must hold class indices in [0, 4), got [4]"),
     (GOOD, INDEX - 1, None, ValueError, "y must hold class indices in [0, 4), got [-1]"),
     (GOOD, INDEX + 0.5, None, ValueError, "y must hold class indices in [0, 4), got [0.5]"),
+    (GOOD, ["a"] * 10, None, TypeError, "y must hold booleans, integers or reals, got dtype <U1"),
+    (GOOD, [{}] * 10, None, TypeError, "y must hold booleans, integers or reals, got dtype object"),
+    (GOOD, [[1], [1, 2]] * 5, None, TypeError, "y must hold booleans, integers or reals"),
     (GOOD, INDEX[:4], None, ValueError, "y must hold one label for each of the 10 samples, got shape (4,)"),
     (GOOD, np.zeros((10, 3)), None, ValueError, "y must have shape (10,), (10, 1) or (10, 4), got shape (10, 3)"),
     (GOOD, np.zeros((10, 4)), None, ValueError, "y must hold non-negative rows of sum 1 (or class indices), got [0.0"),
@@ -101,9 +113,10 @@ def test_inputs(classifier, attack, x, y, mask, error, message):
     attack = attack(classifier)
     with pytest.raises(error, match=re.escape(message)):
         attack.generate(x, y, mask=mask)
-    if isinstance(x, np.ndarray) and x.dtype != complex:
+    if isinstance(x, np.ndarray):
+        message = message.replace("dtype complex", "dtype torch.complex")
         with pytest.raises(error, match=re.escape(message)):
-            attack.perturb(torch.from_numpy(x), torch.from_numpy(y), mask)
+            attack.perturb(torch.from_numpy(x), torch.from_numpy(y) if isinstance(y, np.ndarray) else y, mask)
 
 
 def test_targeted_without_labels(classifier):
