@@ -73,25 +73,3 @@ class ClipRange:
             ends = f"[{float(self._low.min()):g}, {float(self._high.max()):g}]"
             got = f"from {float(smallest.min()):g} to {float(largest.max()):g}"
             raise ValueError(f"x must lie within clip_values {ends}, got values {got}")
-
-
-class _StraightThroughClamp(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        return x.clamp(low, high)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass  # the gradient depends on nothing
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        return gradient, None, None
-
-
-def straight_through_clamp(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Clamp ``x``, with the gradient of the identity (Bengio, Leonard and Courville 2013, arXiv:1308.3432)."""
-    clamped: Tensor = _StraightThroughClamp.apply(x, low, high)  # type: ignore[no-untyped-call]
-    return clamped

@@ -13,9 +13,10 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomization.clamp import straight_through_clamp
 from ..randomization.pipeline import Item, Pipeline
 from ..randomization.transform import Draw
-from .clipping import ClipRange, straight_through_clamp
+from .clipping import ClipRange
 from .streams import RecentDraws, Stream
 
 Clip = Literal["straight_through", "hard"] | None

@@ -5,8 +5,10 @@
 
 from .blur import GaussianBlur
 from .catalogue import TRANSFORMS
+from .channels import OnChannels
 from .color import Brightness, Contrast, Gamma, Grayscale, HSVHue, Hue, Invert, Saturation, WhiteBalance
 from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
+from .domains import DOMAINS, domain_mapping
 from .geometry import Crop, Flip, Perspective, Rotation, Scale, Shear, Translation
 from .kornia_module import KorniaAugmentation
 from .noise import GaussianNoise
@@ -16,6 +18,7 @@ from .plain import random_transform
 from .transform import ColorTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
 
 __all__ = [
+    "DOMAINS",
     "TRANSFORMS",
     "Brightness",
     "Choice",
@@ -39,6 +42,7 @@ __all__ = [
     "LogUniform",
     "Normal",
     "Occlusion",
+    "OnChannels",
     "OneOf",
     "Perspective",
     "Pipeline",
@@ -53,5 +57,6 @@ __all__ = [
     "TruncatedNormal",
     "Uniform",
     "WhiteBalance",
+    "domain_mapping",
     "random_transform",
 ]

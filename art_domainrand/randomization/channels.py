@@ -1,0 +1,118 @@
+"""Colour for some of the channels: paired modalities such as RGB and depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .chain import nested_values, prefixed
+from .distributions import Distribution
+from .linear import Rows, apply_color, constant, multiply
+from .pipeline import Item, as_transform
+from .transform import Frame, Kind, Transform, Values, frame_of
+
+
+@dataclass(frozen=True)
+class OnChannels(Transform):
+    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to the named ``channels``, and leave the others.
+
+    ``OnChannels(Saturation(), (0, 1, 2))`` changes the colour of RGB + depth images and keeps their depth; the
+    transform sees an image of these channels, in this order. Colour matrices still fuse with their neighbours.
+
+    Raises ValueError for a geometric transform, after which the channels would no longer lie on one another: put it
+    beside this one, where it moves all channels alike.
+    """
+
+    transform: Transform
+    channels: tuple[int, ...]
+
+    def __init__(self, transform: Item, channels: Iterable[int]) -> None:
+        object.__setattr__(self, "transform", as_transform(transform))
+        object.__setattr__(self, "channels", check_channels(channels))
+        moving = _geometric(self.transform)
+        if moving is not None:
+            raise ValueError(
+                f"transform must not be geometric, got {type(moving).__name__}; put it into the pipeline beside "
+                "OnChannels, so that all channels move alike"
+            )
+
+    @property
+    def kind(self) -> Kind:
+        return self.transform.kind
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        """The transform's own under the index 0."""
+        return prefixed((self.transform,))
+
+    @property
+    def seeded(self) -> bool:  # type: ignore[override]
+        """Whether the transform is."""
+        return self.transform.seeded
+
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        return nested_values((self.transform,), columns, seeds)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        self._check(frame.channels)
+        inner = self.transform.matrix(values["0"], Frame(len(self.channels), frame.height, frame.width))
+        count, width = inner.shape[1:]
+        blocks = (width - 1) // count  # one, or two with gains of the means
+        columns = [*self.channels, frame.channels]
+        if blocks == 2:
+            columns += [frame.channels + 1 + channel for channel in self.channels]
+        others: Rows = tuple(
+            tuple(float(row == column and row not in self.channels) for column in range(blocks * frame.channels + 1))
+            for row in range(frame.channels)
+        )
+        rows = _places(self.channels, frame.channels, inner).transpose(0, 1)
+        targets = _places(tuple(columns), blocks * frame.channels + 1, inner)
+        size = len(inner)
+        placed = multiply(multiply(rows.expand(size, -1, -1), inner), targets.expand(size, -1, -1))
+        return constant(others, inner.dtype, inner.device) + placed
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        if self.kind is Kind.COLOR:
+            return apply_color(x, self.matrix(values, frame_of(x)))
+        self._check(x.shape[1])
+        index = constant((tuple(map(float, self.channels)),), torch.float64, x.device)[0].long()
+        part = x.index_select(1, index)
+        changed = self.transform.apply(part, values["0"])
+        if changed.shape != part.shape:
+            raise ValueError(
+                f"a transform of some of the channels must keep their shape {tuple(part.shape[1:])}, "
+                f"got {tuple(changed.shape[1:])}"
+            )
+        return x.index_copy(1, index, changed)
+
+    def _check(self, count: int) -> None:
+        if max(self.channels) >= count:
+            raise ValueError(f"channels must be below {count}, the number of channels of x, got {self.channels}")
+
+
+def check_channels(channels: Iterable[int]) -> tuple[int, ...]:
+    """Read distinct channel indices >= 0, at least one; else ValueError."""
+    found = tuple(channels)
+    if not all(isinstance(channel, int) and not isinstance(channel, bool) and channel >= 0 for channel in found):
+        raise ValueError(f"channels must be ints >= 0, got {found}")
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"channels must be distinct and at least one, got {found}")
+    return found
+
+
+def _places(columns: tuple[int, ...], size: int, like: Tensor) -> Tensor:
+    """Rows of a unit matrix, (len(columns), size)."""
+    rows: Rows = tuple(tuple(float(column == place) for place in range(size)) for column in columns)
+    return constant(rows, like.dtype, like.device)
+
+
+def _geometric(transform: Transform) -> Transform | None:
+    """The first geometric transform in ``transform``, however deep."""
+    if transform.kind is Kind.GEOMETRY:
+        return transform
+    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
+    return next((found for part in inner if part is not None and (found := _geometric(part)) is not None), None)

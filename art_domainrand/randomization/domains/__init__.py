@@ -1,0 +1,21 @@
+"""Domains: named ones, and those of reference images.
+
+Every domain is a transform that fits into any pipeline; ``domain_mapping`` applies one in a single call.
+"""
+
+from .domain import Domain
+from .mapping import domain_mapping, domain_pipeline
+from .named import DOMAINS
+from .references import REFERENCE_METHODS, Fourier, Histogram, Moments, Reinhard
+
+__all__ = [
+    "DOMAINS",
+    "REFERENCE_METHODS",
+    "Domain",
+    "Fourier",
+    "Histogram",
+    "Moments",
+    "Reinhard",
+    "domain_mapping",
+    "domain_pipeline",
+]

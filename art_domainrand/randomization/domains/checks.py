@@ -1,0 +1,40 @@
+"""What is asked of images and seeds that come straight from a user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def as_images(name: str, x: Any) -> Tensor:
+    """Read a floating batch (B, C, H, W), tensor or array, as a tensor; else ValueError."""
+    if not isinstance(x, (Tensor, np.ndarray)) or x.ndim != 4:
+        got = f"shape {tuple(x.shape)}" if isinstance(x, (Tensor, np.ndarray)) else type(x).__name__
+        raise ValueError(f"{name} must be a (B, C, H, W) tensor or array, got {got}")
+    images = x if isinstance(x, Tensor) else torch.tensor(x)
+    if not images.is_floating_point():
+        raise ValueError(f"{name} must be floating with values in [0, 1], got {x.dtype}")
+    return images
+
+
+def check_unit_range(name: str, x: Tensor) -> None:
+    """Raise ValueError if a value is NaN or, by more than rounding, outside [0, 1]; waits for the device."""
+    if x.numel() == 0:
+        return
+    low, high = (value.item() for value in torch.aminmax(x.detach()))
+    if not (low >= -1e-5 and high <= 1 + 1e-5):  # false for NaN, too
+        raise ValueError(f"{name} must lie within [0, 1], got values from {low:g} to {high:g}")
+
+
+def generator_from(seed: int | None) -> torch.Generator:
+    """A private generator on the CPU, so that a seed means the same on every device."""
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+        return generator
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed must be None or an int >= 0, got {seed!r}")
+    return generator.manual_seed(int(seed))

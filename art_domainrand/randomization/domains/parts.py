@@ -1,0 +1,125 @@
+"""What several domains are made of: smoothing, random fields, tone curves. Sizes follow the image's shorter side."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..fields import hash_field, member_seeds, normal_field
+
+
+def pixels(share: float, x: Tensor, least: int = 1) -> int:
+    """A ``share`` of the shorter side of ``x`` (B, C, H, W) in whole pixels, at least ``least``."""
+    return max(least, round(share * min(x.shape[2], x.shape[3])))
+
+
+def box(x: Tensor, radius: int) -> Tensor:
+    """The mean over (2 radius + 1)^2 pixels, fewer at the border."""
+    length = 2 * radius + 1
+    rows = functional.avg_pool2d(x, (1, length), 1, (0, radius), count_include_pad=False)
+    return functional.avg_pool2d(rows, (length, 1), 1, (radius, 0), count_include_pad=False)
+
+
+def soften(x: Tensor, radius: int) -> Tensor:
+    """Blur by two boxes in a row, a kernel that is nearly round; its standard deviation is about 0.8 ``radius``."""
+    return box(box(x, radius), radius)
+
+
+def flatten(x: Tensor, radius: int, contrast: float) -> Tensor:
+    """Smooth what varies by less than ``contrast`` and keep the edges.
+
+    The guided filter with the image as its own guide (He, Sun and Tang, TPAMI 2013, equations 5, 6 and 8).
+    """
+    mean = box(x, radius)
+    variance = box((x - mean).square(), radius)
+    keep = variance / (variance + contrast**2)
+    return box(keep, radius) * x + box(mean * (1 - keep), radius)
+
+
+def deepen(x: Tensor, amount: float) -> Tensor:
+    """A smooth tone curve through 0 and 1 that darkens what lies between: x (1 - amount + amount x)."""
+    return x * (1 - amount + amount * x)
+
+
+def glow(x: Tensor, radius: int) -> Tensor:
+    """The light that bright parts of ``x`` shed around them."""
+    return soften(x.clamp_min(0).square().square(), radius)
+
+
+def grain(x: Tensor, seeds: Tensor) -> Tensor:
+    """Standard normal noise of the shape of ``x``."""
+    return normal_field(seeds, x[0].numel(), x.dtype).view(x.shape)
+
+
+def uniform(seeds: Tensor, size: int, dtype: torch.dtype) -> Tensor:
+    """Uniform numbers in [0, 1), (B, size)."""
+    return hash_field(seeds, size).bitwise_and_(0xFFFFFF).to(dtype).mul_(2.0**-24)
+
+
+def clouds(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
+    """Smooth random values in [0, 1], (B, 1, H, W): value noise, ``cells`` lumps a side and twice as many each octave."""
+    total, weight = torch.zeros_like(x[:, :1]), 0.0
+    for octave in range(octaves):
+        side = cells * 2**octave + 1
+        lumps = uniform(member_seeds(seeds, octave), side * side, x.dtype).view(-1, 1, side, side)
+        total = total + functional.interpolate(lumps, x.shape[2:], mode="bilinear", align_corners=True) * 0.5**octave
+        weight += 0.5**octave
+    return total / weight
+
+
+def down(x: Tensor) -> Tensor:
+    """Where a row lies, 0 at the top and 1 at the bottom: (1, 1, H, 1)."""
+    return ramp(x.shape[2], x).view(1, 1, -1, 1)
+
+
+def across(x: Tensor) -> Tensor:
+    """Where a column lies, 0 at the left and 1 at the right: (1, 1, 1, W)."""
+    return ramp(x.shape[3], x).view(1, 1, 1, -1)
+
+
+def ramp(size: int, like: Tensor) -> Tensor:
+    """``size`` pixel centres in (0, 1)."""
+    return (torch.arange(size, dtype=like.dtype, device=like.device) + 0.5) / size
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A tiling of the image by random things, one a tile: drops, flakes.
+
+    ``x`` and ``y`` in [0, 1) are where a pixel lies in its tile; ``random`` holds numbers in [0, 1) that are the same
+    all over a tile. All are (B, 1, H, W).
+    """
+
+    x: Tensor
+    y: Tensor
+    random: tuple[Tensor, ...]
+
+
+def tiles(image: Tensor, seeds: Tensor, width: float, height: float, slant: float, count: int) -> Cells:
+    """Tile ``image`` by ``width`` x ``height`` pixels, leaning up to ``slant`` pixels to the side for each one down.
+
+    Columns of tiles are shifted against each other; each tile has ``count`` random numbers.
+    """
+    rows, columns = image.shape[2], image.shape[3]
+    lean = (uniform(member_seeds(seeds, 0), 1, image.dtype).view(-1, 1, 1, 1) * 2 - 1) * slant
+    down = torch.arange(rows, dtype=image.dtype, device=image.device).view(1, 1, -1, 1)
+    over = torch.arange(columns, dtype=image.dtype, device=image.device).view(1, 1, 1, -1)
+    # A margin keeps every index at or above zero.
+    x = (over + lean * down + slant * rows) / width
+    tiles_across = math.ceil((columns + 2 * slant * rows) / width) + 1
+    column = x.floor()
+    shift = uniform(member_seeds(seeds, 1), tiles_across, image.dtype)
+    place = column.long().flatten(1)
+    y = down / height + shift.gather(1, place).view(column.shape)
+    tiles_down = math.ceil(rows / height) + 1
+    row = y.floor()
+    index = (row.long() * tiles_across).flatten(1) + place
+    random = tuple(
+        uniform(member_seeds(seeds, 2 + k), tiles_across * tiles_down, image.dtype).gather(1, index).view(row.shape)
+        for k in range(count)
+    )
+    return Cells(x - column, y - row, random)
