@@ -61,7 +61,7 @@ def uniform(seeds: Tensor, size: int, dtype: torch.dtype) -> Tensor:
 
 
 def clouds(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
-    """Smooth random values in [0, 1], (B, 1, H, W): value noise, ``cells`` lumps a side and twice as many each octave."""
+    """Smooth random values in [0, 1], (B, 1, H, W): value noise of ``cells`` lumps a side, doubled each octave."""
     total, weight = torch.zeros_like(x[:, :1]), 0.0
     for octave in range(octaves):
         side = cells * 2**octave + 1

@@ -1,0 +1,221 @@
+"""What the preprocessors that run a pipeline have in common: ranges, layouts, dtypes, draws and their replay."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..randomization.clamp import straight_through_clamp
+from ..randomization.pipeline import Pipeline
+from ..randomization.transform import Draw
+from .clipping import ClipRange
+from .streams import RecentDraws, Stream
+
+Clip = Literal["straight_through", "hard"] | None
+
+OPTIONS = [
+    "clip_values",
+    "channels_first",
+    "apply_fit",
+    "apply_predict",
+    "seed",
+    "clip",
+    "chunk_size",
+    "device_type",
+]
+"""The arguments that all of these preprocessors take; :class:`DomainRandomization` says what they mean."""
+
+
+class PipelinePreprocessor(PreprocessorPyTorch, ABC):
+    """Run a pipeline on every batch; subclasses say in ``__init__`` where it comes from, and list their arguments.
+
+    Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
+    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. Labels pass through untouched.
+
+    ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
+    than 1e-5 of their range), and for labels that are lists of detections, whose boxes would stay behind. CUDA tensors
+    that carry a gradient are not searched for such values, since the host would have to wait for the answer.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        clip_values: tuple[Any, Any],
+        channels_first: bool,
+        apply_fit: bool,
+        apply_predict: bool,
+        seed: int | None,
+        clip: Clip,
+        chunk_size: int,
+        device_type: str,
+    ) -> None:
+        if clip not in ("straight_through", "hard", None):
+            raise ValueError(f'clip must be "straight_through", "hard" or None, got {clip!r}')
+        if isinstance(chunk_size, bool) or not isinstance(chunk_size, (int, np.integer)) or chunk_size < 1:
+            raise ValueError(f"chunk_size must be an int >= 1, got {chunk_size!r}")
+        if device_type not in ("gpu", "cpu"):
+            raise ValueError(f'device_type must be "gpu" or "cpu", got {device_type!r}')
+        for name, flag in (
+            ("channels_first", channels_first),
+            ("apply_fit", apply_fit),
+            ("apply_predict", apply_predict),
+        ):
+            if not isinstance(flag, (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {flag!r}")
+        super().__init__(device_type=device_type, is_fitted=True, apply_fit=apply_fit, apply_predict=apply_predict)
+        self.pipeline = pipeline
+        self.clip_values = clip_values
+        self.channels_first = bool(channels_first)
+        self.seed = seed
+        self.clip = clip
+        self.chunk_size = int(chunk_size)
+        self.device_type = device_type
+        self._range = ClipRange(clip_values)
+        self._stream = Stream(seed)
+        self._recent = RecentDraws()
+        self._held: Draw | None = None
+        self._holding = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={self._shown(name)}' for name in self.params)})"
+
+    def _shown(self, name: str) -> str:
+        return repr(getattr(self, name))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_recent": RecentDraws(), "_held": None, "_holding": False}
+
+    def set_params(self, **kwargs: Any) -> None:
+        """Change constructor arguments; all are checked before any is set, and only a new ``seed`` restarts the draws.
+
+        Raises ValueError for a name that is no argument.
+        """
+        unknown = sorted(set(kwargs) - set(self.params))
+        if unknown:
+            raise ValueError(f"parameters must be among {self.params}, got {unknown}")
+        changed = type(self)(**({name: getattr(self, name) for name in self.params} | kwargs))
+        if "seed" not in kwargs:
+            changed._stream = self._stream
+        changed._held, changed._holding = self._held, self._holding
+        self.__dict__.update(changed.__dict__)
+
+    def sample(self, n: int, device: torch.device | str = "cpu") -> Draw:
+        """The next draw of this object's own stream, for ``n`` images on ``device``."""
+        generator = torch.Generator(device).manual_seed(self._stream.next_seed())
+        return self.pipeline.sample(n, generator)
+
+    def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
+        """Randomize the images ``x`` with a fresh draw (or the one held by :meth:`replay`); return (images, y)."""
+        self._check(x, y)
+        draw = self._held_draw(x)
+        if draw is None:
+            draw = self.sample(len(x), x.device)
+            self._recent.remember(x, draw)
+        if self._holding:
+            self._held = draw
+        return self._randomize(x, draw), y
+
+    def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
+        """Randomize ``x`` again with the draw of its last forward pass, so that gradient and value belong together.
+
+        A batch counts as the same if it has the same pixels in the same order and was one of the last four; any other
+        batch is drawn afresh, as in :meth:`forward`. Inside :meth:`replay` the draw held there is used.
+        """
+        self._check(x, y)
+        draw = None if self._holding else self._recent.find(x)
+        return self.forward(x, y)[0] if draw is None else self._randomize(x, draw)
+
+    def __call__(self, x: NDArray[Any], y: Any = None) -> tuple[NDArray[Any], Any]:
+        """Randomize a NumPy array, without gradients; return (images, y) with ``y`` as it was given."""
+        if not isinstance(x, np.ndarray) or x.dtype == object:
+            kind = "an array of objects" if isinstance(x, np.ndarray) else type(x).__name__
+            raise ValueError(f"x must be a numeric array of images of one size, got {kind}")
+        with torch.no_grad():
+            changed, _ = self.forward(torch.tensor(x, device=self.device), y)
+        return changed.cpu().numpy(), y
+
+    @contextmanager
+    def replay(self, draw: Draw | None = None) -> Iterator[None]:
+        """Hold one draw for every call inside the ``with`` block: ``draw``, or the one the first call takes.
+
+        Image i of every batch gets the i-th draw, so all batches must have as many images as the held draw; another
+        number raises ValueError. Blocks nest, the innermost holds.
+        """
+        before = (self._holding, self._held)
+        self._holding, self._held = True, draw
+        try:
+            yield
+        finally:
+            self._holding, self._held = before
+
+    def _held_draw(self, x: Tensor) -> Draw | None:
+        if not self._holding or self._held is None:
+            return None
+        if len(self._held) != len(x):
+            raise ValueError(
+                f"x must have {len(self._held)} images, as many as the draw held by replay(), got {len(x)}; "
+                "a replay over several batches needs batches of one size"
+            )
+        return self._held.to(x.device)
+
+    def _randomize(self, x: Tensor, draw: Draw) -> Tensor:
+        if torch.is_grad_enabled() and (x.requires_grad or draw.u.requires_grad or self.pipeline.requires_grad):
+            return self._randomize_chunk(x, draw)
+        if len(x) <= self.chunk_size:
+            return self._randomize_chunk(x, draw)
+        changed = torch.empty_like(x)
+        for start in range(0, len(x), self.chunk_size):
+            rows = slice(start, start + self.chunk_size)
+            changed[rows] = self._randomize_chunk(x[rows], draw[rows])
+        return changed
+
+    def _randomize_chunk(self, x: Tensor, draw: Draw) -> Tensor:
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        unit = self._range.to_unit(wide)
+        unit = unit if self.channels_first else unit.permute(0, 3, 1, 2)
+        changed = self.pipeline.apply(unit, draw)
+        if changed.shape != unit.shape:
+            raise ValueError(
+                f"pipeline must keep the image shape {tuple(unit.shape[1:])}, got {tuple(changed.shape[1:])}"
+            )
+        changed = self._range.from_unit(changed if self.channels_first else changed.permute(0, 2, 3, 1))
+        if self.clip is not None:
+            low, high = self._range.bounds(changed)
+            changed = (
+                straight_through_clamp(changed, low, high)
+                if self.clip == "straight_through"
+                else changed.clamp(low, high)
+            )
+        if x.dtype == torch.uint8:
+            changed = changed.detach().round().clamp(0, 255)
+        return changed.to(x.dtype)
+
+    def _check(self, x: Tensor, y: Any) -> None:
+        if not isinstance(x, Tensor) or x.dim() != 4:
+            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x must be a 4D batch of images, got {got}")
+        if not x.is_floating_point() and x.dtype != torch.uint8:
+            raise ValueError(f"x must be floating or uint8, got {x.dtype}")
+        if isinstance(y, (list, tuple)) and any(isinstance(label, dict) for label in y):
+            raise ValueError(
+                "y must be class labels, got a list of detections, whose boxes would not follow the images"
+            )
+        channels, last = (x.shape[1], x.shape[3]) if self.channels_first else (x.shape[3], x.shape[1])
+        if channels > 4 and last in (1, 3):
+            warnings.warn(
+                f"x of shape {tuple(x.shape)} has {channels} channels if channels_first={self.channels_first}; "
+                "is it in the other layout?",
+                stacklevel=3,
+            )
+        if not (x.is_cuda and x.requires_grad):
+            self._range.check(x)

@@ -1,0 +1,88 @@
+"""Domain mapping as a preprocessing defence of ART."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..randomization.distributions import Range
+from ..randomization.domains import domain_pipeline
+from ..randomization.domains.mapping import DomainLike
+from .base import OPTIONS, Clip, PipelinePreprocessor
+from .clipping import ClipRange
+
+
+class DomainMapping(PipelinePreprocessor):
+    """Show the model every image in another domain, such as "night" or that of reference images.
+
+    :param domain: a name from ``DOMAINS``, the name of a reference method ("histogram", "reinhard", "fourier",
+        "moments"), a domain object (such as ``Histogram().fit(images)``), or a list of these, from which one is drawn
+        for each image; see :func:`art_domainrand.randomization.domain_mapping`.
+    :param severity: from 1 to 5, which is the full map; a pair or a distribution draws one for each image.
+    :param references: images for a reference method, in the range and layout of the images to be mapped. They are
+        measured once, here.
+    :param channels: the channels that are the picture, such as (0, 1, 2) of RGB + depth; None takes all.
+    :param apply_predict: map what the model predicts on. On by default, as ``apply_fit`` is: a model is trained and
+        used in one domain. Turn ``apply_fit`` off to measure a model in a domain that it has not seen.
+
+    The other arguments are those of :class:`DomainRandomization`, and so is all that it says about images, labels,
+    errors, and ``estimate_forward`` and ``replay``, which map with the draw of a forward pass again.
+    """
+
+    params = ["domain", "severity", "references", "channels", *OPTIONS]  # noqa: RUF012 - declared so by ART
+
+    def __init__(
+        self,
+        domain: DomainLike,
+        severity: Range = 3,
+        references: Tensor | NDArray[Any] | None = None,
+        *,
+        channels: Iterable[int] | None = None,
+        clip_values: tuple[Any, Any] = (0, 1),
+        channels_first: bool = True,
+        apply_fit: bool = True,
+        apply_predict: bool = True,
+        seed: int | None = None,
+        clip: Clip = "straight_through",
+        chunk_size: int = 256,
+        device_type: str = "gpu",
+    ) -> None:
+        kept = None if channels is None else tuple(channels)
+        examples = None if references is None else _to_unit(references, clip_values, channels_first)
+        super().__init__(
+            domain_pipeline(domain, severity, examples, kept),
+            clip_values=clip_values,
+            channels_first=channels_first,
+            apply_fit=apply_fit,
+            apply_predict=apply_predict,
+            seed=seed,
+            clip=clip,
+            chunk_size=chunk_size,
+            device_type=device_type,
+        )
+        self.domain = domain
+        self.severity = severity
+        self.references = references
+        self.channels = kept
+
+    def _shown(self, name: str) -> str:
+        if name == "references" and self.references is not None:
+            return f"<{type(self.references).__name__} of shape {tuple(self.references.shape)}>"
+        return super()._shown(name)
+
+
+def _to_unit(references: Tensor | NDArray[Any], clip_values: tuple[Any, Any], channels_first: bool) -> Tensor:
+    """The references as (N, C, H, W) in [0, 1]."""
+    if not isinstance(references, (Tensor, np.ndarray)) or references.ndim != 4 or references.dtype == object:
+        got = f"shape {tuple(references.shape)}" if hasattr(references, "shape") else type(references).__name__
+        raise ValueError(f"references must be a 4D batch of images, got {got}")
+    images = references.detach() if isinstance(references, Tensor) else torch.tensor(references)
+    limits = ClipRange(clip_values)
+    limits.check(images)
+    unit = limits.to_unit(images.double()).clamp(0, 1)
+    return unit if channels_first else unit.permute(0, 3, 1, 2)
