@@ -42,6 +42,12 @@ def hash_field(seeds: Tensor, size: int) -> Tensor:
     return _scramble((torch.arange(size, dtype=torch.int32, device=seeds.device) * odd).add_(offset))
 
 
+def uniform_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Uniform noise on (0, 1), (B, size), from ``seeds`` (B,) int64: the midpoints of 2^23 cells."""
+    cells = (hash_field(seeds, size) >> 9).bitwise_and_((1 << 23) - 1)
+    return cells.to(dtype).add_(0.5).mul_(2.0**-23)
+
+
 def _progressions(seeds: Tensor) -> tuple[Tensor, Tensor]:
     """What each seed counts by: (B, 1) odd steps and offsets of an arithmetic progression modulo 2^32."""
     mixed = mix64(seeds)[:, None]
