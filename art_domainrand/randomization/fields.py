@@ -39,12 +39,19 @@ def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -
 def hash_field(seeds: Tensor, size: int) -> Tensor:
     """Uniform random bits as int32, (B, size): a hash of (seed, index) for ``seeds`` (B,) int64."""
     odd, offset = _progressions(seeds)
-    return _scramble((torch.arange(size, dtype=torch.int32, device=seeds.device) * odd).add_(offset))
+    index = torch.arange(size, dtype=torch.int32, device=seeds.device)
+    blocks = max(1, min(len(seeds), len(seeds) * size // BLOCK)) if seeds.device.type == "cpu" else 1
+    if blocks == 1:
+        return _scramble((index * odd).add_(offset))
+    bits = torch.empty(len(seeds), size, dtype=torch.int32, device=seeds.device)
+    for block, *numbers in zip(*(tensor.tensor_split(blocks) for tensor in (bits, odd, offset)), strict=True):
+        _scramble(torch.mul(index, numbers[0], out=block).add_(numbers[1]))
+    return bits
 
 
 def uniform_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Uniform noise on (0, 1), (B, size), from ``seeds`` (B,) int64: the midpoints of 2^23 cells."""
-    cells = (hash_field(seeds, size) >> 9).bitwise_and_((1 << 23) - 1)
+    cells = hash_field(seeds, size).bitwise_right_shift_(9).bitwise_and_((1 << 23) - 1)
     return cells.to(dtype).add_(0.5).mul_(2.0**-23)
 
 
