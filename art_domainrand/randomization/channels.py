@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .chain import nested_values, prefixed
+from .chain import prefixed
 from .distributions import Distribution
 from .linear import Rows, apply_color, constant, multiply
 from .pipeline import Item, as_transform
@@ -55,7 +55,8 @@ class OnChannels(Transform):
         return self.transform.seeded
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
-        return nested_values((self.transform,), columns, seeds)
+        # The seeds go on as they are: on all channels this is the transform itself, noise included.
+        return {"0": self.transform.arrange(columns, seeds)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         self._check(frame.channels)

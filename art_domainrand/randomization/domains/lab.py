@@ -31,10 +31,12 @@ _TO_LAB, _FROM_LAB = _rows(_LAB, _BLACK), _rows(torch.linalg.inv(_LAB), -torch.l
 
 def rgb_to_lab(x: Tensor) -> Tensor:
     """L, a and b of sRGB pixels (B, 3, H, W), all three divided by 100."""
-    linear = _curve(x, 0.04045, 1 / 12.92, lambda bright: ((bright + 0.055) / 1.055) ** 2.4)
+    linear = _curve(x, 0.04045, 1 / 12.92, lambda bright: _power((bright + 0.055) / 1.055, 2.4))
     xyz = _mix(linear, _TO_XYZ)
     # 24/116 cubed and the slope there: below, the cube root goes on as a straight line.
-    roots = torch.where(xyz > (6 / 29) ** 3, xyz.clamp_min((6 / 29) ** 3) ** (1 / 3), xyz * (29**2 / (3 * 36)) + 4 / 29)
+    roots = torch.where(
+        xyz > (6 / 29) ** 3, _power(xyz.clamp_min((6 / 29) ** 3), 1 / 3), xyz * (29**2 / (3 * 36)) + 4 / 29
+    )
     return _mix(roots, _TO_LAB)
 
 
@@ -42,7 +44,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     """The inverse of :func:`rgb_to_lab`, not clipped."""
     roots = _mix(lab, _FROM_LAB)
     xyz = torch.where(roots > 6 / 29, roots.clamp_min(6 / 29) ** 3, (roots - 4 / 29) * (3 * 36 / 29**2))
-    return _curve(_mix(xyz, _TO_RGB), 0.0031308, 12.92, lambda bright: 1.055 * bright ** (1 / 2.4) - 0.055)
+    return _curve(_mix(xyz, _TO_RGB), 0.0031308, 12.92, lambda bright: 1.055 * _power(bright, 1 / 2.4) - 0.055)
 
 
 def _curve(x: Tensor, knee: float, slope: float, bright: Callable[[Tensor], Tensor]) -> Tensor:
@@ -52,3 +54,8 @@ def _curve(x: Tensor, knee: float, slope: float, bright: Callable[[Tensor], Tens
 
 def _mix(x: Tensor, rows: Rows) -> Tensor:
     return apply_color(x, constant(rows, x.dtype, x.device).expand(len(x), 3, 4))
+
+
+def _power(base: Tensor, exponent: float) -> Tensor:
+    """``base``, above zero, to a power; torch's own rounds the end of a row of memory differently."""
+    return torch.exp(exponent * torch.log(base))

@@ -43,7 +43,7 @@ class Overexposed(Domain):
     """Twice and more the light: highlights burn out and bleed into their surroundings. Unclipped values exceed 1."""
 
     def full(self, x: Tensor, values: Values) -> Tensor:
-        return 2.3 * x + 0.08 + 0.5 * glow(x, pixels(0.04, x))
+        return 2.0 * x + 0.08 + 0.5 * glow(x, pixels(0.04, x))
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class LowLightSensor(Domain):
 class NearInfrared(Domain):
     """An infrared photograph: one grey channel in which leaves glow and the sky is dark, with halation and grain.
 
-    RGB holds no infrared; the usual channel mixer stands in for it, which adds green and takes red and blue away.
+    RGB holds no infrared; the usual channel mixer stands in for it, which adds green and takes blue away.
     """
 
     seeded: ClassVar[bool] = True
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         if x.shape[1] == 3:
-            infrared = (x * numbers((-0.3, 2.2, -0.9), x.dtype, x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            infrared = (x * numbers((0.2, 2.0, -1.3), x.dtype, x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
         else:
             infrared = grey(x)
         bright = infrared * (1.25 - 0.25 * infrared)
@@ -96,5 +96,5 @@ class Underwater(Domain):
         haze = 1 - (-1.1 * depth).exp()
         ripple = clouds(x, values["seed"], 5, 2)
         shimmer = 1 + 0.5 * (1 - down(x)) * ((1 - (2 * ripple - 1).abs()).square() - 0.5)
-        blurred = soften(x, pixels(0.004, x))
+        blurred = soften(x, pixels(0.004, x, 0))
         return blurred * direct * shimmer + tint((0.02, 0.36, 0.46), x) * haze * (1.15 - 0.45 * down(x))

@@ -35,14 +35,17 @@ class Cartoon(Domain):
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         area = x
-        for _ in range(3):
-            area = flatten(area, pixels(0.012, x), 0.09)
+        for _ in range(2):
+            area = flatten(area, pixels(0.015, x), 0.1)
         light = grey(area)
         steps = 2 * math.pi * self.levels
         shades = light - torch.sin(steps * light) * (0.95 / steps)
         vivid = shades + 1.6 * (area - light)
         fine = grey(flatten(x, pixels(0.006, x), 0.03))
-        outline = torch.sigmoid(90 * (fine - box(fine, pixels(0.01, x)) + 0.045))
+        # In a small image neighbouring pixels differ more; not everything there is an outline.
+        step = 0.045 * max(1.0, math.sqrt(96 / min(x.shape[2:])))
+        edge = fine - box(fine, pixels(0.01, x)) + step
+        outline = 0.5 + 0.5 * torch.tanh(45 * edge)  # torch.sigmoid rounds the end of a row of memory differently
         return (0.08 + vivid) * outline
 
 
@@ -91,11 +94,12 @@ class PrintAndScan(Domain):
     seeded: ClassVar[bool] = True
 
     def full(self, x: Tensor, values: Values) -> Tensor:
-        ink = deepen(faded(soften(x, pixels(0.003, x)), 0.8), 0.25)
+        ink = deepen(faded(soften(x, pixels(0.003, x, 0)), 0.8), 0.25)
         period = max(3.0, min(x.shape[2:]) / 80)
         screens = [self._screen(x, period, angle) for angle in (15.0, 75.0, 45.0)]
         screen = torch.cat([screens[channel % 3] for channel in range(x.shape[1])], dim=1)
-        dots = ink + 1.1 * ink * (1 - ink) * screen
+        strength = min(1.1, 0.5 + min(x.shape[2:]) / 400)  # dots of few pixels would drown a small image
+        dots = ink + strength * ink * (1 - ink) * screen
         page = tint((0.15, 0.14, 0.16), x) + tint((0.80, 0.78, 0.68), x) * dots
         streaks = grain(x[:, :1, :1], member_seeds(values["seed"], 0))
         paper = grain(x[:, :1], values["seed"])
@@ -142,7 +146,7 @@ class SimTexture(Domain):
         random = uniform(seeds, 4 + 2 * x.shape[1], x.dtype)[:, :, None, None, None]
         kind, angle, wave, phase = random[:, :4].unbind(1)
         colours = random[:, 4:].squeeze(2).view(len(x), 2, x.shape[1], 1, 1)
-        turn, step = angle * math.pi, (8 + 14 * wave) * 2 * math.pi
+        turn, step = angle * math.pi, min(1.0, min(x.shape[2:]) / 128) * (8 + 14 * wave) * 2 * math.pi
         rows, columns = down(x), across(x)
         first = torch.cos(step * (columns * torch.cos(turn) + rows * torch.sin(turn)) + 7 * phase)
         second = torch.cos(step * (rows * torch.cos(turn) - columns * torch.sin(turn)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,14 +21,58 @@ def pixels(share: float, x: Tensor, least: int = 1) -> int:
 
 def box(x: Tensor, radius: int) -> Tensor:
     """The mean over (2 radius + 1)^2 pixels, fewer at the border."""
-    length = 2 * radius + 1
-    rows = functional.avg_pool2d(x, (1, length), 1, (0, radius), count_include_pad=False)
-    return functional.avg_pool2d(rows, (length, 1), 1, (radius, 0), count_include_pad=False)
+    total: Tensor = _BoxSum.apply(x, radius)  # type: ignore[no-untyped-call]
+    return total * (_shares(x.shape[2], radius, x)[:, None] * _shares(x.shape[3], radius, x))
+
+
+class _BoxSum(torch.autograd.Function):
+    """The sum over a square about each pixel, zero beyond the border; it is its own transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, radius: int) -> Tensor:
+        ctx.radius = radius
+        return _window_sum(_window_sum(x, radius, 3), radius, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return _BoxSum.apply(gradient, ctx.radius), None  # type: ignore[no-untyped-call]
+
+
+def _window_sum(x: Tensor, radius: int, dim: int) -> Tensor:
+    """Sum 2 radius + 1 neighbours along ``dim``: sums of 1, 2, 4 ... of them, put together as the binary digits say."""
+    length, size = 2 * radius + 1, x.shape[dim]
+    run = functional.pad(x, (radius, radius) if dim == 3 else (0, 0, radius, radius))
+    total: Tensor | None = None
+    start, reach = 0, 1
+    while True:
+        if length & reach:
+            piece = run.narrow(dim, start, size)
+            total = piece if total is None else total + piece
+            start += reach
+        if 2 * reach > length:
+            assert total is not None
+            return total
+        kept = run.shape[dim] - reach
+        run = run.narrow(dim, 0, kept) + run.narrow(dim, reach, kept)
+        reach *= 2
+
+
+@lru_cache(maxsize=256)
+def _inverse_counts(size: int, radius: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        place = torch.arange(size, dtype=torch.float64)
+        counts = place.clamp_max(radius) + place.flip(0).clamp_max(radius) + 1
+        return (1 / counts).to(device, dtype)
+
+
+def _shares(size: int, radius: int, like: Tensor) -> Tensor:
+    """One over the number of neighbours within ``radius`` of each of ``size`` pixels, (size,)."""
+    return _inverse_counts(size, radius, like.dtype, like.device)
 
 
 def soften(x: Tensor, radius: int) -> Tensor:
     """Blur by two boxes in a row, a kernel that is nearly round; its standard deviation is about 0.8 ``radius``."""
-    return box(box(x, radius), radius)
+    return x if radius == 0 else box(box(x, radius), radius)
 
 
 def flatten(x: Tensor, radius: int, contrast: float) -> Tensor:

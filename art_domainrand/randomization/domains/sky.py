@@ -36,7 +36,7 @@ class Rainy(Domain):
     seeded: ClassVar[bool] = True
 
     def full(self, x: Tensor, values: Values) -> Tensor:
-        scene = tint((0.66, 0.70, 0.76), x) * faded(soften(x, pixels(0.003, x)), 0.55)
+        scene = tint((0.66, 0.70, 0.76), x) * faded(soften(x, pixels(0.003, x, 0)), 0.55)
         scene = scene + 0.18 * tint((0.62, 0.66, 0.72), x)
         for layer, (width, length, share, light) in enumerate(((0.012, 0.10, 0.45, 0.32), (0.02, 0.22, 0.35, 0.5))):
             seeds = member_seeds(values["seed"], layer)
