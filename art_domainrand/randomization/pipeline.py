@@ -15,6 +15,7 @@ from .chain import Chain, common_sampling, fuses, nested_values, prefixed
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
 from .linear import identity_like, is_channels_last
+from .sampling import unit_points
 from .transform import Draw, Frame, Kind, Transform, Values
 from .warp import Sampling
 
@@ -64,23 +65,25 @@ class Pipeline:
         return any(isinstance(bound, Tensor) and bound.requires_grad for bound in bounds)
 
     def sample(
-        self, n: int, generator: torch.Generator | None = None, device: torch.device | str | None = None
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        *,
+        method: str = "uniform",
     ) -> Draw:
         """Draw for ``n`` images, on ``device`` or where the ``generator`` lives.
 
+        ``method`` says how the points ``u`` lie to one another: "uniform", "antithetic", "sobol" or "stratified", see
+        :func:`art_domainrand.randomization.sampling.unit_points`; the seeds of pixel fields are independent always.
         Without a generator a new one is seeded from the operating system; no global generator is touched.
         """
-        if n < 0:
-            raise ValueError(f"n must be >= 0, got {n}")
         if generator is None:
             generator = torch.Generator(device or "cpu")
             generator.seed()
-        home = generator.device
-        u = torch.rand(n, len(self.parameters), generator=generator, device=home)
-        seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=home)
-        # The midpoints of 2^23 cells: neither 0 nor 1 occurs, and 1 - u is such a midpoint again.
-        draw = Draw((u * 2.0**23).floor_().add_(0.5).mul_(2.0**-23), seeds)
-        return draw if device is None else draw.to(device)
+        u = unit_points(n, len(self.parameters), generator, method)
+        seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device)
+        return Draw(u, seeds) if device is None else Draw(u, seeds).to(device)
 
     def apply(self, x: Tensor, draw: Draw) -> Tensor:
         """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.
