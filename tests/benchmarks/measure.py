@@ -15,17 +15,22 @@ PACKAGES = ("torch", "adversarial-robustness-toolbox", "kornia", "torchattacks",
 
 
 def interleaved(sides: dict[str, Callable[[], Any]], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of every side in every round; within a round all sides run once, so that drift hits them alike."""
+    """Seconds of every side in every round; within a round all sides run once, so that drift hits them alike.
+
+    On one CPU thread the seconds are those of this process, so that other programs do not count.
+    """
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
     for run in sides.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
             synchronize(device)
-            begin = time.perf_counter()
+            begin = clock()
             run()
             synchronize(device)
-            times[name].append(time.perf_counter() - begin)
+            times[name].append(clock() - begin)
     return times
 
 
