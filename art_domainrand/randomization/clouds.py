@@ -1,0 +1,77 @@
+"""Fractal fields: what fog, frost and stains are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .fields import member_seeds, uniform_field
+from .linear import pixel_sum
+
+# Relative to the standard deviation of a texture; on a black or constant field there is nothing to scale.
+SMALLEST_SPREAD = 1e-6
+
+
+def plasma(seeds: Tensor, size: int, decay: Tensor) -> Tensor:
+    """A cloud (B, size, size) in [0, 1] that touches both ends, by the diamond-square algorithm; ``size`` a power of 2.
+
+    Every halving of the distance divides the random part by the square of ``decay`` (B,), as in the reference code of
+    Hendrycks and Dietterich (ICLR 2019), where both factors of ``wibble * uniform(-wibble, wibble)`` decay: 1 is white
+    noise, 3 a smooth hill. The field is periodic. (A. Fournier, D. Fussell and L. Carpenter, "Computer rendering of
+    stochastic models", CACM 25, 1982.)
+    """
+    corners = torch.zeros(len(seeds), 1, 1, dtype=decay.dtype, device=seeds.device)
+    shrink = 1 / decay.square().view(-1, 1, 1)
+    amplitude = torch.ones_like(shrink)
+    level = 0
+    while corners.shape[1] < size:
+        count = corners.shape[1]
+        noise = uniform_field(member_seeds(seeds, level), 3 * count * count, decay.dtype).mul_(2).sub_(1)
+        for_squares, for_rows, for_columns = (noise.view(-1, 3, count, count) * amplitude[:, None]).unbind(1)
+        beside = corners + corners.roll(-1, 2)
+        below = corners + corners.roll(-1, 1)
+        squares = (beside + beside.roll(-1, 1)) / 4 + for_squares
+        rows = (squares + squares.roll(1, 1) + beside) / 4 + for_rows
+        columns = (squares + squares.roll(1, 2) + below) / 4 + for_columns
+        corners = torch.stack(
+            (torch.stack((corners, rows), dim=3).flatten(2), torch.stack((columns, squares), dim=3).flatten(2)), dim=2
+        ).flatten(1, 2)
+        amplitude = amplitude * shrink
+        level += 1
+    flat = corners.flatten(1)
+    low, high = flat.amin(1), flat.amax(1)
+    spread = (high - low).clamp_min(SMALLEST_SPREAD)
+    return (corners - low.view(-1, 1, 1)) / spread.view(-1, 1, 1)
+
+
+def cloud(seeds: Tensor, height: int, width: int, decay: Tensor) -> Tensor:
+    """The corner (B, 1, height, width) of the smallest :func:`plasma` that holds it."""
+    size = 1 << (max(height, width) - 1).bit_length()
+    return plasma(seeds, size, decay)[:, None, :height, :width]
+
+
+def crystals(seeds: Tensor, height: int, width: int, roughness: Tensor) -> Tensor:
+    """Ice flowers (B, 1, height, width) of mean 0 and standard deviation 1: bright ridges where two clouds are level.
+
+    ``roughness`` (B,) from 0 to 1 is the share of fine grain.
+    """
+    smooth, fine = roughness.new_full((len(seeds),), 1.7), roughness.new_full((len(seeds),), 1.15)
+    first, second = (cloud(member_seeds(seeds, k), height, width, smooth) for k in (0, 1))
+    grain = cloud(member_seeds(seeds, 2), height, width, fine)
+    ridges = torch.exp(-12 * (first - second).abs()) + 0.6 * first
+    share = roughness.view(-1, 1, 1, 1)
+    return standardized(standardized(ridges) * (1 - share) + standardized(grain) * share)
+
+
+def standardized(field: Tensor) -> Tensor:
+    """Shift and scale each plane of ``field`` (B, C, H, W) to mean 0 and standard deviation 1."""
+    pixels = field.shape[2] * field.shape[3]
+    centred = field - (pixel_sum(field) / pixels).unsqueeze(3)
+    spread = (pixel_sum(centred.square()) / pixels + SMALLEST_SPREAD**2).sqrt()
+    return centred / spread.unsqueeze(3)
+
+
+def box_blur(x: Tensor) -> Tensor:
+    """The mean of 3x3 pixels of ``x`` (B, C, H, W), the border repeated."""
+    return functional.avg_pool2d(functional.pad(x, (1,) * 4, mode="replicate"), 3, stride=1)

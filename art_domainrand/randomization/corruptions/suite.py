@@ -1,0 +1,164 @@
+"""The nineteen corruptions by name, and all 95 of their cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..fields import mix64
+from . import blur, digital, noise, weather
+from .constants import SEVERITIES, severity_constants
+
+Kernel: TypeAlias = Callable[..., Tensor]
+"""From images, their (B,) seeds and the constants of a severity to the corrupted images, not yet clipped."""
+
+Images = TypeVar("Images", Tensor, NDArray[np.floating])
+Seed: TypeAlias = int | Tensor
+
+COMMON: dict[str, Kernel] = {
+    "gaussian_noise": noise.gaussian_noise,
+    "shot_noise": noise.shot_noise,
+    "impulse_noise": noise.impulse_noise,
+    "defocus_blur": blur.defocus_blur,
+    "glass_blur": blur.glass_blur,
+    "motion_blur": blur.motion_blur,
+    "zoom_blur": blur.zoom_blur,
+    "snow": weather.snow,
+    "frost": weather.frost,
+    "fog": weather.fog,
+    "brightness": digital.brightness,
+    "contrast": digital.contrast,
+    "elastic_transform": digital.elastic_transform,
+    "pixelate": digital.pixelate,
+    "jpeg_compression": digital.jpeg_compression,
+}
+"""The fifteen over which the mean corruption error is taken."""
+
+EXTRA: dict[str, Kernel] = {
+    "speckle_noise": noise.speckle_noise,
+    "gaussian_blur": blur.gaussian_blur,
+    "spatter": weather.spatter,
+    "saturate": digital.saturate,
+}
+"""The four held back for validation."""
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One corruption as a function: ``CORRUPTIONS["fog"](x, severity=3, seed=0)``, see :func:`corrupt`."""
+
+    name: str
+
+    def __call__(self, x: Images, severity: int = 3, seed: Seed = 0) -> Images:
+        """Corrupt the images ``x``."""
+        return corrupt(x, self.name, severity, seed)
+
+
+CORRUPTIONS: dict[str, Corruption] = {name: Corruption(name) for name in (*COMMON, *EXTRA)}
+"""Name -> function, the fifteen first."""
+
+
+def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
+    """Corrupt images as in ImageNet-C and CIFAR-10-C (Hendrycks and Dietterich, ICLR 2019).
+
+    ``x`` is (B, C, H, W) in [0, 1], a floating tensor on any device or a NumPy array; the result is of the same kind
+    and clipped to [0, 1]. ``name`` is one of :data:`CORRUPTIONS`. The constants of ``severity`` 1 to 5 are those of
+    CIFAR-10-C for a shorter side up to 32 pixels, those of ImageNet-C from 224 on, and interpolated in between.
+
+    ``seed`` is a number, or one for each image as :func:`image_seeds` makes them; what happens to an image depends on
+    the image and its seed alone. No gradient is promised.
+
+    Severity means a larger distance from the clean image, except where the published constants themselves say
+    otherwise: impulse, saturate (two severities lower the saturation, three raise it), elastic_transform (severities 1
+    and 2 move the image as a whole, 3 to 5 locally), motion_blur, glass_blur, frost, snow and spatter change several
+    constants at once, and from one severity to the next they may come closer again.
+
+    Raises ValueError for bad ``x``, ``name``, ``severity`` or ``seed``.
+    """
+    kernel = COMMON.get(name) or EXTRA.get(name)
+    if kernel is None:
+        raise ValueError(f"name must be one of {sorted(CORRUPTIONS)}, got {name!r}")
+    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+    if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
+        got = f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(x).__name__
+        raise ValueError(f"x must be a floating (B, C, H, W) tensor or array with values in [0, 1], got {got}")
+    constants = severity_constants(name, severity, min(images.shape[2:]))
+    seeds = image_seeds(seed, len(images), images.device) if isinstance(seed, int) else seed
+    if not isinstance(seeds, Tensor) or seeds.shape != images.shape[:1] or seeds.dtype != torch.int64:
+        raise ValueError(f"seed must be an int or an int64 tensor of shape ({len(images)},), got {seed!r}")
+    if images.numel() == 0:
+        return x
+    wide = images if images.dtype in (torch.float32, torch.float64) else images.float()
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        changed = kernel(wide.contiguous(), seeds.to(images.device), *constants).clamp_(0, 1).to(images.dtype)
+    return changed.numpy() if isinstance(x, np.ndarray) else changed
+
+
+def image_seeds(seed: int, n: int, device: torch.device | str = "cpu") -> Tensor:
+    """The seeds (n,) int64 that :func:`corrupt` gives to the images of a batch of ``n`` for one ``seed``."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not -(1 << 63) <= seed < 1 << 63:
+        raise ValueError(f"seed must be an int of 64 bits, got {seed!r}")
+    base = mix64(torch.tensor([seed], dtype=torch.int64, device=device))
+    return mix64(base + torch.arange(n, dtype=torch.int64, device=device))
+
+
+@dataclass(frozen=True)
+class CorruptionSuite:
+    """All cases of the common corruptions: 19 by 5 of them, or those of some ``names`` and ``severities``.
+
+    Every image has its own random numbers, which ``seed`` and its index decide: they are the same in all cases and do
+    not depend on ``batch_size``.
+    """
+
+    names: Sequence[str] = tuple(CORRUPTIONS)
+    severities: Sequence[int] = SEVERITIES
+    seed: int = 0
+    batch_size: int = field(default=64, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", _distinct("names", self.names, tuple(CORRUPTIONS)))
+        object.__setattr__(self, "severities", _distinct("severities", self.severities, SEVERITIES))
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
+        image_seeds(self.seed, 0)
+
+    def __len__(self) -> int:
+        return len(self.names) * len(self.severities)
+
+    @property
+    def cases(self) -> tuple[tuple[str, int], ...]:
+        """Every (name, severity), corruption by corruption."""
+        return tuple((name, severity) for name in self.names for severity in self.severities)
+
+    def corrupted(self, x: Images) -> Iterator[tuple[str, int, Images]]:
+        """Yield (name, severity, images) for every case; ``x`` as in :func:`corrupt`."""
+        for name, severity in self.cases:
+            yield name, severity, self.corrupt(x, name, severity)
+
+    def corrupt(self, x: Images, name: str, severity: int) -> Images:
+        """The images ``x`` in one case, computed ``batch_size`` at a time."""
+        seeds = image_seeds(self.seed, len(x), "cpu" if isinstance(x, np.ndarray) else x.device)
+        parts = [
+            corrupt(x[start : start + self.batch_size], name, severity, seeds[start : start + self.batch_size])
+            for start in range(0, max(len(x), 1), self.batch_size)
+        ]
+        return np.concatenate(parts) if isinstance(x, np.ndarray) else torch.cat(parts)
+
+
+Item = TypeVar("Item")
+
+
+def _distinct(argument: str, chosen: Sequence[Item], allowed: Sequence[Item]) -> tuple[Item, ...]:
+    """Return ``chosen`` as a tuple of different members of ``allowed``, not empty; else raise ValueError."""
+    for item in chosen:
+        if item not in allowed:
+            raise ValueError(f"{argument} must be among {list(allowed)}, got {item!r}")
+    if not chosen or len(set(chosen)) < len(chosen) or isinstance(chosen, str):
+        raise ValueError(f"{argument} must be different members of {list(allowed)}, got {chosen!r}")
+    return tuple(chosen)
