@@ -94,6 +94,16 @@ class Transform(ABC):
     seeded: ClassVar[bool] = False
     """Whether ``values`` must hold the per-image ``seed``; wrappers override it by a property."""
 
+    differentiable: ClassVar[bool] = True
+    """Whether the gradients in the image and in every continuous parameter are those of ``apply``, almost everywhere.
+
+    False where a step has no useful gradient and another one stands in for it; the docstring says which. Wrappers
+    override it by a property: ask an instance.
+    """
+
+    units: ClassVar[Mapping[str, str]] = {}
+    """What each parameter is measured in: its name -> "degrees", "pixels", "share", ..."""
+
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
             if isinstance(field.default, Distribution):
