@@ -85,8 +85,8 @@ class Histogram(ReferenceDomain):
 
     def measure(self, references: Tensor) -> tuple[Tensor, ...]:
         columns = references.transpose(0, 1).flatten(1).sort(dim=1).values
-        # The value below which a share p lies, at the midpoints of the pixels: 1025 shares from 0 to 1.
-        place = torch.linspace(0, 1, 1025, dtype=torch.float64, device=references.device) * columns.shape[1] - 0.5
+        # The value below which a share p lies, at the midpoints of the pixels: 4097 shares from 0 to 1.
+        place = torch.linspace(0, 1, 4097, dtype=torch.float64, device=references.device) * columns.shape[1] - 0.5
         place = place.clamp(0, columns.shape[1] - 1)
         below = place.floor().long()
         above = (below + 1).clamp_max(columns.shape[1] - 1)
