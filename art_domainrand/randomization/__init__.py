@@ -5,41 +5,70 @@
 
 from .blur import GaussianBlur
 from .catalogue import TRANSFORMS
+from .channel_order import ChannelDropout, ChannelShuffle, RGBShift
 from .channels import OnChannels
 from .color import Brightness, Contrast, Gamma, Grayscale, HSVHue, Hue, Invert, Saturation, WhiteBalance
+from .compression import JPEG, Pixelate
+from .displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
 from .domains import DOMAINS, domain_mapping
 from .geometry import Crop, Flip, Perspective, Rotation, Scale, Shear, Translation
+from .illumination import Shadow, UnevenIllumination, Vignette
 from .kornia_module import KorniaAugmentation
+from .lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
+from .mixing import MIXING, CutMix, Mixing, MixUp
 from .noise import GaussianNoise
 from .occlusion import Occlusion
+from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
 from .pipeline import OneOf, Pipeline, Sometimes
 from .plain import random_transform
-from .transform import ColorTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
+from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
+from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
+from .transform import ColorTransform, DisplacementTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
 
 __all__ = [
     "DOMAINS",
+    "JPEG",
+    "MIXING",
     "TRANSFORMS",
+    "AutoContrast",
+    "BackgroundRandomization",
     "Brightness",
+    "ChannelDropout",
+    "ChannelShuffle",
     "Choice",
     "ColorTransform",
     "Constant",
     "Contrast",
     "Crop",
+    "CutMix",
+    "DefocusBlur",
+    "DisplacementTransform",
     "Distribution",
     "Draw",
+    "Elastic",
+    "Equalize",
+    "Erasing",
     "Flip",
     "Frame",
     "Gamma",
     "GaussianBlur",
     "GaussianNoise",
     "GeometricTransform",
+    "GlassBlur",
     "Grayscale",
+    "GridMask",
     "HSVHue",
     "Hue",
+    "ISONoise",
+    "ImpulseNoise",
     "Invert",
     "KorniaAugmentation",
+    "LensDistortion",
     "LogUniform",
+    "MixUp",
+    "Mixing",
+    "MotionBlur",
     "Normal",
     "Occlusion",
     "OnChannels",
@@ -47,16 +76,31 @@ __all__ = [
     "Perspective",
     "Pipeline",
     "PixelTransform",
+    "Pixelate",
+    "Posterize",
+    "Quantization",
+    "RGBShift",
+    "RollingShutter",
     "Rotation",
     "Saturation",
     "Scale",
+    "Shadow",
+    "Sharpness",
     "Shear",
+    "ShotNoise",
+    "Solarize",
     "Sometimes",
+    "SpeckleNoise",
+    "TextureRandomization",
+    "ThinPlate",
     "Transform",
     "Translation",
     "TruncatedNormal",
+    "UnevenIllumination",
     "Uniform",
+    "Vignette",
     "WhiteBalance",
+    "ZoomBlur",
     "domain_mapping",
     "random_transform",
 ]

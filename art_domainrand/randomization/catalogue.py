@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from .blur import GaussianBlur
+from .channel_order import ChannelDropout, ChannelShuffle, RGBShift
 from .color import Brightness, Contrast, Gamma, Grayscale, HSVHue, Hue, Invert, Saturation, WhiteBalance
+from .compression import JPEG, Pixelate
+from .displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from .geometry import Crop, Flip, Perspective, Rotation, Scale, Shear, Translation
+from .illumination import Shadow, UnevenIllumination, Vignette
+from .lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from .noise import GaussianNoise
 from .occlusion import Occlusion
+from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
+from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
+from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from .transform import Transform
 
 TRANSFORMS: dict[str, type[Transform]] = {
@@ -17,6 +25,10 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "crop": Crop,
     "flip": Flip,
     "perspective": Perspective,
+    "elastic": Elastic,
+    "thin_plate": ThinPlate,
+    "lens_distortion": LensDistortion,
+    "rolling_shutter": RollingShutter,
     "brightness": Brightness,
     "contrast": Contrast,
     "saturation": Saturation,
@@ -26,8 +38,34 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "hsv_hue": HSVHue,
     "white_balance": WhiteBalance,
     "gamma": Gamma,
+    "channel_shuffle": ChannelShuffle,
+    "channel_dropout": ChannelDropout,
+    "rgb_shift": RGBShift,
+    "solarize": Solarize,
+    "posterize": Posterize,
+    "equalize": Equalize,
+    "auto_contrast": AutoContrast,
+    "sharpness": Sharpness,
+    "vignette": Vignette,
+    "uneven_illumination": UnevenIllumination,
+    "shadow": Shadow,
     "gaussian_noise": GaussianNoise,
+    "shot_noise": ShotNoise,
+    "impulse_noise": ImpulseNoise,
+    "speckle_noise": SpeckleNoise,
+    "iso_noise": ISONoise,
+    "quantization": Quantization,
     "gaussian_blur": GaussianBlur,
+    "motion_blur": MotionBlur,
+    "defocus_blur": DefocusBlur,
+    "zoom_blur": ZoomBlur,
+    "glass_blur": GlassBlur,
+    "pixelate": Pixelate,
+    "jpeg": JPEG,
     "occlusion": Occlusion,
+    "erasing": Erasing,
+    "grid_mask": GridMask,
+    "background": BackgroundRandomization,
+    "texture": TextureRandomization,
 }
 """Name -> class; each can be called without arguments."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .clamp import straight_through_clamp
 from .linear import Rows, constant
 
 BLOCK = 8
@@ -57,7 +58,7 @@ def jpeg(x: Tensor, quality: Tensor, rounding: Callable[[Tensor], Tensor] = torc
     height, width = x.shape[2:]
     multiple = 2 * BLOCK if x.shape[1] == 3 else BLOCK
     padding = (0, -width % multiple, 0, -height % multiple)
-    levels = rounding(x.clamp(0, 1) * 255)
+    levels = rounding(straight_through_clamp(x, 0.0, 1.0) * 255)
     if any(padding):
         levels = functional.pad(levels, padding, mode="replicate")
     if x.shape[1] != 3:
@@ -66,7 +67,7 @@ def jpeg(x: Tensor, quality: Tensor, rounding: Callable[[Tensor], Tensor] = torc
     ycc = rounding(mix_channels(levels, TO_YCC))
     luma = code_planes(ycc[:, :1] - 128, LUMA_STEPS, quality, rounding)
     chroma = rounding(functional.avg_pool2d(ycc[:, 1:], 2))
-    chroma = rounding(code_planes(chroma, CHROMA_STEPS, quality, rounding)).clamp(-128, 127)
+    chroma = straight_through_clamp(rounding(code_planes(chroma, CHROMA_STEPS, quality, rounding)), -128.0, 127.0)
     chroma = functional.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
     luma = _saturated(rounding(luma) + 128)
     decoded = mix_channels(torch.cat((luma, rounding(chroma)), dim=1), FROM_YCC)
@@ -114,4 +115,4 @@ def dct_basis(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _saturated(levels: Tensor) -> Tensor:
-    return levels.clamp(0, 255)
+    return straight_through_clamp(levels, 0.0, 255.0)

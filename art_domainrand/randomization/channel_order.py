@@ -1,0 +1,84 @@
+"""Channels exchanged, lost or shifted: colour matrices, so they fuse with their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .distributions import Constant, Range, Uniform, require_support
+from .fields import hash_field
+from .transform import ColorTransform, Frame, Values, require_rgb
+
+_FULLY = Constant(1.0)
+
+
+@dataclass(frozen=True)
+class ChannelShuffle(ColorTransform):
+    """Put the channels into a random order, every order equally likely; the draw's seed decides.
+
+    ``amount`` fades from the image, 0, to the shuffled one, 1.
+    """
+
+    amount: Range = _FULLY
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {"amount": "share"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("amount", self.amount, low=0, high=1)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        amount = values["amount"].view(-1, 1, 1)
+        place = torch.arange(frame.channels, device=amount.device)
+        moved = (_random_order(values["seed"], frame.channels)[:, :, None] == place).to(amount.dtype)
+        same = torch.eye(frame.channels, dtype=amount.dtype, device=amount.device)
+        return functional.pad(same + amount * (moved - same), (0, 1))
+
+
+@dataclass(frozen=True)
+class ChannelDropout(ColorTransform):
+    """Replace ``count`` channels, picked by the draw's seed, by the constant ``fill`` in units of [0, 1]."""
+
+    fill: Range = Uniform(0.0, 1.0)
+    count: int = 1
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {"fill": "intensity"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
+            raise ValueError(f"count must be an int > 0, got {self.count!r}")
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        if self.count > frame.channels:
+            raise ValueError(f"count must be at most {frame.channels}, the number of channels of x, got {self.count}")
+        fill = values["fill"][:, None]
+        # The entry of each channel in a random order is a random rank without ties.
+        lost = (_random_order(values["seed"], frame.channels) < self.count).to(fill.dtype)
+        return torch.cat((torch.diag_embed(1 - lost), (lost * fill)[:, :, None]), dim=2)
+
+
+@dataclass(frozen=True)
+class RGBShift(ColorTransform):
+    """Add a constant to each channel of an RGB image: ``red``, ``green`` and ``blue``, in units of [0, 1]."""
+
+    red: Range = Uniform(-0.1, 0.1)
+    green: Range = Uniform(-0.1, 0.1)
+    blue: Range = Uniform(-0.1, 0.1)
+    units: ClassVar[Mapping[str, str]] = {"red": "intensity", "green": "intensity", "blue": "intensity"}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        require_rgb(self, frame.channels)
+        shift = torch.stack((values["red"], values["green"], values["blue"]), dim=1)[:, :, None]
+        same = torch.eye(3, dtype=shift.dtype, device=shift.device).expand(len(shift), 3, 3)
+        return torch.cat((same, shift), dim=2)
+
+
+def _random_order(seeds: Tensor, count: int) -> Tensor:
+    """A random permutation of 0 .. count - 1 for each of ``seeds`` (B,), (B, count), by sorting hashes."""
+    return hash_field(seeds, count).argsort(dim=1, stable=True)
