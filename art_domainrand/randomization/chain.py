@@ -1,8 +1,8 @@
-"""Several transforms one after the other, where neighbours of one kind become one matrix."""
+"""Several transforms one after the other, where neighbours of one kind become one matrix or one sampling."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,16 +10,18 @@ from torch import Tensor
 
 from .distributions import Distribution
 from .fields import member_seeds
-from .linear import apply_color, compose_color, multiply
+from .linear import apply_color, compose_color, inverse3x3, multiply
+from .positions import Points, Way, map_points, pixel_lattice
 from .transform import Frame, Kind, Transform, Values, frame_of
-from .warp import Sampling, warp
+from .warp import Sampling, resample, warp
 
 
 @dataclass(frozen=True)
 class Chain(Transform):
     """Apply ``transforms`` in order; itself a geometry or colour transform if all of them fuse.
 
-    Neighbours fuse if both are geometric and sample alike, or both mix colours.
+    Neighbours fuse if both are geometric and sample alike, or both mix colours. A run of geometry is one sampling:
+    matrices are multiplied, and what is between displacement fields carries the positions from one to the next.
     """
 
     transforms: tuple[Transform, ...]
@@ -62,11 +64,23 @@ class Chain(Transform):
     def projective(self) -> bool:
         return any(transform.projective for transform in self.transforms)
 
+    @cached_property
+    def has_matrix(self) -> bool:  # type: ignore[override]
+        """Whether the chain is geometric and no member is a displacement field."""
+        return self.kind is Kind.GEOMETRY and all(transform.has_matrix for transform in self.transforms)
+
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return nested_values(self.transforms, columns, seeds)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return self._product(range(len(self.transforms)), values, frame)
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        for stage in reversed(self.stages) if way.backward else self.stages:
+            points = self._carry_stage(stage, points, values, frame, way)
+            if self.kind is not Kind.GEOMETRY:
+                points = settled(Chain(self.transforms[stage.start : stage.stop]), points, frame, way)
+        return points
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         for stage in self.stages:
@@ -80,8 +94,33 @@ class Chain(Transform):
         if members[0].kind is Kind.COLOR:
             return apply_color(x, self._product(stage, values, frame_of(x)))
         sampling = common_sampling(members) or Sampling()
+        if not all(member.has_matrix for member in members):
+            lattice = pixel_lattice(x.shape[2], x.shape[3], x.dtype, x.device)
+            return resample(x, self._carry_stage(stage, lattice, values, frame_of(x), Way(backward=True)), sampling)
         projective = any(member.projective for member in members)
         return warp(x, self._product(stage, values, frame_of(x)), sampling, projective=projective)
+
+    def _carry_stage(self, stage: range, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        runs = list(self._runs(stage))
+        for run in reversed(runs) if way.backward else runs:
+            first = self.transforms[run.start]
+            if len(run) == 1:
+                points = first.carry(points, values[str(run.start)], frame, way)
+            else:
+                matrix = self._product(run, values, frame)
+                projective = any(self.transforms[index].projective for index in run)
+                points = map_points(inverse3x3(matrix) if way.backward else matrix, points, projective=projective)
+        return points
+
+    def _runs(self, stage: range) -> Iterator[range]:
+        """The parts of a ``stage`` that are one matrix, and every other member on its own."""
+        start = stage.start
+        for index in stage:
+            if index + 1 == stage.stop or not (
+                self.transforms[index].has_matrix and self.transforms[index + 1].has_matrix
+            ):
+                yield range(start, index + 1)
+                start = index + 1
 
     def _product(self, stage: range, values: Values, frame: Frame) -> Tensor:
         compose = compose_color if self.transforms[stage.start].kind is Kind.COLOR else multiply
@@ -91,6 +130,13 @@ class Chain(Transform):
             total = matrix if total is None else compose(matrix, total)
         assert total is not None
         return total
+
+
+def settled(transform: Transform, points: Points, frame: Frame, way: Way) -> Points:
+    """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
+    if way.settle is None or transform.kind is not Kind.GEOMETRY:
+        return points
+    return way.settle(points, transform.sampling or Sampling(), frame)
 
 
 def fuses(first: Transform, second: Transform) -> bool:

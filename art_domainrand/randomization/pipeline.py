@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .chain import Chain, common_sampling, fuses, nested_values, prefixed
+from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
 from .linear import identity_like, is_channels_last
+from .positions import Points, Way, where
 from .sampling import unit_points
 from .transform import Draw, Frame, Kind, Transform, Values
 from .warp import Sampling
@@ -152,12 +153,19 @@ class Sometimes(Transform):
     def projective(self) -> bool:
         return self.transform.projective
 
+    @property
+    def has_matrix(self) -> bool:
+        return self.transform.has_matrix
+
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"gate": columns[0] < self.p, **nested_values((self.transform,), columns[1:], seeds)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrix = self.transform.matrix(values["0"], frame)
         return torch.where(values["gate"][:, None, None], matrix, identity_like(matrix))
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        return where(values["gate"], self.transform.carry(points, values["0"], frame, way), points)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         changed = _same_shape(x, self.transform.apply(x, values["0"]))
@@ -206,6 +214,10 @@ class OneOf(Transform):
     def projective(self) -> bool:
         return any(transform.projective for transform in self.transforms)
 
+    @property
+    def has_matrix(self) -> bool:
+        return self.kind is Kind.GEOMETRY and all(transform.has_matrix for transform in self.transforms)
+
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"selector": columns[0], **nested_values(self.transforms, columns[1:], seeds)}
 
@@ -214,6 +226,18 @@ class OneOf(Transform):
         width = max(matrix.shape[2] for matrix in matrices)  # a contrast's has columns for the means
         matrices = [functional.pad(matrix, (0, width - matrix.shape[2])) for matrix in matrices]
         return select(values["selector"], self.weights, matrices)
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        places = []
+        for k, t in enumerate(self.transforms):
+            place = t.carry(points, values[str(k)], frame, way)
+            places.append(place if self.kind is Kind.GEOMETRY else settled(t, place, frame, way))
+        kept = torch.zeros((1, 1, 1), dtype=torch.bool, device=points.x.device)
+        x, y, lost = (
+            select(values["selector"], self.weights, options)
+            for options in zip(*((p.x, p.y, kept if p.lost is None else p.lost) for p in places), strict=True)
+        )
+        return Points(x, y, None if all(place.lost is None for place in places) else lost)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         images = [_same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .distributions import Distribution, as_distribution, icdf_columns
-from .linear import apply_color
-from .warp import Sampling, warp
+from .linear import apply_color, inverse3x3
+from .positions import Points, Way, map_points, pixel_lattice, solve
+from .warp import Sampling, resample, warp
 
 Values: TypeAlias = Mapping[str, Any]
 """The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
@@ -130,6 +131,11 @@ class Transform(ABC):
         """Whether a geometric matrix can have a last row other than (0, 0, 1)."""
         return False
 
+    @property
+    def has_matrix(self) -> bool:
+        """Whether a geometric transform is one matrix for each image, rather than a displacement field."""
+        return self.kind is Kind.GEOMETRY
+
     def values(self, u: Tensor, seeds: Tensor) -> Values:
         """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""
         return self.arrange(icdf_columns(tuple(self.parameters.values()), u), seeds)
@@ -144,6 +150,13 @@ class Transform(ABC):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         """The matrix of a geometry or colour transform; PIXEL transforms have none."""
         raise TypeError(f"{type(self).__name__} has no matrix")
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        """Where ``points`` of the image come to lie; where they are, unless the transform moves pixels.
+
+        A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
+        """
+        return points
 
     @abstractmethod
     def apply(self, x: Tensor, values: Values) -> Tensor:
@@ -179,8 +192,56 @@ class GeometricTransform(Transform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         """The (B, 3, 3) forward matrix, in pixels from the image centre."""
 
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        matrix = self.matrix(values, frame)
+        return map_points(inverse3x3(matrix) if way.backward else matrix, points, projective=self.projective)
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         return warp(x, self.matrix(values, frame_of(x)), self.sampling or Sampling(), projective=self.projective)
+
+
+class DisplacementTransform(Transform):
+    """Moves pixels by a displacement field: the target pixel p shows what the source has at ``p + displacement(p)``.
+
+    A field fuses with its geometric neighbours, matrices and fields alike, into one sampling. It must not fold (p to
+    p + displacement(p) is one to one), so that points can be carried the other way, by Newton's method where the
+    subclass knows no closed form. ``mode`` and ``padding`` are those of :class:`GeometricTransform`.
+    """
+
+    mode: str
+    padding: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Sampling(self.mode, self.padding)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.GEOMETRY
+
+    @property
+    def has_matrix(self) -> bool:
+        return False
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return Sampling(self.mode, self.padding)
+
+    @abstractmethod
+    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        """How far right and down of each of ``points`` its source lies, in pixels; two tensors that broadcast."""
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        def pull(target: Points) -> Points:
+            right, down = self.displacement(target, values, frame)
+            return target.moved(target.x + right, target.y + down)
+
+        return pull(points) if way.backward else solve(pull, points)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        lattice = pixel_lattice(x.shape[2], x.shape[3], x.dtype, x.device)
+        points = self.carry(lattice, values, frame_of(x), Way(backward=True))
+        return resample(x, points, self.sampling or Sampling())
 
 
 class ColorTransform(Transform):

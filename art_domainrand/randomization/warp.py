@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .linear import constant, inverse3x3, is_channels_last, multiply
+from .positions import Points, centred, spread
 
 MODES = ("bilinear", "nearest", "bicubic")
 PADDINGS = ("zeros", "border", "reflection")
@@ -34,7 +34,19 @@ def warp(x: Tensor, matrix: Tensor, sampling: Sampling, *, projective: bool) -> 
 
     Only a ``projective`` matrix is divided by its third coordinate. Memory format is kept.
     """
-    grid = sampling_grid(inverse3x3(matrix), x.shape[2], x.shape[3], projective=projective)
+    return _sample(x, sampling_grid(inverse3x3(matrix), x.shape[2], x.shape[3], projective=projective), sampling)
+
+
+def resample(x: Tensor, points: Points, sampling: Sampling) -> Tensor:
+    """Read ``x`` (B, C, H, W) at ``points``, in pixels from the image centre, to (B, C, M, N)."""
+    height, width = x.shape[2:]
+    scale = ((2 / max(width - 1, 1), 2 / max(height - 1, 1)),)
+    grid = torch.stack(spread(points.x, points.y), dim=3)
+    grid = grid * constant(scale, grid.dtype, grid.device)
+    return _sample(x, grid.to(x.dtype).expand(len(x), -1, -1, -1), sampling)
+
+
+def _sample(x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     moved = functional.grid_sample(x, grid, mode=sampling.mode, padding_mode=sampling.padding, align_corners=True)
     return moved.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else moved
 
@@ -51,19 +63,12 @@ def sampling_grid(inverse: Tensor, height: int, width: int, *, projective: bool)
     count = 3 if projective else 2
     map_ = inverse[:, :count] * constant(scale[:count], inverse.dtype, inverse.device)
     across, down, shift = map_[:, :, None].unbind(3)
-    columns = (across * _centred(width, inverse.dtype, inverse.device))[:, :, None, :]
-    rows = (down * _centred(height, inverse.dtype, inverse.device) + shift)[:, :, :, None]
+    columns = (across * centred(width, inverse.dtype, inverse.device))[:, :, None, :]
+    rows = (down * centred(height, inverse.dtype, inverse.device) + shift)[:, :, :, None]
     planes = columns + rows
     if projective:
         planes = planes[:, :2] / planes[:, 2:]
     return planes.permute(0, 2, 3, 1)
-
-
-@lru_cache(maxsize=32)
-def _centred(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The positions of ``size`` pixels from their centre."""
-    with torch.inference_mode(False):
-        return torch.arange(size, dtype=dtype, device=device) - (size - 1) / 2
 
 
 def corner_matrix(matrix: Tensor, height: int, width: int) -> Tensor:
