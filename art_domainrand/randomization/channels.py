@@ -23,8 +23,8 @@ class OnChannels(Transform):
     ``OnChannels(Saturation(), (0, 1, 2))`` changes the colour of RGB + depth images and keeps their depth; the
     transform sees an image of these channels, in this order. Colour matrices still fuse with their neighbours.
 
-    Raises ValueError for a geometric transform, after which the channels would no longer lie on one another: put it
-    beside this one, where it moves all channels alike.
+    Raises ValueError for a transform that moves pixels, after which the channels would no longer lie on one another:
+    put it beside this one, where it moves all channels alike.
     """
 
     transform: Transform
@@ -33,10 +33,10 @@ class OnChannels(Transform):
     def __init__(self, transform: Item, channels: Iterable[int]) -> None:
         object.__setattr__(self, "transform", as_transform(transform))
         object.__setattr__(self, "channels", check_channels(channels))
-        moving = _geometric(self.transform)
+        moving = _moving(self.transform)
         if moving is not None:
             raise ValueError(
-                f"transform must not be geometric, got {type(moving).__name__}; put it into the pipeline beside "
+                f"transform must not move pixels, got {type(moving).__name__}; put it into the pipeline beside "
                 "OnChannels, so that all channels move alike"
             )
 
@@ -53,6 +53,11 @@ class OnChannels(Transform):
     def seeded(self) -> bool:  # type: ignore[override]
         """Whether the transform is."""
         return self.transform.seeded
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether the transform is."""
+        return self.transform.differentiable
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         # The seeds go on as they are: on all channels this is the transform itself, noise included.
@@ -111,9 +116,11 @@ def _places(columns: tuple[int, ...], size: int, like: Tensor) -> Tensor:
     return constant(rows, like.dtype, like.device)
 
 
-def _geometric(transform: Transform) -> Transform | None:
-    """The first geometric transform in ``transform``, however deep."""
-    if transform.kind is Kind.GEOMETRY:
-        return transform
+def _moving(transform: Transform) -> Transform | None:
+    """The first transform in ``transform``, however deep, that moves points of the image."""
     inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
-    return next((found for part in inner if part is not None and (found := _geometric(part)) is not None), None)
+    parts = [part for part in inner if isinstance(part, Transform)]
+    if parts:
+        return next((found for part in parts if (found := _moving(part)) is not None), None)
+    moves = transform.kind is Kind.GEOMETRY or type(transform).carry is not Transform.carry
+    return transform if moves else None

@@ -19,11 +19,13 @@ from art_domainrand.randomization import (
     Rotation,
     Saturation,
     Sometimes,
+    Transform,
 )
 from art_domainrand.randomization.transform import Kind
 
 RGB = (0, 1, 2)
-COLOURS = [name for name, cls in TRANSFORMS.items() if cls().kind is not Kind.GEOMETRY]
+STILL = [name for name, cls in TRANSFORMS.items() if cls.carry is Transform.carry]
+MOVING = [name for name in TRANSFORMS if name not in STILL]
 
 
 def noise(*shape, seed=1, **kwargs):
@@ -34,7 +36,7 @@ def draw_for(pipeline, n=4):
     return pipeline.sample(n, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", COLOURS)
+@pytest.mark.parametrize("name", STILL)
 @pytest.mark.parametrize("channels", [(0, 1, 2), (3, 0, 4)])
 def test_the_named_channels_are_changed_as_an_image_of_their_own_and_the_others_kept(name, channels):
     transform = TRANSFORMS[name]()
@@ -95,8 +97,14 @@ def test_gradients_agree_with_finite_differences(inner):
 
 @pytest.mark.parametrize("moving", [Rotation(), [Gamma(), Rotation()], Sometimes(OneOf([Gamma(), Rotation()]))])
 def test_geometry_on_some_channels_is_refused(moving):
-    with pytest.raises(ValueError, match="transform must not be geometric, got Rotation"):
+    with pytest.raises(ValueError, match="transform must not move pixels, got Rotation"):
         OnChannels(moving, RGB)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_whatever_carries_points_is_refused(name):
+    with pytest.raises(ValueError, match="transform must not move pixels"):
+        OnChannels(TRANSFORMS[name](), RGB)
 
 
 @pytest.mark.parametrize(

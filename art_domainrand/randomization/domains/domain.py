@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ class Domain(PixelTransform):
     """
 
     severity: Range = Uniform(1.0, HIGHEST)
+    units: ClassVar[Mapping[str, str]] = {"severity": "from 1 to 5"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..fields import member_seeds
 from ..transform import Values
 from .domain import Domain, faded, grey, numbers, tint
-from .parts import across, clouds, deepen, down, glow, grain, pixels, soften
+from .parts import across, branch, clouds, deepen, down, glow, grain, pixels, soften
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class LowLightSensor(Domain):
     def full(self, x: Tensor, values: Values) -> Tensor:
         signal = 0.38 * deepen(faded(x, 0.6), 0.5)
         spread = (0.025 * signal.clamp_min(0) + 0.002).sqrt()
-        columns = grain(x[:, :, :1], member_seeds(values["seed"], 0))
+        columns = grain(x[:, :, :1], branch(values["seed"], 0))
         return signal + tint((0.06, 0.045, 0.06), x) + spread * grain(x, values["seed"]) + 0.012 * columns
 
 

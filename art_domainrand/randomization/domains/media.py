@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..fields import member_seeds
+from ..fields import uniform_field
 from ..transform import Values
 from .domain import Domain, faded, grey, tint
-from .parts import across, box, clouds, deepen, down, flatten, grain, pixels, soften, uniform
+from .parts import across, box, branch, clouds, deepen, down, flatten, grain, pixels, soften
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class PrintAndScan(Domain):
         strength = min(1.1, 0.5 + min(x.shape[2:]) / 400)  # dots of few pixels would drown a small image
         dots = ink + strength * ink * (1 - ink) * screen
         page = tint((0.15, 0.14, 0.16), x) + tint((0.80, 0.78, 0.68), x) * dots
-        streaks = grain(x[:, :1, :1], member_seeds(values["seed"], 0))
+        streaks = grain(x[:, :1, :1], branch(values["seed"], 0))
         paper = grain(x[:, :1], values["seed"])
         gutter = 1 - 0.35 * (-across(x) / 0.04).exp() - 0.12 * (-(1 - down(x)) / 0.05).exp()
         return (page + 0.012 * streaks + 0.012 * paper) * gutter
@@ -133,7 +133,7 @@ class SimTexture(Domain):
         light = flatten(shading, pixels(0.02, x), 0.1).clamp(0, 1)
         total, weights = torch.zeros_like(x), torch.zeros_like(light)
         for surface in range(self.surfaces):
-            seeds = member_seeds(values["seed"], surface)
+            seeds = branch(values["seed"], surface)
             centre = (surface + 0.5) / self.surfaces
             weight = torch.exp(-((light - centre) * (4.0 * self.surfaces)).square() / 8)
             total = total + weight * self._material(x, seeds)
@@ -143,7 +143,7 @@ class SimTexture(Domain):
     @staticmethod
     def _material(x: Tensor, seeds: Tensor) -> Tensor:
         """A colour and its pattern, stripes, checks or clouds: (B, C, H, W)."""
-        random = uniform(seeds, 4 + 2 * x.shape[1], x.dtype)[:, :, None, None, None]
+        random = uniform_field(seeds, 4 + 2 * x.shape[1], x.dtype)[:, :, None, None, None]
         kind, angle, wave, phase = random[:, :4].unbind(1)
         colours = random[:, 4:].squeeze(2).view(len(x), 2, x.shape[1], 1, 1)
         turn, step = angle * math.pi, min(1.0, min(x.shape[2:]) / 128) * (8 + 14 * wave) * 2 * math.pi
@@ -151,7 +151,7 @@ class SimTexture(Domain):
         first = torch.cos(step * (columns * torch.cos(turn) + rows * torch.sin(turn)) + 7 * phase)
         second = torch.cos(step * (rows * torch.cos(turn) - columns * torch.sin(turn)))
         checks = torch.where(kind < 0.35, first, first * second)
-        noise = 2 * clouds(x, member_seeds(seeds, 9), 12, 2) - 1
+        noise = 2 * clouds(x, branch(seeds, 9), 12, 2) - 1
         pattern = torch.where(kind > 0.7, noise, checks)
         blend = 0.5 + 0.5 * torch.tanh(5 * pattern)
         base, other = colours.unbind(1)

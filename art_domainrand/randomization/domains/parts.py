@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..fields import hash_field, member_seeds, normal_field
+from ..fields import member_seeds, mix64, normal_field, uniform_field
 
 
 def pixels(share: float, x: Tensor, least: int = 1) -> int:
@@ -101,9 +101,9 @@ def grain(x: Tensor, seeds: Tensor) -> Tensor:
     return normal_field(seeds, x[0].numel(), x.dtype).view(x.shape)
 
 
-def uniform(seeds: Tensor, size: int, dtype: torch.dtype) -> Tensor:
-    """Uniform numbers in [0, 1), (B, size)."""
-    return hash_field(seeds, size).bitwise_and_(0xFFFFFF).to(dtype).mul_(2.0**-24)
+def branch(seeds: Tensor, index: int) -> Tensor:
+    """Other seeds, mixed so that branches of branches never meet, as those of :func:`member_seeds` alone can."""
+    return mix64(member_seeds(seeds, index))
 
 
 def clouds(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
@@ -111,7 +111,7 @@ def clouds(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
     total, weight = torch.zeros_like(x[:, :1]), 0.0
     for octave in range(octaves):
         side = cells * 2**octave + 1
-        lumps = uniform(member_seeds(seeds, octave), side * side, x.dtype).view(-1, 1, side, side)
+        lumps = uniform_field(branch(seeds, octave), side * side, x.dtype).view(-1, 1, side, side)
         total = total + functional.interpolate(lumps, x.shape[2:], mode="bilinear", align_corners=True) * 0.5**octave
         weight += 0.5**octave
     return total / weight
@@ -151,21 +151,21 @@ def tiles(image: Tensor, seeds: Tensor, width: float, height: float, slant: floa
     Columns of tiles are shifted against each other; each tile has ``count`` random numbers.
     """
     rows, columns = image.shape[2], image.shape[3]
-    lean = (uniform(member_seeds(seeds, 0), 1, image.dtype).view(-1, 1, 1, 1) * 2 - 1) * slant
+    lean = (uniform_field(branch(seeds, 0), 1, image.dtype).view(-1, 1, 1, 1) * 2 - 1) * slant
     down = torch.arange(rows, dtype=image.dtype, device=image.device).view(1, 1, -1, 1)
     over = torch.arange(columns, dtype=image.dtype, device=image.device).view(1, 1, 1, -1)
     # A margin keeps every index at or above zero.
     x = (over + lean * down + slant * rows) / width
     tiles_across = math.ceil((columns + 2 * slant * rows) / width) + 1
     column = x.floor()
-    shift = uniform(member_seeds(seeds, 1), tiles_across, image.dtype)
+    shift = uniform_field(branch(seeds, 1), tiles_across, image.dtype)
     place = column.long().flatten(1)
     y = down / height + shift.gather(1, place).view(column.shape)
     tiles_down = math.ceil(rows / height) + 1
     row = y.floor()
     index = (row.long() * tiles_across).flatten(1) + place
     random = tuple(
-        uniform(member_seeds(seeds, 2 + k), tiles_across * tiles_down, image.dtype).gather(1, index).view(row.shape)
+        uniform_field(branch(seeds, 2 + k), tiles_across * tiles_down, image.dtype).gather(1, index).view(row.shape)
         for k in range(count)
     )
     return Cells(x - column, y - row, random)

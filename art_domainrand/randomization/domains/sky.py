@@ -7,10 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..fields import member_seeds
 from ..transform import Values
 from .domain import Domain, faded, tint
-from .parts import clouds, down, pixels, soften, tiles
+from .parts import branch, clouds, down, pixels, soften, tiles
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Rainy(Domain):
         scene = tint((0.66, 0.70, 0.76), x) * faded(soften(x, pixels(0.003, x, 0)), 0.55)
         scene = scene + 0.18 * tint((0.62, 0.66, 0.72), x)
         for layer, (width, length, share, light) in enumerate(((0.012, 0.10, 0.45, 0.32), (0.02, 0.22, 0.35, 0.5))):
-            seeds = member_seeds(values["seed"], layer)
+            seeds = branch(values["seed"], layer)
             cells = tiles(x, seeds, pixels(width, x, 2), pixels(length, x, 4), 0.35, 2)
             falls, strength = cells.random
             along = 4 * cells.y * (1 - cells.y)
@@ -58,7 +57,7 @@ class Snowy(Domain):
         scene = 0.62 * faded(x, 0.5) + tint((0.25, 0.27, 0.30), x)
         for layer, (size, share) in enumerate(((0.018, 0.30), (0.04, 0.35), (0.09, 0.30))):
             side = pixels(size, x, 3)
-            cells = tiles(x, member_seeds(values["seed"], layer), side, side, 0.25, 4)
+            cells = tiles(x, branch(values["seed"], layer), side, side, 0.25, 4)
             falls, left, top, large = cells.random
             radius = 0.14 + 0.14 * large
             offset_x = (cells.x - radius - (1 - 2 * radius) * left) / radius
