@@ -16,10 +16,10 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
+from art_domainrand import PGD
+
 import measure
 from models import CUDA_MODELS, MODELS, build
-
-from art_domainrand import PGD
 
 with contextlib.suppress(ImportError):
     import foolbox
