@@ -1,0 +1,216 @@
+"""Pipelines as plain dicts, JSON and YAML, and back.
+
+A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
+under "type" (a domain's is "domain." and its name from ``DOMAINS``; compositions are "pipeline", "sometimes", "one_of"
+and "on_channels") and its arguments; those left out have their defaults. A distribution is a number, a pair
+[low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from .catalogue import TRANSFORMS
+from .chain import Chain
+from .channels import OnChannels
+from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
+from .domains import DOMAINS
+from .hints import Reader, field_hints, read_as
+from .pipeline import OneOf, Pipeline, Sometimes
+from .transform import Transform
+
+VERSION = 1
+"""The version of the document's layout, not of the package."""
+
+DISTRIBUTIONS: dict[str, type[Distribution]] = {
+    "constant": Constant,
+    "uniform": Uniform,
+    "log_uniform": LogUniform,
+    "normal": Normal,
+    "truncated_normal": TruncatedNormal,
+    "choice": Choice,
+}
+"""Name -> class."""
+
+COMPOSITIONS: dict[str, type[Transform]] = {
+    "pipeline": Chain,
+    "sometimes": Sometimes,
+    "one_of": OneOf,
+    "on_channels": OnChannels,
+}
+"""Name -> class, of the transforms that are made of others."""
+
+
+def to_dict(pipeline: Pipeline) -> dict[str, Any]:
+    """Describe ``pipeline`` by dicts, lists, numbers and text alone; every argument is written, also the defaults.
+
+    A learned bound is written as the number it is now. Raises ValueError for what has no name in the tables: a Kornia
+    module, a domain fitted to references, a class of your own.
+    """
+    return {"version": VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
+
+
+def from_dict(document: Any) -> Pipeline:
+    """Build the pipeline that :func:`to_dict` described.
+
+    Raises ValueError naming the place in the document: an unknown key or name (with the known ones), a value of the
+    wrong type, or one that its transform refuses.
+    """
+    _check_keys(document, "document", ["version", "transforms"], ["version", "transforms"])
+    version = document["version"]
+    if isinstance(version, bool) or version != VERSION:
+        raise ValueError(f"version must be {VERSION}, got {version!r}")
+    return Pipeline(read_as(tuple[Transform, ...], document["transforms"], "transforms", _READERS))
+
+
+def to_json(pipeline: Pipeline) -> str:
+    """:func:`to_dict` as JSON text."""
+    return json.dumps(to_dict(pipeline), indent=2, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Pipeline:
+    """Build a pipeline from JSON text. Raises ValueError as :func:`from_dict` does, and for text that is no JSON."""
+    try:
+        document = json.loads(text, object_pairs_hook=_distinct)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"document must be JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("document must be nested less deeply") from None
+    return from_dict(document)
+
+
+def to_yaml(pipeline: Pipeline) -> str:
+    """:func:`to_dict` as YAML text."""
+    return yaml.safe_dump(to_dict(pipeline), sort_keys=False)
+
+
+def from_yaml(text: str) -> Pipeline:
+    """Build a pipeline from YAML text, by ``yaml.safe_load``. Raises ValueError as :func:`from_json` does.
+
+    Aliases (``*name``) are refused: a few lines of them can stand for a document of any size, or for one in itself.
+    """
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("document must not use YAML aliases (*name): write the part out")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _distinct_nodes(root)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"document must be YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ValueError("document must be nested less deeply") from None
+    return from_dict(document)
+
+
+def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
+    """Write ``pipeline`` to a file, JSON or YAML by its suffix; whole, or not at all."""
+    path = Path(path)
+    text = (to_json if _is_json(path) else to_yaml)(pipeline)
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        whole = Path(folder, path.name)  # beside path, so that it can be moved there in one step
+        whole.write_text(text, encoding="utf-8")
+        os.replace(whole, path)
+
+
+def load_pipeline(path: str | Path) -> Pipeline:
+    """Read a pipeline from a JSON or YAML file. Raises ValueError as :func:`from_dict` does, after the file's name."""
+    path = Path(path)
+    read = from_json if _is_json(path) else from_yaml
+    try:
+        return read(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _is_json(path: Path) -> bool:
+    if path.suffix not in (".json", ".yaml", ".yml"):
+        raise ValueError(f"path must end in .json, .yaml or .yml, got {str(path)!r}")
+    return path.suffix == ".json"
+
+
+def _write(value: Any, path: str) -> Any:
+    """Write one argument; ``path`` says where it stands."""
+    if isinstance(value, (Transform, Distribution)):
+        name = _NAMES.get(type(value))
+        if name is None:
+            raise ValueError(f"{path} must be of a class that has a name in the tables, got {type(value).__name__}")
+        parts = {f.name: getattr(value, f.name) for f in fields(value) if f.init}  # type: ignore[arg-type]
+        return {"type": name, **{key: _write(part, f"{path}.{key}") for key, part in parts.items()}}
+    if isinstance(value, (list, tuple)):
+        return [_write(part, f"{path}[{index}]") for index, part in enumerate(value)]
+    if isinstance(value, Tensor):
+        return float(value.detach())
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"{path} must be a number, text or made of these, got {type(value).__name__}")
+
+
+def _build(table: Mapping[str, type], value: dict[str, Any], path: str) -> Any:
+    """Build an object of the class that ``value["type"]`` names in ``table``, of the other entries."""
+    name = value.get("type")
+    if not isinstance(name, str) or name not in table:
+        got = repr(name) if "type" in value else "none"
+        raise ValueError(f"{path}.type must be one of {sorted(table)}, got {got}")
+    cls = table[name]
+    known = {field.name: field for field in fields(cls) if field.init}
+    needed = [key for key, field in known.items() if field.default is MISSING and field.default_factory is MISSING]
+    _check_keys(value, path, ["type", *known], needed)
+    hints = field_hints(cls)
+    parts = {key: read_as(hints[key], value[key], f"{path}.{key}", _READERS) for key in known if key in value}
+    try:
+        return cls(**parts)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _check_keys(value: Any, path: str, known: list[str], needed: list[str]) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} must be a mapping with the keys {known}, got {type(value).__name__}")
+    for key in value:
+        if key not in known:
+            raise ValueError(f"{path} has the unknown key {key!r}; known are {known}")
+    for key in needed:
+        if key not in value:
+            raise ValueError(f"{path} must have the key {key!r}, got {list(value)}")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, unless a key stands in it twice: which one was meant?"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"a key must stand only once in its mapping, got {max(keys, key=keys.count)!r} twice")
+    return found
+
+
+def _distinct_nodes(node: yaml.Node) -> None:
+    if isinstance(node, yaml.MappingNode):
+        _distinct([(key.value if isinstance(key, yaml.ScalarNode) else str(key), None) for key, _ in node.value])
+        for _, part in node.value:
+            _distinct_nodes(part)
+    elif isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            _distinct_nodes(part)
+
+
+_TRANSFORM_TYPES: dict[str, type[Transform]] = {
+    **COMPOSITIONS,
+    **TRANSFORMS,
+    **{f"domain.{name}": cls for name, cls in DOMAINS.items()},
+}
+_NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS) for name, cls in table.items()}
+_READERS: dict[type, Reader] = {
+    Transform: partial(_build, _TRANSFORM_TYPES),
+    Distribution: partial(_build, DISTRIBUTIONS),
+}
