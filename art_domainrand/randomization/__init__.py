@@ -9,6 +9,7 @@ from .channel_order import ChannelDropout, ChannelShuffle, RGBShift
 from .channels import OnChannels
 from .color import Brightness, Contrast, Gamma, Grayscale, HSVHue, Hue, Invert, Saturation, WhiteBalance
 from .compression import JPEG, Pixelate
+from .corruptions import CORRUPTIONS, CorruptionSuite, corrupt
 from .displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
 from .domains import DOMAINS, domain_mapping
@@ -25,8 +26,10 @@ from .plain import random_transform
 from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from .transform import ColorTransform, DisplacementTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
+from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
 
 __all__ = [
+    "CORRUPTIONS",
     "DOMAINS",
     "JPEG",
     "MIXING",
@@ -40,6 +43,7 @@ __all__ = [
     "ColorTransform",
     "Constant",
     "Contrast",
+    "CorruptionSuite",
     "Crop",
     "CutMix",
     "DefocusBlur",
@@ -50,7 +54,9 @@ __all__ = [
     "Equalize",
     "Erasing",
     "Flip",
+    "Fog",
     "Frame",
+    "Frost",
     "Gamma",
     "GaussianBlur",
     "GaussianNoise",
@@ -80,6 +86,7 @@ __all__ = [
     "Posterize",
     "Quantization",
     "RGBShift",
+    "Rain",
     "RollingShutter",
     "Rotation",
     "Saturation",
@@ -88,9 +95,12 @@ __all__ = [
     "Sharpness",
     "Shear",
     "ShotNoise",
+    "Snow",
     "Solarize",
     "Sometimes",
+    "Spatter",
     "SpeckleNoise",
+    "SunFlare",
     "TextureRandomization",
     "ThinPlate",
     "Transform",
@@ -101,6 +111,7 @@ __all__ = [
     "Vignette",
     "WhiteBalance",
     "ZoomBlur",
+    "corrupt",
     "domain_mapping",
     "random_transform",
 ]

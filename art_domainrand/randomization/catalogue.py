@@ -16,6 +16,7 @@ from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, Text
 from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from .transform import Transform
+from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "rotation": Rotation,
@@ -67,5 +68,11 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "grid_mask": GridMask,
     "background": BackgroundRandomization,
     "texture": TextureRandomization,
+    "fog": Fog,
+    "rain": Rain,
+    "snow": Snow,
+    "frost": Frost,
+    "spatter": Spatter,
+    "sun_flare": SunFlare,
 }
 """Name -> class; each can be called without arguments."""

@@ -6,22 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..clouds import box_blur, cloud, crystals
+from ..clouds import box_blur, cloud, frosted_pane, tinted
 from ..fields import member_seeds, normal_field, uniform_field
+from ..weather import snow_light
 from .blur import enlarge, smear
 from .separable import smooth
 
 FARTHEST = 20
 """Beyond this many pixels from the rim of a drop the reference counts no further."""
 
-# The mean colours of the darkest and the lightest frost photograph in the reference, between which a frost is drawn so
-# that the mean over all five photographs in use, (0.56, 0.65, 0.69), and the spread inside one, 0.09, are kept.
-DARK_FROST, LIGHT_FROST = (0.255, 0.45, 0.49), (0.78, 0.80, 0.84)
-FROST_SPREAD = 0.09
-
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)
-LUMA = (0.299, 0.587, 0.114)
 
 
 def fog(x: Tensor, seeds: Tensor, amount: float, decay: float) -> Tensor:
@@ -34,16 +29,11 @@ def fog(x: Tensor, seeds: Tensor, amount: float, decay: float) -> Tensor:
 def frost(x: Tensor, seeds: Tensor, keep: float, strength: float) -> Tensor:
     """``keep`` times the image plus ``strength`` times a frosted pane.
 
-    The reference lays crops of five photographs over the image; this pane is made of :func:`crystals` in their colours.
+    The reference lays crops of five photographs over the image; this one is a :func:`frosted_pane` in their colours.
     At 32 pixels the reference reduces the photographs to a fifth, which leaves little but grain.
     """
-    side = min(x.shape[2:])
-    roughness = x.new_full((len(x),), 0.3 if side >= 128 else 0.6)
-    ice = crystals(seeds, x.shape[2], x.shape[3], roughness) * FROST_SPREAD
-    # The photographs are either dark or light: an arcsine distribution.
-    light = (1 - torch.cos(torch.pi * uniform_field(member_seeds(seeds, 3), 1, x.dtype))).view(-1, 1, 1, 1) / 2
-    dark, bright = (color_of(color, x) for color in (DARK_FROST, LIGHT_FROST))
-    return keep * x + strength * (dark + (bright - dark) * (0.15 + 0.85 * light) + ice)
+    roughness = x.new_full((len(x),), 0.3 if min(x.shape[2:]) >= 128 else 0.6)
+    return keep * x + strength * frosted_pane(x, seeds, roughness)
 
 
 def snow(
@@ -63,8 +53,7 @@ def snow(
     flakes = torch.where(flakes < threshold, 0, flakes).clamp(0, 1)
     angle = uniform_field(member_seeds(seeds, 1), 1, x.dtype)[:, 0] * 90 - 135
     flakes = smear(flakes, angle, round(radius), sigma)[:, :, : x.shape[2], : x.shape[3]]
-    bright = (grey(x) * 1.5 + 0.5).maximum(x)
-    return x * keep + bright * (1 - keep) + (flakes + flakes.flip(2, 3))
+    return x * keep + snow_light(x) * (1 - keep) + (flakes + flakes.flip(2, 3))
 
 
 def spatter(
@@ -88,10 +77,10 @@ def spatter(
     if round(muddy):
         mask = smooth((liquid > threshold).to(x.dtype), strength)
         mask = torch.where(mask < 0.8, 0, mask)
-        return x + (color_of(MUD, x) - x) * mask
+        return x + (tinted(MUD, x) - x) * mask
     mask = (liquid * 255).floor() * relief(liquid > 0, x.dtype)
     largest = mask.flatten(1).amax(1).clamp_min(1).view(-1, 1, 1, 1)
-    return x + color_of(WATER, x) * (mask / largest * strength)
+    return x + tinted(WATER, x) * (mask / largest * strength)
 
 
 def relief(drops: Tensor, dtype: torch.dtype) -> Tensor:
@@ -137,17 +126,3 @@ def equalized(levels: Tensor) -> Tensor:
     first = torch.where(reached > 0, reached, pixels).amin(1, keepdim=True)
     table = ((reached - first).clamp_min(0) * 255 / (pixels - first).clamp_min(1)).round().to(levels.dtype)
     return table.gather(1, index).view(levels.shape)
-
-
-def grey(x: Tensor) -> Tensor:
-    """The luma (B, 1, H, W) of an RGB image, the mean of any other number of channels."""
-    if x.shape[1] != 3:
-        return x.mean(1, keepdim=True)
-    red, green, blue = x.unbind(1)
-    return (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]).unsqueeze(1)
-
-
-def color_of(color: tuple[float, float, float], x: Tensor) -> Tensor:
-    """A colour as a (1, 3, 1, 1) tensor like ``x``; as its luma, (1, 1, 1, 1), if ``x`` is not RGB."""
-    luma = sum(weight * value for weight, value in zip(LUMA, color, strict=True))
-    return x.new_tensor(color if x.shape[1] == 3 else (luma,)).view(1, -1, 1, 1)
