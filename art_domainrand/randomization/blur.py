@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +28,7 @@ class GaussianBlur(PixelTransform):
 
     sigma: Range = Uniform(0.1, 1.5)
     kernel_size: int | None = None
+    units: ClassVar[Mapping[str, str]] = {"sigma": "pixels"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -57,6 +57,11 @@ class Chain(Transform):
         return any(transform.seeded for transform in self.transforms)
 
     @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether all members are."""
+        return all(transform.differentiable for transform in self.transforms)
+
+    @property
     def sampling(self) -> Sampling | None:
         return common_sampling(self.transforms)
 

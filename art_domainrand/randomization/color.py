@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from kornia.color import hsv_to_rgb, rgb_to_hsv
@@ -27,6 +28,7 @@ class Brightness(ColorTransform):
     """Add one constant, ``shift``, to every channel of an image; in units of [0, 1]."""
 
     shift: Range = Uniform(-0.2, 0.2)
+    units: ClassVar[Mapping[str, str]] = {"shift": "intensity"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return combine(_unchanged(frame.channels), (values["shift"], _offset(frame.channels)))
@@ -41,6 +43,7 @@ class Contrast(ColorTransform):
 
     factor: Range = LogUniform(0.7, 1.4)
     pivot: Literal["mean"] | float = "mean"
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,6 +64,7 @@ class Saturation(ColorTransform):
     """Blend an RGB image with its grey version: 0 is grey, 1 unchanged, above 1 more colourful."""
 
     factor: Range = Uniform(0.6, 1.4)
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +80,7 @@ class Grayscale(ColorTransform):
     """Fade an RGB image to grey: ``amount`` 0 is unchanged, 1 has equal channels."""
 
     amount: Range = Uniform(0.0, 1.0)
+    units: ClassVar[Mapping[str, str]] = {"amount": "share"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,6 +96,7 @@ class Invert(ColorTransform):
     """Fade an image to its negative: ``amount`` 0 is unchanged, 0.5 flat grey, 1 is 1 - x."""
 
     amount: Range = Uniform(0.0, 1.0)
+    units: ClassVar[Mapping[str, str]] = {"amount": "share"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,6 +114,7 @@ class Hue(ColorTransform):
     """
 
     shift: Range = Uniform(-18.0, 18.0)
+    units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
@@ -124,6 +131,7 @@ class HSVHue(PixelTransform):
     """
 
     shift: Range = Uniform(-18.0, 18.0)
+    units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         require_rgb(self, x.shape[1])
@@ -143,6 +151,7 @@ class WhiteBalance(ColorTransform):
 
     temperature: Range = Uniform(-0.2, 0.2)
     tint: Range = Uniform(-0.1, 0.1)
+    units: ClassVar[Mapping[str, str]] = {"temperature": "log gain", "tint": "log gain"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
@@ -160,6 +169,7 @@ class Gamma(PixelTransform):
     """
 
     gamma: Range = LogUniform(0.7, 1.4)
+    units: ClassVar[Mapping[str, str]] = {"gamma": "exponent"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -122,7 +122,12 @@ class LensDistortion(DisplacementTransform):
     y: Range = Uniform(0.0, 0.0)
     mode: str = "bilinear"
     padding: str = "zeros"
-    units: ClassVar[Mapping[str, str]] = {"x": "share of the width", "y": "share of the height"}
+    units: ClassVar[Mapping[str, str]] = {
+        "k1": "coefficient",
+        "k2": "coefficient",
+        "x": "share of the width",
+        "y": "share of the height",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

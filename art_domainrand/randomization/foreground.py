@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .blur import convolve
+from .elementary import logistic
 from .fields import member_seeds, uniform_field
 from .linear import pixel_sum
 
@@ -37,7 +38,7 @@ def saliency(x: Tensor) -> Tensor:
 
 def foreground(x: Tensor, threshold: Tensor) -> Tensor:
     """A soft mask (B, 1, H, W): 1 where the saliency is well above ``threshold`` (B,) times its mean."""
-    return torch.sigmoid((saliency(x) - threshold.view(-1, 1, 1, 1)) * SHARPNESS)
+    return logistic((saliency(x) - threshold.view(-1, 1, 1, 1)) * SHARPNESS)
 
 
 def split_mask(x: Tensor, mask_channel: int | None) -> tuple[Tensor, Tensor | None]:

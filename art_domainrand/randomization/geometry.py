@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ class Rotation(GeometricTransform):
     angle: Range = Uniform(-15.0, 15.0)
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"angle": "degrees"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         radians = torch.deg2rad(values["angle"])
@@ -54,6 +56,7 @@ class Scale(GeometricTransform):
     vertical: Range | None = None
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor", "vertical": "factor"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +79,7 @@ class Shear(GeometricTransform):
     y: Range = Uniform(0.0, 0.0)
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"x": "degrees", "y": "degrees"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,6 +99,7 @@ class Translation(GeometricTransform):
     y: Range = Uniform(-0.1, 0.1)
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"x": "share of the width", "y": "share of the height"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return combine(_IDENTITY, (values["x"] * frame.width, _X1), (values["y"] * frame.height, _Y1))
@@ -114,6 +119,7 @@ class Crop(GeometricTransform):
     y: Range = Uniform(0.0, 1.0)
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"area": "share", "ratio": "factor", "x": "share", "y": "share"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,6 +145,7 @@ class Flip(GeometricTransform):
 
     horizontal: float = 0.5
     vertical: float = 0.0
+    units: ClassVar[Mapping[str, str]] = {"horizontal": "probability", "vertical": "probability"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,6 +184,7 @@ class Perspective(GeometricTransform):
     distortion: Range = Uniform(0.0, 0.25)
     mode: str = "bilinear"
     padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"distortion": "share of half the image"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .distributions import Range, Uniform, require_support
+from .elementary import logistic
 from .transform import PixelTransform, Values
 
 
@@ -122,7 +123,7 @@ class Shadow(PixelTransform):
         columns = (_centres(width, x) - width / 2).view(1, 1, 1, -1)
         rows = _centres(height, x) - height / 2
         distance = _scalar(across * unit) * columns + (_scalar(down * unit) * rows - _scalar(offset))
-        shade = torch.sigmoid(distance + _scalar(half)) - torch.sigmoid(distance - _scalar(half))
+        shade = logistic(distance + _scalar(half)) - logistic(distance - _scalar(half))
         return x * (1 - _scalar(values["strength"]) * shade)
 
 

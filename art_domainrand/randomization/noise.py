@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class GaussianNoise(PixelTransform):
 
     std: Range = Uniform(0.0, 0.1)
     seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {"std": "intensity"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

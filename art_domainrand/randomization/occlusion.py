@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +27,13 @@ class Occlusion(PixelTransform):
     x: Range = Uniform(0.0, 1.0)
     y: Range = Uniform(0.0, 1.0)
     fill: Range = Uniform(0.0, 1.0)
+    units: ClassVar[Mapping[str, str]] = {
+        "width": "share",
+        "height": "share",
+        "x": "share",
+        "y": "share",
+        "fill": "intensity",
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -146,6 +146,11 @@ class Sometimes(Transform):
         return self.transform.seeded
 
     @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether the transform is."""
+        return self.transform.differentiable
+
+    @property
     def sampling(self) -> Sampling | None:
         return self.transform.sampling
 
@@ -205,6 +210,11 @@ class OneOf(Transform):
     def seeded(self) -> bool:  # type: ignore[override]
         """Whether any member is."""
         return any(transform.seeded for transform in self.transforms)
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether all members are."""
+        return all(transform.differentiable for transform in self.transforms)
 
     @property
     def sampling(self) -> Sampling | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .distributions import LogUniform, Range, Uniform, require_support
+from .elementary import power_of_two
 from .fields import hash_field, normal_field
 from .poisson import poisson_field
 from .straight_through import snapped, straight_through, wants_gradient
@@ -164,6 +165,6 @@ class Quantization(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         bits = values["bits"].view(-1, 1, 1, 1)
         with torch.no_grad():
-            top = torch.exp2(bits).round_().sub_(1)
+            top = power_of_two(bits).round_().sub_(1)
             level = (x * top).round_().div_(top)
-        return snapped(level, x, 1 / (torch.exp2(bits) - 1))
+        return snapped(level, x, 1 / (power_of_two(bits) - 1))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .distributions import Range, Uniform, require_support
+from .elementary import power_of_two
 from .straight_through import snapped, straight_through, wants_gradient
 from .transform import PixelTransform, Values
 
@@ -61,9 +62,9 @@ class Posterize(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         bits = values["bits"].view(-1, 1, 1, 1)
         with torch.no_grad():
-            step = torch.exp2(8 - bits.round())
+            step = power_of_two(8 - bits.round()).round_()
             level = (x * (LEVELS - 1)).round_().div_(step).floor_().mul_(step / (LEVELS - 1))
-        return snapped(level, x, torch.exp2(8 - bits) / (LEVELS - 1))
+        return snapped(level, x, power_of_two(8 - bits) / (LEVELS - 1))
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Transform(ABC):
     """
 
     units: ClassVar[Mapping[str, str]] = {}
-    """What each parameter is measured in: its name -> "degrees", "pixels", "share", ..."""
+    """What each range is measured in: the field's name -> "degrees", "pixels", "share", ..."""
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]

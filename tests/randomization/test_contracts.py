@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from dataclasses import fields
 
 import kornia.augmentation as K  # noqa: N812
 import numpy as np
@@ -12,6 +13,7 @@ from art_domainrand.randomization import (
     TRANSFORMS,
     Draw,
     KorniaAugmentation,
+    OnChannels,
     OneOf,
     Pipeline,
     Sometimes,
@@ -20,7 +22,7 @@ from art_domainrand.randomization import (
 )
 from art_domainrand.randomization.distributions import Distribution
 
-RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance"}
+RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance", "rgb_shift"}
 # Compositions keep the same promises.
 CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} | {
     "sometimes": Sometimes([TRANSFORMS["rotation"](), TRANSFORMS["gamma"]()], 0.5),
@@ -149,8 +151,7 @@ def test_a_pickled_transform_is_the_same_transform(name):
     assert torch.equal(again.apply(x, same_draw), expected)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("kornia", "hsv_hue")])
-def test_gradients_agree_with_finite_differences(name):
+def check_gradient(name):
     # Nearest neighbours to a kink of the sampling grid, of an edge or of a gate are avoided by this seed.
     pipeline = Pipeline(CASES[name])
     draw = draw_for(pipeline, 2, seed=5)
@@ -161,7 +162,31 @@ def test_gradients_agree_with_finite_differences(name):
     def loss(x, u):
         return (pipeline.apply(x, Draw(u, draw.seeds)) * weight).sum()
 
-    assert torch.autograd.gradcheck(loss, (x, u), eps=1e-7, atol=1e-4, rtol=1e-3)
+    return torch.autograd.gradcheck(loss, (x, u), eps=1e-7, atol=1e-4, rtol=1e-3, raise_exception=False)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_transform_is_called_differentiable_if_and_only_if_finite_differences_agree(name):
+    assert check_gradient(name) == CASES[name].differentiable
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_every_range_has_a_unit_and_only_fields_have(name):
+    transform = TRANSFORMS[name]()
+    ranges = {field for field, value in vars(transform).items() if isinstance(value, Distribution)}
+    assert ranges <= set(transform.units) <= {field.name for field in fields(transform)}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in TRANSFORMS.items() if not cls().differentiable))
+def test_what_is_not_differentiable_says_what_its_gradient_is(name):
+    assert "straight-through" in " ".join(TRANSFORMS[name].__doc__.split())
+
+
+def test_a_composition_is_as_differentiable_as_its_members():
+    smooth, stepped = TRANSFORMS["gamma"](), TRANSFORMS["posterize"]()
+    for members, expected in (([smooth, smooth], True), ([smooth, stepped], False)):
+        for whole in (Pipeline(members).chain, OneOf(members), Sometimes(members), OnChannels(members, (0,))):
+            assert whole.differentiable is expected
 
 
 @pytest.mark.parametrize("name", sorted(RGB_ONLY))
