@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -132,40 +130,6 @@ def ramp(size: int, like: Tensor) -> Tensor:
     return (torch.arange(size, dtype=like.dtype, device=like.device) + 0.5) / size
 
 
-@dataclass(frozen=True)
-class Cells:
-    """A tiling of the image by random things, one a tile: drops, flakes.
-
-    ``x`` and ``y`` in [0, 1) are where a pixel lies in its tile; ``random`` holds numbers in [0, 1) that are the same
-    all over a tile. All are (B, 1, H, W).
-    """
-
-    x: Tensor
-    y: Tensor
-    random: tuple[Tensor, ...]
-
-
-def tiles(image: Tensor, seeds: Tensor, width: float, height: float, slant: float, count: int) -> Cells:
-    """Tile ``image`` by ``width`` x ``height`` pixels, leaning up to ``slant`` pixels to the side for each one down.
-
-    Columns of tiles are shifted against each other; each tile has ``count`` random numbers.
-    """
-    rows, columns = image.shape[2], image.shape[3]
-    lean = (uniform_field(branch(seeds, 0), 1, image.dtype).view(-1, 1, 1, 1) * 2 - 1) * slant
-    down = torch.arange(rows, dtype=image.dtype, device=image.device).view(1, 1, -1, 1)
-    over = torch.arange(columns, dtype=image.dtype, device=image.device).view(1, 1, 1, -1)
-    # A margin keeps every index at or above zero.
-    x = (over + lean * down + slant * rows) / width
-    tiles_across = math.ceil((columns + 2 * slant * rows) / width) + 1
-    column = x.floor()
-    shift = uniform_field(branch(seeds, 1), tiles_across, image.dtype)
-    place = column.long().flatten(1)
-    y = down / height + shift.gather(1, place).view(column.shape)
-    tiles_down = math.ceil(rows / height) + 1
-    row = y.floor()
-    index = (row.long() * tiles_across).flatten(1) + place
-    random = tuple(
-        uniform_field(branch(seeds, 2 + k), tiles_across * tiles_down, image.dtype).gather(1, index).view(row.shape)
-        for k in range(count)
-    )
-    return Cells(x - column, y - row, random)
+def leaning(seeds: Tensor, most: float, like: Tensor) -> Tensor:
+    """How far things lean in their fall, (B,), up to ``most`` degrees either way."""
+    return (2 * uniform_field(branch(seeds, 90), 1, like.dtype)[:, 0] - 1) * most

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from ..particles import flakes, streaks
 from ..transform import Values
 from .domain import Domain, faded, tint
-from .parts import branch, clouds, down, pixels, soften, tiles
+from .parts import branch, clouds, down, leaning, pixels, soften
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,11 @@ class Rainy(Domain):
     def full(self, x: Tensor, values: Values) -> Tensor:
         scene = tint((0.66, 0.70, 0.76), x) * faded(soften(x, pixels(0.003, x, 0)), 0.55)
         scene = scene + 0.18 * tint((0.62, 0.66, 0.72), x)
-        for layer, (width, length, share, light) in enumerate(((0.012, 0.10, 0.45, 0.32), (0.02, 0.22, 0.35, 0.5))):
-            seeds = branch(values["seed"], layer)
-            cells = tiles(x, seeds, pixels(width, x, 2), pixels(length, x, 4), 0.35, 2)
-            falls, strength = cells.random
-            along = 4 * cells.y * (1 - cells.y)
-            streak = 4 * cells.x * (1 - cells.x) * along * (0.4 + 0.6 * strength) * (falls < share).to(x.dtype)
-            scene = scene + (0.92 - scene) * (light * streak)
+        lean = leaning(values["seed"], 18.0, x)
+        for layer, (width, length, amount, light) in enumerate(((0.012, 0.12, 0.5, 0.4), (0.02, 0.25, 0.4, 0.6))):
+            across, along = (torch.full_like(lean, pixels(*size)) for size in ((width, x, 2), (length, x, 4)))
+            drops = streaks(x, branch(values["seed"], layer), lean, across, along, torch.full_like(lean, amount))
+            scene = scene + (0.92 - scene) * (light * drops)
         return scene
 
 
@@ -55,13 +55,9 @@ class Snowy(Domain):
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         scene = 0.62 * faded(x, 0.5) + tint((0.25, 0.27, 0.30), x)
-        for layer, (size, share) in enumerate(((0.018, 0.30), (0.04, 0.35), (0.09, 0.30))):
-            side = pixels(size, x, 3)
-            cells = tiles(x, branch(values["seed"], layer), side, side, 0.25, 4)
-            falls, left, top, large = cells.random
-            radius = 0.14 + 0.14 * large
-            offset_x = (cells.x - radius - (1 - 2 * radius) * left) / radius
-            offset_y = (cells.y - radius - (1 - 2 * radius) * top) / radius
-            flake = (1.15 - offset_x.square() - offset_y.square()).clamp(0, 1) * (falls < share).to(x.dtype)
-            scene = scene + (0.98 - scene) * (0.9 * flake)
+        lean = leaning(values["seed"], 30.0, x)
+        for layer, (size, amount) in enumerate(((0.018, 0.3), (0.04, 0.25), (0.09, 0.15))):
+            width = torch.full_like(lean, pixels(size, x, 3))
+            speed, share = torch.full_like(lean, 1.3), torch.full_like(lean, amount)
+            scene = scene + (0.98 - scene) * (0.9 * flakes(x, branch(values["seed"], layer), lean, width, speed, share))
         return scene
