@@ -23,7 +23,19 @@ from .occlusion import Occlusion
 from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
 from .pipeline import OneOf, Pipeline, Sometimes
 from .plain import random_transform
+from .presets import PRESETS, preset
+from .random_corruption import RandomCorruption
 from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
+from .serialize import (
+    from_dict,
+    from_json,
+    from_yaml,
+    load_pipeline,
+    save_pipeline,
+    to_dict,
+    to_json,
+    to_yaml,
+)
 from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from .transform import ColorTransform, DisplacementTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
 from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
@@ -33,6 +45,7 @@ __all__ = [
     "DOMAINS",
     "JPEG",
     "MIXING",
+    "PRESETS",
     "TRANSFORMS",
     "AutoContrast",
     "BackgroundRandomization",
@@ -87,6 +100,7 @@ __all__ = [
     "Quantization",
     "RGBShift",
     "Rain",
+    "RandomCorruption",
     "RollingShutter",
     "Rotation",
     "Saturation",
@@ -113,5 +127,14 @@ __all__ = [
     "ZoomBlur",
     "corrupt",
     "domain_mapping",
+    "from_dict",
+    "from_json",
+    "from_yaml",
+    "load_pipeline",
+    "preset",
     "random_transform",
+    "save_pipeline",
+    "to_dict",
+    "to_json",
+    "to_yaml",
 ]

@@ -47,7 +47,7 @@ def _antithetic(n: int, dimensions: int, generator: torch.Generator) -> Tensor:
 
 def _sobol(n: int, dimensions: int, generator: torch.Generator) -> Tensor:
     seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
-    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=int(seed))
+    engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=int(seed))  # type: ignore[no-untyped-call]
     # In float32 the largest points would be rounded to 1.
     return _midpoints((engine.draw(n, dtype=torch.float64) * CELLS).long()).to(generator.device)
 

@@ -1,9 +1,9 @@
 """Pipelines as plain dicts, JSON and YAML, and back.
 
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
-under "type" (a domain's is "domain." and its name from ``DOMAINS``; compositions are "pipeline", "sometimes", "one_of"
-and "on_channels") and its arguments; those left out have their defaults. A distribution is a number, a pair
-[low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
+under "type" (a domain's is "domain." and its name from ``DOMAINS``; "random_corruption", "pipeline", "sometimes",
+"one_of" and "on_channels" are the others) and its arguments; those left out have their defaults. A distribution is a
+number, a pair [low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .distributions import Choice, Constant, Distribution, LogUniform, Normal, T
 from .domains import DOMAINS
 from .hints import Reader, field_hints, read_as
 from .pipeline import OneOf, Pipeline, Sometimes
+from .random_corruption import RandomCorruption
 from .transform import Transform
 
 VERSION = 1
@@ -207,6 +208,7 @@ def _distinct_nodes(node: yaml.Node) -> None:
 _TRANSFORM_TYPES: dict[str, type[Transform]] = {
     **COMPOSITIONS,
     **TRANSFORMS,
+    "random_corruption": RandomCorruption,
     **{f"domain.{name}": cls for name, cls in DOMAINS.items()},
 }
 _NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS) for name, cls in table.items()}

@@ -1,0 +1,154 @@
+"""Ready pipelines by name."""
+
+from __future__ import annotations
+
+from .blur import GaussianBlur
+from .color import Brightness, Contrast, Gamma, Grayscale, Hue, Saturation, WhiteBalance
+from .compression import JPEG
+from .displacement import Elastic, LensDistortion, RollingShutter
+from .distributions import LogUniform, Uniform
+from .domains import DOMAINS
+from .geometry import Perspective, Rotation, Scale, Shear, Translation
+from .illumination import Shadow, UnevenIllumination, Vignette
+from .lens_blur import DefocusBlur, MotionBlur
+from .noise import GaussianNoise
+from .occlusion import Occlusion
+from .occlusion_patterns import BackgroundRandomization, TextureRandomization
+from .pipeline import OneOf, Pipeline, Sometimes
+from .random_corruption import RandomCorruption
+from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
+from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+
+# Pixels that come from beyond the image repeat its border: a black wedge would tell a model by how much it was turned.
+_BORDER = "border"
+
+
+def _camera_pose(angle: float, distortion: float) -> list[Rotation | Scale | Translation | Perspective]:
+    """A camera held by up to ``angle`` degrees differently; one resampling."""
+    return [
+        Rotation((-angle, angle), padding=_BORDER),
+        Scale(LogUniform(0.9, 1.1), padding=_BORDER),
+        Translation((-0.05, 0.05), (-0.05, 0.05), padding=_BORDER),
+        Perspective((0.0, distortion), padding=_BORDER),
+    ]
+
+
+PRESETS: dict[str, Pipeline] = {
+    "mild": Pipeline(
+        [
+            Rotation((-5, 5), padding=_BORDER),
+            Scale(LogUniform(0.95, 1.05), padding=_BORDER),
+            Translation((-0.04, 0.04), (-0.04, 0.04), padding=_BORDER),
+            Brightness((-0.05, 0.05)),
+            Contrast(LogUniform(0.9, 1.1)),
+            GaussianNoise((0.0, 0.02)),
+        ]
+    ),
+    "strong": Pipeline(
+        [
+            Rotation((-30, 30), padding=_BORDER),
+            Scale(LogUniform(0.7, 1.4), padding=_BORDER),
+            Shear((-15, 15), (-15, 15), padding=_BORDER),
+            Translation((-0.15, 0.15), (-0.15, 0.15), padding=_BORDER),
+            Sometimes(Perspective(padding=_BORDER)),
+            Brightness((-0.25, 0.25)),
+            Contrast(LogUniform(0.5, 2.0)),
+            Gamma(LogUniform(0.6, 1.7)),
+            Sometimes(GaussianBlur((0.1, 2.0))),
+            GaussianNoise((0.0, 0.12)),
+            Sometimes(Occlusion()),
+        ]
+    ),
+    "geometric": Pipeline(
+        [
+            Rotation((-15, 15), padding=_BORDER),
+            Scale(LogUniform(0.8, 1.25), padding=_BORDER),
+            Shear((-10, 10), (-10, 10), padding=_BORDER),
+            Translation((-0.1, 0.1), (-0.1, 0.1), padding=_BORDER),
+            Perspective((0.0, 0.2), padding=_BORDER),
+            LensDistortion(padding=_BORDER),
+            Elastic(padding=_BORDER),
+        ]
+    ),
+    "photometric": Pipeline(
+        [
+            WhiteBalance(),
+            Saturation((0.5, 1.5)),
+            Hue(),
+            Sometimes(Grayscale(1.0), 0.1),
+            Brightness(),
+            Contrast(),
+            Gamma(),
+            Sometimes(OneOf([Vignette(), UnevenIllumination(), Shadow()])),
+        ]
+    ),
+    "sensor": Pipeline(
+        [
+            Sometimes(OneOf([DefocusBlur(Uniform(0.5, 2.0)), MotionBlur(Uniform(1.0, 5.0))])),
+            Vignette((0.0, 0.3)),
+            OneOf([ShotNoise(), ISONoise()]),
+            Sometimes(ImpulseNoise((0.0, 0.02)), 0.2),
+            Sometimes(Quantization((4.0, 8.0)), 0.3),
+            Sometimes(JPEG()),
+        ]
+    ),
+    "weather": Pipeline(OneOf([Fog(), Rain(), Snow(), Frost(), Spatter(), SunFlare()])),
+    # Tobin et al. (IROS 2017) and Tremblay et al. (CVPRW 2018): light, texture, background and camera, all at once.
+    "sim2real": Pipeline(
+        [
+            *_camera_pose(8, 0.1),
+            Sometimes(BackgroundRandomization(), 0.3),
+            Sometimes(TextureRandomization(), 0.3),
+            Sometimes(OneOf([UnevenIllumination(), Shadow()])),
+            WhiteBalance(),
+            Saturation(),
+            Hue(),
+            Brightness(),
+            Contrast(),
+            Sometimes(DefocusBlur(Uniform(0.5, 1.5)), 0.3),
+            ISONoise(),
+            Sometimes(JPEG(), 0.3),
+        ]
+    ),
+    # Lamps of every colour, dark corners, a camera that moves, and things that come between.
+    "indoor_robotics": Pipeline(
+        [
+            *_camera_pose(10, 0.1),
+            RollingShutter((-0.03, 0.03), (-0.03, 0.03), (0.0, 0.01), padding=_BORDER),
+            WhiteBalance((-0.3, 0.3), (-0.1, 0.1)),
+            Brightness((-0.2, 0.1)),
+            Contrast(),
+            Gamma(LogUniform(0.8, 1.8)),
+            Sometimes(OneOf([UnevenIllumination(), Shadow()])),
+            Sometimes(MotionBlur(Uniform(1.0, 7.0))),
+            Sometimes(Occlusion((0.05, 0.25), (0.05, 0.25)), 0.3),
+            ISONoise(),
+            Sometimes(JPEG(), 0.3),
+        ]
+    ),
+    # No flips: they would swap the sides of the road.
+    "driving": Pipeline(
+        [
+            *_camera_pose(3, 0.05),
+            WhiteBalance(),
+            Brightness(),
+            Contrast(),
+            Sometimes(Shadow(), 0.3),
+            Sometimes(
+                OneOf([Fog(), Rain(), Snow(), Spatter(), SunFlare(), DOMAINS["night"](), DOMAINS["dusk"]()]), 0.6
+            ),
+            Sometimes(MotionBlur(Uniform(1.0, 7.0)), 0.3),
+            ISONoise(),
+            Sometimes(JPEG(), 0.3),
+        ]
+    ),
+    "imagenet_c": Pipeline(RandomCorruption()),
+}
+"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics" and "driving" need RGB; the others take any images."""
+
+
+def preset(name: str) -> Pipeline:
+    """Return the ready pipeline called ``name``. Raises ValueError for an unknown one, naming those there are."""
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {list(PRESETS)}, got {name!r}")
+    return PRESETS[name]
