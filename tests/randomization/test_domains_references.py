@@ -193,10 +193,10 @@ def test_references_of_paired_modalities_are_read_in_the_named_channels():
 
 @pytest.mark.parametrize("name", REFERENCE_METHODS)
 def test_slicing_commutes_bit_for_bit(name):
-    for channels in (1, 3, 5):
+    for channels, height, width in ((1, 37, 23), (1, 224, 224), (3, 37, 23), (5, 37, 23)):
         pipeline = Pipeline(REFERENCE_METHODS[name]().fit(references(channels=channels)))
         for layout in (torch.contiguous_format, torch.channels_last):
-            x = scenes(7, channels, 37, 23).contiguous(memory_format=layout)
+            x = scenes(7, channels, height, width).contiguous(memory_format=layout)
             draw = pipeline.sample(7)
             whole = pipeline.apply(x, draw)
             for part in (slice(0, 1), slice(2, 6), [6, 0, 3]):

@@ -179,8 +179,11 @@ class Fourier(ReferenceDomain):
         middle = change.new_zeros(*x.shape[:2], x.shape[2] - change.shape[2], reach + 1)
         columns = torch.cat((change[:, :, : reach + 1], middle, change[:, :, reach + 1 :]), dim=2)
         added = functional.pad(torch.view_as_real(columns), (0, 0, 0, spectrum.shape[3] - reach - 1))
-        correction: Tensor = torch.fft.irfft2(torch.view_as_complex(added.contiguous()), s=x.shape[2:], norm="forward")
-        return x + correction
+        planes = torch.view_as_complex(added.contiguous()).flatten(0, 1)
+        if len(planes) == 1:  # a single plane takes another algorithm, with other roundings: it goes in twice
+            planes = planes.expand(2, -1, -1)
+        correction = torch.fft.irfft2(planes, s=x.shape[2:], norm="forward")[: x.shape[0] * x.shape[1]]
+        return x + correction.view(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
