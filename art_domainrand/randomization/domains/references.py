@@ -181,9 +181,9 @@ class Fourier(ReferenceDomain):
         added = functional.pad(torch.view_as_real(columns), (0, 0, 0, spectrum.shape[3] - reach - 1))
         planes = torch.view_as_complex(added.contiguous()).flatten(0, 1)
         if len(planes) == 1:  # a single plane takes another algorithm, with other roundings: it goes in twice
-            planes = planes.expand(2, -1, -1)
-        correction = torch.fft.irfft2(planes, s=x.shape[2:], norm="forward")[: x.shape[0] * x.shape[1]]
-        return x + correction.view(x.shape)
+            planes = planes.repeat(2, 1, 1)
+        correction: Tensor = torch.fft.irfft2(planes, s=x.shape[2:], norm="forward")
+        return x + correction[: x.shape[0] * x.shape[1]].view(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
