@@ -16,11 +16,13 @@ from .domains import DOMAINS, domain_mapping
 from .geometry import Crop, Flip, Perspective, Rotation, Scale, Shear, Translation
 from .illumination import Shadow, UnevenIllumination, Vignette
 from .kornia_module import KorniaAugmentation
+from .labels import Geometry
 from .lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from .mixing import MIXING, CutMix, Mixing, MixUp
 from .noise import GaussianNoise
 from .occlusion import Occlusion
 from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
+from .patches import GridShuffle
 from .pipeline import OneOf, Pipeline, Sometimes
 from .plain import random_transform
 from .presets import PRESETS, preset
@@ -74,9 +76,11 @@ __all__ = [
     "GaussianBlur",
     "GaussianNoise",
     "GeometricTransform",
+    "Geometry",
     "GlassBlur",
     "Grayscale",
     "GridMask",
+    "GridShuffle",
     "HSVHue",
     "Hue",
     "ISONoise",

@@ -13,6 +13,7 @@ from .lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from .noise import GaussianNoise
 from .occlusion import Occlusion
 from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
+from .patches import GridShuffle
 from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from .transform import Transform
@@ -30,6 +31,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "thin_plate": ThinPlate,
     "lens_distortion": LensDistortion,
     "rolling_shutter": RollingShutter,
+    "grid_shuffle": GridShuffle,
     "brightness": Brightness,
     "contrast": Contrast,
     "saturation": Saturation,

@@ -74,7 +74,7 @@ class ThinPlate(DisplacementTransform):
 
     Each point is displaced, in x and in y, by a share ``distortion`` of half the image; 18 coordinates. Between them
     the plate takes the shape of least bending energy (Bookstein, "Principal warps", IEEE TPAMI 1989), in coordinates
-    that run from -1 to 1 over the image. Up to 0.25 it does not fold inside the image.
+    that run from -1 to 1 over the image. Up to 0.2 it cannot fold inside the image.
     """
 
     distortion: Range = Uniform(-0.15, 0.15)
@@ -84,7 +84,7 @@ class ThinPlate(DisplacementTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_support("distortion", self.distortion, low=-0.25, high=0.25)
+        require_support("distortion", self.distortion, low=-0.2, high=0.2)
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:

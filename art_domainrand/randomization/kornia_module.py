@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from kornia.augmentation import RandomJigsaw, VideoSequential
+from kornia.augmentation import IntensityAugmentationBase2D, RandomJigsaw, VideoSequential
 from kornia.augmentation._2d.mix.base import MixAugmentationBaseV2
 from kornia.augmentation._3d.base import AugmentationBase3D
 from kornia.augmentation.base import _BasicAugmentationBase
@@ -51,6 +51,12 @@ class KorniaAugmentation(PixelTransform):
                 raise ValueError(f"module must take images (B, C, H, W), got {type(part).__name__}")
         if self.batched and not isinstance(self.module, _BasicAugmentationBase):
             raise ValueError(f"batched needs a single augmentation, got the container {type(self.module).__name__}")
+
+    @property
+    def tracked(self) -> bool:
+        """Whether nothing in the module moves pixels; where those that do move them to is not known."""
+        parts = [part for part in self.module.modules() if isinstance(part, _BasicAugmentationBase)]
+        return all(isinstance(part, IntensityAugmentationBase2D) for part in parts)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         seeds = values["seed"].tolist()

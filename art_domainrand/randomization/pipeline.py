@@ -14,6 +14,7 @@ from torch.nn import functional
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
+from .labels import Geometry
 from .linear import identity_like, is_channels_last
 from .positions import Points, Way, where
 from .sampling import unit_points
@@ -89,25 +90,45 @@ class Pipeline:
     def apply(self, x: Tensor, draw: Draw) -> Tensor:
         """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.
 
+        A video (B, T, C, H, W) takes one draw a clip: every frame of a clip is changed in the same way, by the same
+        geometry, the same colour matrix and the same field of noise, as dirt on the lens or a fixed sensor pattern
+        would be. For noise that is new in every frame, apply a second pipeline to ``x.flatten(0, 1)``.
+
         The result is not clipped. Dtype and memory format are kept; float16 and bfloat16 are computed in float32.
         """
         self._check(x, draw)
-        if len(x) == 0:
+        if 0 in x.shape[: x.dim() - 3]:
             return x
+        if x.dim() == 5:
+            frames = x.shape[1]
+            clips = torch.arange(len(x), device=x.device).repeat_interleave(frames)
+            changed = self.apply(x.flatten(0, 1), draw[clips])
+            return changed.view(len(x), frames, *changed.shape[1:])
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         with torch.autocast(x.device.type, enabled=False):
             values = self.chain.values(draw.u.to(wide.dtype), draw.seeds)
             changed = self.chain.apply(wide, values).to(x.dtype)
         return changed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else changed
 
+    def geometry(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry:
+        """How ``draw`` moves boxes, masks, keypoints and detections of images of ``size`` (height, width).
+
+        ``pipeline.geometry(draw, x.shape).boxes(boxes)`` are the boxes for ``pipeline.apply(x, draw)``.
+        """
+        return Geometry(self.chain, draw, size)
+
+    def inverse(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry:
+        """The way back from the randomized images: ``inverse(draw).apply(x)`` for images, and so on for labels."""
+        return Geometry(self.chain, draw, size, inverted=True)
+
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw and apply: a fresh random version of ``x``."""
         return self.apply(x, self.sample(len(x), generator, x.device))
 
     def _check(self, x: Tensor, draw: Draw) -> None:
-        if not isinstance(x, Tensor) or x.dim() != 4:
+        if not isinstance(x, Tensor) or x.dim() not in (4, 5):
             shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"x must be a (B, C, H, W) tensor, got {shape}")
+            raise ValueError(f"x must be a (B, C, H, W) tensor or a video (B, T, C, H, W), got {shape}")
         if not x.is_floating_point():
             raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
         if len(draw) != len(x):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -41,6 +41,10 @@ class Points(NamedTuple):
         return self._replace(lost=lost if self.lost is None else self.lost | lost)
 
 
+Settle: TypeAlias = "Callable[[Points, Sampling, Frame], Points]"
+"""What becomes of carried points when an image of this frame has been resampled."""
+
+
 class Way(NamedTuple):
     """Which way points are carried, and what befalls them where an image has been resampled.
 
@@ -49,7 +53,7 @@ class Way(NamedTuple):
     """
 
     backward: bool
-    settle: Callable[[Points, Sampling, Frame], Points] | None = None
+    settle: Settle | None = None
 
 
 def pixel_lattice(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Points:
@@ -60,8 +64,8 @@ def pixel_lattice(height: int, width: int, dtype: torch.dtype, device: torch.dev
 
 def spread(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two tensors that broadcast, as views of their common shape."""
-    shape = torch.broadcast_shapes(x.shape, y.shape)
-    return x.expand(shape), y.expand(shape)
+    x, y = torch.broadcast_tensors(x, y)  # type: ignore[no-untyped-call]
+    return x, y
 
 
 @lru_cache(maxsize=32)

@@ -132,6 +132,11 @@ class Transform(ABC):
         return False
 
     @property
+    def tracked(self) -> bool:
+        """Whether :meth:`carry` tells where every pixel goes, so that labels can follow."""
+        return True
+
+    @property
     def has_matrix(self) -> bool:
         """Whether a geometric transform is one matrix for each image, rather than a displacement field."""
         return self.kind is Kind.GEOMETRY

@@ -1,0 +1,79 @@
+"""Geometry that moves whole patches of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .distributions import Distribution
+from .fields import hash_field
+from .positions import Points, Way, spread
+from .transform import Frame, PixelTransform, Values
+
+
+@dataclass(frozen=True)
+class GridShuffle(PixelTransform):
+    """Cut the image into ``rows`` x ``columns`` equal cells and put them back in a random order.
+
+    Pixels are moved, never mixed, so the change is exact and can be undone. The pixels to the right and at the bottom
+    that do not make up a cell stay where they are; an image of fewer pixels than cells has cells of one pixel.
+    """
+
+    rows: int = 3
+    columns: int = 3
+    seeded: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rows", "columns"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an int >= 1, got {value!r}")
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        return {}
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        batch, channels, height, width = x.shape
+        rows, columns, tall, wide = self._cells(height, width)
+        # By row of cells, row in the cell, column of cells, column in the cell; the cells come first.
+        cells = x[:, :, : rows * tall, : columns * wide].reshape(batch, channels, rows, tall, columns, wide)
+        cells = cells.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+        order = self._order(values["seed"], rows * columns)
+        image = torch.arange(batch, device=x.device)[:, None]
+        shuffled = cells[image, order].view(batch, rows, columns, channels, tall, wide).permute(0, 3, 1, 4, 2, 5)
+        shuffled = shuffled.reshape(batch, channels, rows * tall, columns * wide)
+        shuffled = torch.cat((shuffled, x[:, :, : rows * tall, columns * wide :]), dim=3)
+        return torch.cat((shuffled, x[:, :, rows * tall :]), dim=2)
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        rows, columns, tall, wide = self._cells(frame.height, frame.width)
+        order = self._order(values["seed"], rows * columns)
+        if not way.backward:
+            order = order.argsort(dim=1)
+        # From the corner of the image, as pixel i spans [i, i + 1].
+        x, y = spread(points.x + frame.width / 2, points.y + frame.height / 2)
+        row, column = torch.floor(y / tall), torch.floor(x / wide)
+        inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+        cell = torch.where(inside, row * columns + column, 0).long()
+        cell = cell.expand(len(order), -1, -1)
+        other = order.gather(1, cell.flatten(1)).view(cell.shape)
+        right = torch.where(inside, (other % columns - column) * wide, 0)
+        down = torch.where(inside, (torch.div(other, columns, rounding_mode="floor") - row) * tall, 0)
+        return points.moved(points.x + right, points.y + down)
+
+    def _cells(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """How many rows and columns of cells there are, and how tall and wide each is."""
+        rows, columns = min(self.rows, height), min(self.columns, width)
+        return rows, columns, height // rows, width // columns
+
+    @staticmethod
+    def _order(seeds: Tensor, cells: int) -> Tensor:
+        """For each image and cell the cell whose pixels it gets, (B, cells)."""
+        return hash_field(seeds, cells).argsort(dim=1, stable=True)
