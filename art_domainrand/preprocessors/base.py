@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..randomization.clamp import straight_through_clamp
+from ..randomization.labels import refuse_untracked
 from ..randomization.pipeline import Pipeline
 from ..randomization.transform import Draw
 from .clipping import ClipRange
@@ -39,11 +40,14 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     """Run a pipeline on every batch; subclasses say in ``__init__`` where it comes from, and list their arguments.
 
     Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
-    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. Labels pass through untouched.
+    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
+    (B, T, H, W, C) takes one draw a clip. Lists of detections, a dictionary for each image, follow the images
+    (:meth:`Geometry.detections`; boxes less than a pixel wide or high go); other labels pass through untouched.
 
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
-    than 1e-5 of their range), and for labels that are lists of detections, whose boxes would stay behind. CUDA tensors
-    that carry a gradient are not searched for such values, since the host would have to wait for the answer.
+    than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with
+    geometry inside. CUDA tensors that carry a gradient are not searched for such values, since the host would have to
+    wait for the answer.
     """
 
     def __init__(
@@ -115,7 +119,10 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         return self.pipeline.sample(n, generator)
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
-        """Randomize the images ``x`` with a fresh draw (or the one held by :meth:`replay`); return (images, y)."""
+        """Randomize the images ``x`` with a fresh draw (or the one held by :meth:`replay`); return (images, y).
+
+        Detections in ``y`` are moved by the same draw.
+        """
         self._check(x, y)
         draw = self._held_draw(x)
         if draw is None:
@@ -123,7 +130,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             self._recent.remember(x, draw)
         if self._holding:
             self._held = draw
-        return self._randomize(x, draw), y
+        return self._randomize(x, draw), self._moved(y, x, draw)
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
         """Randomize ``x`` again with the draw of its last forward pass, so that gradient and value belong together.
@@ -136,12 +143,12 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         return self.forward(x, y)[0] if draw is None else self._randomize(x, draw)
 
     def __call__(self, x: NDArray[Any], y: Any = None) -> tuple[NDArray[Any], Any]:
-        """Randomize a NumPy array, without gradients; return (images, y) with ``y`` as it was given."""
+        """Randomize a NumPy array, without gradients; return (images, y), detections moved, all else as given."""
         if not isinstance(x, np.ndarray) or x.dtype == object:
             kind = "an array of objects" if isinstance(x, np.ndarray) else type(x).__name__
             raise ValueError(f"x must be a numeric array of images of one size, got {kind}")
         with torch.no_grad():
-            changed, _ = self.forward(torch.tensor(x, device=self.device), y)
+            changed, y = self.forward(torch.tensor(x, device=self.device), y)
         return changed.cpu().numpy(), y
 
     @contextmanager
@@ -182,13 +189,13 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     def _randomize_chunk(self, x: Tensor, draw: Draw) -> Tensor:
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
         unit = self._range.to_unit(wide)
-        unit = unit if self.channels_first else unit.permute(0, 3, 1, 2)
+        unit = unit if self.channels_first else unit.movedim(-1, -3)
         changed = self.pipeline.apply(unit, draw)
         if changed.shape != unit.shape:
             raise ValueError(
                 f"pipeline must keep the image shape {tuple(unit.shape[1:])}, got {tuple(changed.shape[1:])}"
             )
-        changed = self._range.from_unit(changed if self.channels_first else changed.permute(0, 2, 3, 1))
+        changed = self._range.from_unit(changed if self.channels_first else changed.movedim(-3, -1))
         if self.clip is not None:
             low, high = self._range.bounds(changed)
             changed = (
@@ -200,17 +207,22 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             changed = changed.detach().round().clamp(0, 255)
         return changed.to(x.dtype)
 
+    def _moved(self, y: Any, x: Tensor, draw: Draw) -> Any:
+        """The labels ``y`` for the images that ``x`` becomes."""
+        if not _are_detections(y):
+            return y
+        size = x.shape[-2:] if self.channels_first else x.shape[-3:-1]
+        return self.pipeline.geometry(draw, size).detections(y)
+
     def _check(self, x: Tensor, y: Any) -> None:
-        if not isinstance(x, Tensor) or x.dim() != 4:
+        if not isinstance(x, Tensor) or x.dim() not in (4, 5):
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"x must be a 4D batch of images, got {got}")
+            raise ValueError(f"x must be a 4D batch of images or a 5D one of videos, got {got}")
         if not x.is_floating_point() and x.dtype != torch.uint8:
             raise ValueError(f"x must be floating or uint8, got {x.dtype}")
-        if isinstance(y, (list, tuple)) and any(isinstance(label, dict) for label in y):
-            raise ValueError(
-                "y must be class labels, got a list of detections, whose boxes would not follow the images"
-            )
-        channels, last = (x.shape[1], x.shape[3]) if self.channels_first else (x.shape[3], x.shape[1])
+        if _are_detections(y):
+            refuse_untracked(self.pipeline.chain)
+        channels, last = (x.shape[-3], x.shape[-1]) if self.channels_first else (x.shape[-1], x.shape[-3])
         if channels > 4 and last in (1, 3):
             warnings.warn(
                 f"x of shape {tuple(x.shape)} has {channels} channels if channels_first={self.channels_first}; "
@@ -219,3 +231,13 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             )
         if not (x.is_cuda and x.requires_grad):
             self._range.check(x)
+
+
+def _are_detections(y: Any) -> bool:
+    """Whether ``y`` is a list with a dictionary for each image; ValueError if only some entries are dictionaries."""
+    if not isinstance(y, (list, tuple)):
+        return False
+    kinds = {isinstance(label, dict) for label in y}
+    if len(kinds) > 1:
+        raise ValueError(f"y must be class labels or a list of detections, got {[type(label).__name__ for label in y]}")
+    return kinds == {True}

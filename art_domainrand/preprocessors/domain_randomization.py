@@ -25,11 +25,14 @@ class DomainRandomization(PipelinePreprocessor):
     :param device_type: where NumPy arrays are processed, "gpu" (if there is one) or "cpu"; tensors stay where they are.
 
     Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
-    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. Labels pass through untouched.
+    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
+    (B, T, H, W, C) takes one draw a clip. Lists of detections, a dictionary for each image, follow the images
+    (:meth:`Geometry.detections`; boxes less than a pixel wide or high go); other labels pass through untouched.
 
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
-    than 1e-5 of their range), and for labels that are lists of detections, whose boxes would stay behind. CUDA tensors
-    that carry a gradient are not searched for such values, since the host would have to wait for the answer.
+    than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with
+    geometry inside. CUDA tensors that carry a gradient are not searched for such values, since the host would have to
+    wait for the answer.
     """
 
     params = ["pipeline", *OPTIONS]  # noqa: RUF012 - declared so by ART

@@ -274,9 +274,16 @@ def poke(value):
             r"x must lie within clip_values \[0, 1\], got .* to 1.5",
         ),
         (lambda: forward(DomainRandomization(ITEMS), images() * 255), "x must lie within clip_values"),
-        (lambda: forward(DomainRandomization(ITEMS), images()[0]), "x must be a 4D batch of images, got shape"),
+        (lambda: forward(DomainRandomization(ITEMS), images()[0]), "x must be a 4D batch of images or .*, got shape"),
         (lambda: forward(DomainRandomization(ITEMS), images().long()), "x must be floating or uint8, got torch.int64"),
-        (lambda: DomainRandomization(ITEMS).forward(images(), [{"boxes": 0}] * 10), "y must be class labels"),
+        (
+            lambda: DomainRandomization(ITEMS).forward(images(), [{}, 3]),
+            "y must be class labels or a list of detections",
+        ),
+        (
+            lambda: DomainRandomization([K.RandomAffine(9.0)]).forward(images(), [{}] * 10),
+            "labels cannot follow KorniaAugmentation.*RandomAffine.*not tracked",
+        ),
         (lambda: DomainRandomization(ITEMS)(np.array([None, 1])), "x must be a numeric array"),
         (lambda: DomainRandomization(ITEMS)([[1.0]]), "x must be a numeric array of images of one size, got list"),
         (lambda: forward(DomainRandomization([K.RandomCrop((8, 8))]), images()), "pipeline must keep the image shape"),
