@@ -74,9 +74,13 @@ def _scramble(bits: Tensor) -> Tensor:
 
 
 def member_seeds(seeds: Tensor, index: int) -> Tensor:
-    """Other seeds for the transform at ``index``, so that two noises in one pipeline are independent."""
+    """Other seeds for the transform at ``index``, so that two noises in one pipeline are independent.
+
+    A step of a linear congruential generator (Knuth's MMIX multiplier): unlike a sum, it tells member 0 of member 1
+    from member 1 of member 0. The fields scramble it.
+    """
     step = (index + 1) * 0x9E3779B97F4A7C15 % (1 << 64)  # multiples of 2^64 / golden ratio are spread evenly
-    return seeds + (step - (1 << 64) if step >> 63 else step)
+    return seeds * 6364136223846793005 + (step - (1 << 64) if step >> 63 else step)
 
 
 def mix64(seeds: Tensor) -> Tensor:

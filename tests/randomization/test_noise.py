@@ -64,6 +64,9 @@ def test_neighbouring_seeds_and_members_are_independent():
     between = field @ field.T / field.shape[1]
     assert (between - torch.diag(between.diag())).abs().max() < 6 / 256
     assert not set(member_seeds(SEEDS, 0).tolist()) & set(member_seeds(SEEDS, 1).tolist())
+    nested = [member_seeds(member_seeds(SEEDS, i), j).tolist() for i in range(4) for j in range(4)]
+    single = [member_seeds(SEEDS, i).tolist() for i in range(8)]
+    assert len({seed for seeds in nested + single for seed in seeds}) == len(SEEDS) * (16 + 8)
 
 
 def test_noise_has_its_standard_deviation_per_image_and_two_noises_differ():
