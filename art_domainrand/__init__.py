@@ -2,6 +2,8 @@
 
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.preprocessors.domain_mapping import DomainMapping
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
+from art_domainrand.randomization.domains import domain_mapping
 
-__all__ = ["FGSM", "PGD", "DomainRandomization"]
+__all__ = ["FGSM", "PGD", "DomainMapping", "DomainRandomization", "domain_mapping"]
