@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .distributions import Constant, Range, Uniform, require_support
-from .fields import hash_field
+from .fields import mix64
 from .transform import ColorTransform, Frame, Values, require_rgb
 
 _FULLY = Constant(1.0)
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # multiples of 2^64 / golden ratio, modulo 2^64, are spread evenly
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class ChannelShuffle(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         amount = values["amount"].view(-1, 1, 1)
-        place = torch.arange(frame.channels, device=amount.device)
+        place = torch.arange(frame.channels + 1, device=amount.device)
+        same = (place[:-1, None] == place).to(amount.dtype)
         moved = (_random_order(values["seed"], frame.channels)[:, :, None] == place).to(amount.dtype)
-        same = torch.eye(frame.channels, dtype=amount.dtype, device=amount.device)
-        return functional.pad(same + amount * (moved - same), (0, 1))
+        matrix: Tensor = same + amount * (moved - same)
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,9 @@ class RGBShift(ColorTransform):
 
 
 def _random_order(seeds: Tensor, count: int) -> Tensor:
-    """A random permutation of 0 .. count - 1 for each of ``seeds`` (B,), (B, count), by sorting hashes."""
-    return hash_field(seeds, count).argsort(dim=1, stable=True)
+    """A random permutation of 0 .. count - 1 for each of ``seeds`` (B,), (B, count), by sorting hashes.
+
+    The hash is one-to-one on 64 bits, so the ``count`` hashes of a seed differ and the order is never a matter of ties.
+    """
+    steps = torch.arange(count, device=seeds.device) * _GOLDEN
+    return mix64(seeds[:, None] + steps).argsort(dim=1)

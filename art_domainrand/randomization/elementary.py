@@ -1,7 +1,7 @@
 """Functions whose bits depend on their argument alone.
 
-``torch.sigmoid`` and ``torch.exp2`` round differently in the vectorized body of a tensor and in what is left over at its
-end, so a value's bits would depend on where in the batch it lies. ``exp`` and ``tanh`` do not.
+``torch.sigmoid`` and ``torch.exp2`` round differently in the vectorized body of a tensor and in what is left over at
+its end, so a value's bits would depend on where in the batch it lies. ``exp`` and ``tanh`` do not.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def poisson_field(rates: Tensor, seeds: Tensor) -> Tensor:
     if rates.device.type != "cpu":
         return _quantile(flat, u).view(rates.shape)
     drawn = torch.empty_like(flat)
-    for target, rate, numbers in zip(drawn.split(BLOCK), flat.split(BLOCK), u.split(BLOCK), strict=True):
+    for target, rate, numbers in zip(*(torch.split(part, BLOCK) for part in (drawn, flat, u)), strict=True):
         # Reading back which rates a block holds costs nothing here, and no element sees another one's branch.
         if bool((rate < SMALL).all()):
             target.copy_(_added_up(rate, numbers))

@@ -128,14 +128,15 @@ class ISONoise(PixelTransform):
         # One channel has no colour.
         fields = normal_field(values["seed"], (channels + 1 if channels > 1 else 1) * pixels, x.dtype)
         fields = fields.view(len(x), -1, *x.shape[2:])
-        # The square root has no slope at zero: a variance below a hundredth of a level squared is taken as that.
+        # A tenth of a level is added in quadrature: at zero the square root would have an infinite slope.
         variance = read.square() + shot.square() * mean_channel(x).clamp_min(0)
         grain = fields[:, :1] * torch.sqrt(variance + (0.1 / 255) ** 2)
         if channels == 1:
             return x + grain
         tinted = fields[:, 1:]
         grain = grain - color * mean_channel(tinted)
-        return x + color * tinted + grain
+        changed: Tensor = x + color * tinted + grain
+        return changed
 
 
 def mean_channel(x: Tensor) -> Tensor:

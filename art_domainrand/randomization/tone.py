@@ -87,17 +87,16 @@ class Equalize(PixelTransform):
         amount = values["amount"].view(-1, 1, 1, 1)
         with torch.no_grad():
             away = equalized(x) - x
-        return x + amount * away
+        changed: Tensor = x + amount * away
+        return changed
 
 
 def equalized(x: Tensor) -> Tensor:
     """Equalize the histogram of every channel of ``x`` (B, C, H, W) on 256 levels, by the rule of PIL and Kornia."""
     batch, channels, height, width = x.shape
-    levels = (x * (LEVELS - 1)).round_().clamp_(0, LEVELS - 1).to(torch.int64).flatten(2)
-    planes = torch.arange(batch * channels, device=x.device).mul_(LEVELS).view(batch, channels, 1)
-    places = levels.add_(planes).flatten()
-    counts = torch.zeros(batch * channels * LEVELS, dtype=torch.int64, device=x.device)
-    counts = counts.scatter_add_(0, places, torch.ones_like(places)).view(-1, LEVELS)
+    levels = (x * (LEVELS - 1)).round_().clamp_(0, LEVELS - 1).to(torch.int64).reshape(batch * channels, -1)
+    counts = torch.zeros(batch * channels, LEVELS, dtype=torch.int64, device=x.device)
+    counts.scatter_add_(1, levels, torch.ones_like(levels))
     total = counts.cumsum(1)
     # The last level that occurs does not count for the step: it is where the table reaches white.
     last = counts.gather(1, total.argmax(dim=1, keepdim=True))
@@ -105,7 +104,7 @@ def equalized(x: Tensor) -> Tensor:
     table = (total - counts + step // 2).div(step.clamp_min(1), rounding_mode="floor").clamp_max(LEVELS - 1)
     same = torch.arange(LEVELS, device=x.device)
     table = torch.where(step > 0, table, same).to(x.dtype) / (LEVELS - 1)
-    return table.flatten()[places].view(x.shape)
+    return table.gather(1, levels).view(x.shape)
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,13 @@ class AutoContrast(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         amount = values["amount"].view(-1, 1, 1, 1)
-        low, high = (edge[:, :, None, None] for edge in torch.aminmax(x.flatten(2), dim=2))
+        low, high = (edge[:, :, None, None] for edge in (x.amin((2, 3)), x.amax((2, 3))))
         span = high - low
         flat = span == 0
         stretch = torch.where(flat, 1.0, 1 / torch.where(flat, 1.0, span))
         # x + amount ((x - low) stretch - x), as one gain and one offset.
-        return x * (1 + amount * (stretch - 1)) - torch.where(flat, 0.0, amount * low * stretch)
+        changed: Tensor = x * (1 + amount * (stretch - 1)) - torch.where(flat, 0.0, amount * low * stretch)
+        return changed
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,6 @@ class Sharpness(PixelTransform):
         rows = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
         nine = rows[:, :, :, :-2] + rows[:, :, :, 1:-1] + rows[:, :, :, 2:]
         # 13 (inner - smooth) = 9 inner - nine
-        changed = x.clone()
+        changed: Tensor = x.clone()
         changed[:, :, 1:-1, 1:-1] = inner + (9 * inner - nine) * excess
         return changed

@@ -1,0 +1,135 @@
+"""What is erased, masked, and painted."""
+
+import math
+
+import pytest
+import torch
+
+from art_domainrand.randomization import (
+    BackgroundRandomization,
+    Erasing,
+    GridMask,
+    Pipeline,
+    TextureRandomization,
+)
+from art_domainrand.randomization.foreground import foreground, saliency, texture
+
+
+def apply(transform, x, seed=0):
+    return Pipeline(transform)(x, torch.Generator().manual_seed(seed))
+
+
+def disc(n=2, channels=3, side=48, radius=10):
+    """A bright round object on a dark ground."""
+    place = torch.arange(side) - (side - 1) / 2
+    inside = (torch.hypot(place[:, None], place) < radius).float()
+    return (0.2 + 0.7 * inside).expand(n, channels, side, side).clone(), inside
+
+
+@pytest.mark.parametrize(("area", "ratio"), [(0.25, 1.0), (0.1, 2.5), (0.02, 0.3)])
+def test_the_erased_share_is_the_area(area, ratio):
+    x = torch.zeros(5, 1, 60, 80, dtype=torch.float64)
+    covered = apply(Erasing(area, ratio, fill=1.0), x)
+    torch.testing.assert_close(covered.mean((1, 2, 3)), torch.full((5,), area, dtype=torch.float64))
+    for mask in covered[:, 0]:
+        height, width = mask.amax(1).sum() / 60, mask.amax(0).sum() / 80
+        # Rows and columns at an edge count by their share in the middle of the rectangle, where it is whole.
+        assert (height / width).item() == pytest.approx(ratio, rel=1e-6)
+
+
+def test_a_side_that_does_not_fit_is_cut():
+    covered = apply(Erasing(1.0, 4.0, fill=1.0), torch.zeros(1, 1, 30, 30, dtype=torch.float64))
+    assert covered.mean().item() == pytest.approx(0.5), "twice as high as the image, half as wide"
+
+
+def test_the_noise_is_uniform_and_the_rest_is_kept():
+    x = torch.full((4, 3, 64, 64), 2.0)
+    changed = apply(Erasing(0.3, 1.0), x)
+    noise = changed[changed <= 1].double()
+    n = noise.numel()
+    assert noise.mean().item() == pytest.approx(0.5, abs=5 / math.sqrt(12 * n))
+    assert noise.var().item() == pytest.approx(1 / 12, abs=5 * math.sqrt(1 / 180 / n))
+    assert (changed == 2).double().mean().item() == pytest.approx(0.7, abs=0.02)
+
+
+@pytest.mark.parametrize("angle", [0.0, 30.0, 45.0])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_the_grid_covers_the_square_of_its_share(angle, share):
+    x = torch.zeros(1, 1, 400, 400, dtype=torch.float64)
+    covered = apply(GridMask(0.05, share, angle=angle, fill=1.0), x).mean().item()
+    assert covered == pytest.approx(share**2, abs=0.01)
+
+
+def test_the_grid_has_its_period_and_phase():
+    x = torch.zeros(1, 1, 100, 100)
+    mask = apply(GridMask(0.2, 0.5, 0.0, 0.0, 0.0, 1.0), x)[0, 0]
+    torch.testing.assert_close(mask[20:], mask[:-20])
+    torch.testing.assert_close(mask[:, 20:], mask[:, :-20])
+    half = apply(GridMask(0.2, 0.5, 0.5, 0.0, 0.0, 1.0), x)[0, 0]
+    torch.testing.assert_close(half[:, 10:], mask[:, :-10])
+
+
+def test_the_saliency_of_an_object_is_its_distance_from_the_mean():
+    x, inside = disc()
+    found = saliency(x)
+    assert found.mean().item() == pytest.approx(1, abs=1e-3)
+    share = inside.mean().item()
+    # Far from the edge: object at 1 - share of the difference from the mean, ground at share of it.
+    ratio = (found[0, 0, 23, 23] / found[0, 0, 2, 2]).item()
+    assert ratio == pytest.approx(((1 - share) / share) ** 2, rel=1e-3)
+    mask = foreground(x, torch.ones(2))
+    assert mask[0, 0, 23, 23] > 0.99
+    assert mask[0, 0, 2, 2] < 0.01
+    assert not saliency(torch.full((1, 3, 8, 8), 0.5)).any(), "a flat image has no object"
+
+
+def test_a_new_background_leaves_the_object():
+    x, inside = disc()
+    changed = apply(BackgroundRandomization(1.0, 1.0), x)
+    core, ground = inside.bool(), torch.zeros_like(inside, dtype=torch.bool)
+    core[:, :16], core[:, 32:] = False, False
+    ground[:8] = True
+    assert (changed - x)[:, :, core].abs().mean() < 0.05
+    assert (changed - x)[:, :, ground].abs().mean() > 0.1
+    assert not torch.allclose(changed[0], changed[1]), "each image has its own background"
+
+
+@pytest.mark.parametrize("mask_channel", [0, 2, 3])
+def test_a_given_mask_is_obeyed_exactly_and_kept(mask_channel):
+    x, inside = disc()
+    joined = torch.cat((x[:, :mask_channel], inside.expand(2, 1, 48, 48), x[:, mask_channel:]), dim=1)
+    here = inside.bool()
+    for make, changes_inside in ((BackgroundRandomization, False), (TextureRandomization, True)):
+        changed = apply(make(1.0, mask_channel=mask_channel), joined)
+        assert torch.equal(changed[:, mask_channel], joined[:, mask_channel])
+        image = torch.cat((changed[:, :mask_channel], changed[:, mask_channel + 1 :]), dim=1)
+        kept, painted = (~here, here) if changes_inside else (here, ~here)
+        assert torch.equal(image[:, :, kept], x[:, :, kept])
+        assert (image - x)[:, :, painted].abs().mean() > 0.05
+
+
+def test_a_texture_keeps_the_shading():
+    shading = torch.linspace(0.2, 0.8, 32).expand(1, 3, 32, 32)
+    painted = apply(TextureRandomization(1.0, whole=True), shading)
+    pattern = painted / (2 * shading)
+    same_pattern = apply(TextureRandomization(1.0, whole=True), torch.full((1, 3, 32, 32), 0.5))
+    torch.testing.assert_close(pattern, same_pattern)
+
+
+def test_patterns_lie_in_the_unit_range_and_vary():
+    pattern = texture(torch.zeros(200, 3, 16, 16), torch.arange(200), 4)
+    assert pattern.min() >= 0
+    assert pattern.max() <= 1
+    assert pattern.mean().item() == pytest.approx(0.5, abs=0.05)
+    assert pattern.std((2, 3)).mean() > 0.02
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="fill must be \"noise\" or a finite number, got 'red'"):
+        Erasing(fill="red")
+    with pytest.raises(ValueError, match="cells must be an int > 0, got 0"):
+        BackgroundRandomization(cells=0)
+    with pytest.raises(ValueError, match="mask_channel must be None or an int >= 0, got -1"):
+        TextureRandomization(mask_channel=-1)
+    with pytest.raises(ValueError, match="mask_channel must be below 3, with an image beside it, got 3"):
+        apply(BackgroundRandomization(mask_channel=3), torch.rand(1, 3, 8, 8))
