@@ -131,9 +131,12 @@ def partners(u: Tensor) -> Tensor:
 
 
 def symmetric_beta(u: Tensor, alpha: float) -> Tensor:
-    """The quantile of Beta(``alpha``, ``alpha``) at ``u`` (B,), with a gradient: a table, linear in between."""
+    """The quantile of Beta(``alpha``, ``alpha``) at ``u`` (B,) inside (0, 1), with a gradient.
+
+    A table, linear in between, over the angle t with sin^2(t) = u: its knots lie densely where the quantile is steep.
+    """
     table = _beta_table(alpha, u.dtype, u.device)
-    place = u * (KNOTS - 1)
+    place = torch.asin(u.sqrt()) * (2 / math.pi * (KNOTS - 1))
     knot = place.detach().floor().clamp(0, KNOTS - 2)
     low, high = (table[(knot + step).long()] for step in (0, 1))
     return low + (high - low) * (place - knot)
@@ -157,7 +160,8 @@ def probabilities(y: Tensor, classes: int | None, x: Tensor) -> Tensor:
 @lru_cache(maxsize=16)
 def _beta_table(alpha: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     with torch.inference_mode(False):
-        return torch.from_numpy(betaincinv(alpha, alpha, np.linspace(0, 1, KNOTS))).to(device, dtype)
+        points = np.sin(np.linspace(0, np.pi / 2, KNOTS)) ** 2
+        return torch.from_numpy(betaincinv(alpha, alpha, points)).to(device, dtype)
 
 
 MIXING: dict[str, type[Mixing]] = {"mixup": MixUp, "cutmix": CutMix}

@@ -102,9 +102,11 @@ class GridMask(PixelTransform):
 def _stripes(place: Tensor, share: Tensor, period: Tensor) -> Tensor:
     """How much of a pixel lies on a stripe: stripes are ``share`` wide about the whole numbers; one pixel is soft."""
     distance = (place - place.detach().round()).abs()
-    edge = (_each(share) / 2 - distance) * _each(period) + 0.5
-    # A stripe narrower than a pixel covers its width, and one nearly as wide as the period leaves what is left.
-    return torch.minimum(edge.clamp(0, 1), _each((share * period).clamp_max(1.0)))
+    half, period = _each(share) / 2, _each(period)
+    # The nearest stripe, and the one on the other side, which matters where hardly any gap is left.
+    nearest, next_one = (((half - away) * period + 0.5).clamp(0, 1) for away in (distance, 1 - distance))
+    # A stripe narrower than a pixel covers no more than its width.
+    return torch.minimum(nearest + next_one, (2 * half * period).clamp_max(1.0))
 
 
 @dataclass(frozen=True)
