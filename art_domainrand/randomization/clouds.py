@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .fields import member_seeds, uniform_field
+from .fields import member_seeds, normal_field, uniform_field
 from .linear import constant, pixel_sum
+from .particles import streaks
 
 SMALLEST_SPREAD = 1e-6
 """Fields that vary less than this are not scaled up: there is nothing but rounding in them."""
@@ -20,6 +21,7 @@ LUMA = (0.299, 0.587, 0.114)
 # (0.56, 0.65, 0.69), and inside a crop of 224 pixels the standard deviation 0.09.
 DARK_FROST, LIGHT_FROST = (0.255, 0.45, 0.49), (0.78, 0.80, 0.84)
 FROST_SPREAD = 0.09
+NEEDLE_DIRECTIONS = 4
 
 
 def plasma(seeds: Tensor, size: int, decay: Tensor) -> Tensor:
@@ -60,17 +62,25 @@ def cloud(seeds: Tensor, height: int, width: int, decay: Tensor) -> Tensor:
     return plasma(seeds, size, decay)[:, None, :height, :width]
 
 
-def crystals(seeds: Tensor, height: int, width: int, roughness: Tensor) -> Tensor:
-    """Ice flowers (B, 1, height, width) of mean 0 and standard deviation 1: bright ridges where two clouds are level.
+def crystals(x: Tensor, seeds: Tensor, roughness: Tensor) -> Tensor:
+    """Ice flowers like ``x``, (B, 1, H, W), of mean 0 and standard deviation 1: needles in many directions.
 
-    ``roughness`` (B,) from 0 to 1 is the share of fine grain.
+    They grow where a cloud is thick; ``roughness`` (B,) from 0 to 1 is the share of fine grain.
     """
-    smooth, fine = roughness.new_full((len(seeds),), 1.7), roughness.new_full((len(seeds),), 1.15)
-    first, second = (cloud(member_seeds(seeds, k), height, width, smooth) for k in (0, 1))
-    grain = cloud(member_seeds(seeds, 2), height, width, fine)
-    ridges = torch.exp(-12 * (first - second).abs()) + 0.6 * first
+    height, width = x.shape[2:]
+    ground = cloud(member_seeds(seeds, 0), height, width, roughness.new_full((len(x),), 1.6))
+    turn = uniform_field(member_seeds(seeds, 1), 1, x.dtype)[:, 0] * 180
+    side = min(height, width)
+    # The width, the length and the share of places with a needle.
+    needles = [roughness.new_full((len(x),), number) for number in (max(side * 0.014, 1.5), max(side * 0.13, 3.0), 0.9)]
+    ice = torch.zeros_like(ground)
+    for index in range(NEEDLE_DIRECTIONS):
+        lean = turn + index * (180 / NEEDLE_DIRECTIONS)
+        ice = ice + streaks(x, member_seeds(seeds, 2 + index), lean, *needles)
+    grain = normal_field(member_seeds(seeds, 1), height * width, x.dtype).view(ground.shape)
     share = roughness.view(-1, 1, 1, 1)
-    return standardized(standardized(ridges) * (1 - share) + standardized(grain) * share)
+    smooth = standardized(ground * (0.5 + ice))
+    return standardized(smooth * (1 - share) + box_blur(grain) * (2 * share))
 
 
 def frosted_pane(x: Tensor, seeds: Tensor, roughness: Tensor) -> Tensor:
@@ -78,7 +88,7 @@ def frosted_pane(x: Tensor, seeds: Tensor, roughness: Tensor) -> Tensor:
 
     (B, 3, H, W), or (B, 1, H, W) if ``x`` is not RGB. ``roughness`` (B,) as for :func:`crystals`.
     """
-    ice = crystals(seeds, x.shape[2], x.shape[3], roughness) * FROST_SPREAD
+    ice = crystals(x, seeds, roughness) * FROST_SPREAD
     # The photographs are either dark or light: an arcsine distribution.
     light = (1 - torch.cos(torch.pi * uniform_field(member_seeds(seeds, 3), 1, x.dtype))).view(-1, 1, 1, 1) / 2
     dark, bright = tinted(DARK_FROST, x), tinted(LIGHT_FROST, x)

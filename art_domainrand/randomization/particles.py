@@ -10,7 +10,10 @@ from torch import Tensor
 from .fields import member_seeds, uniform_field
 
 TABLE = 64
-"""Tiles repeat after this many in both directions, far outside of what one sees of a pattern."""
+"""Tiles repeat after this many in both directions, a power of 2 beyond what one sees of a pattern."""
+
+SPLIT = 1 << 11
+"""A random number of 23 bits is split into two, of 11 and 12."""
 
 FADE = 0.25
 """A thing fades in while the amount grows by this share, so that there is a gradient to the amount."""
@@ -39,21 +42,25 @@ def tiles(x: Tensor, seeds: Tensor, lean: Tensor, width: Tensor, length: Tensor,
     columns = torch.arange(x.shape[3], dtype=x.dtype, device=x.device) - (x.shape[3] - 1) / 2
     radians = torch.deg2rad(lean).view(-1, 1, 1, 1)
     cosine, sine = radians.cos(), radians.sin()
-    table = uniform_field(member_seeds(seeds, 0), TABLE * TABLE, x.dtype)
     across = (columns * cosine - rows * sine) / width.view(-1, 1, 1, 1)
     column = across.detach().floor()
-    place = (column.long() % TABLE).flatten(1)
-    shift = table.gather(1, place).view(column.shape)
+    place = column.long().bitwise_and_(TABLE - 1).flatten(1)
+    shift = uniform_field(member_seeds(seeds, 0), TABLE, x.dtype).gather(1, place).view(column.shape)
     along = (columns * sine + rows * cosine) / length.view(-1, 1, 1, 1) + shift
     row = along.detach().floor()
-    index = (row.long() % TABLE).flatten(1) * TABLE + place
-    numbers = [
-        uniform_field(member_seeds(seeds, 1 + k), TABLE * TABLE, x.dtype).gather(1, index).view(row.shape)
-        for k in range(4)
-    ]
+    index = row.long().bitwise_and_(TABLE - 1).mul_(TABLE).flatten(1).add_(place)
+    table = uniform_field(member_seeds(seeds, 1), 2 * TABLE * TABLE, x.dtype).mul_(SPLIT)
+    chance, first = _two(table.gather(1, index).view(row.shape))
+    second, third = _two(table[:, TABLE * TABLE :].gather(1, index).view(row.shape))
     # Present for certain where the number lies FADE below the amount; scaled so that amounts of 0 and 1 mean it.
-    present = ((amount.view(-1, 1, 1, 1) * (1 + FADE) - numbers[0]) / FADE).clamp(0, 1)
-    return Tiles(across - column, along - row, present, tuple(numbers[1:]))
+    present = ((amount.view(-1, 1, 1, 1) * (1 + FADE) - chance) / FADE).clamp(0, 1)
+    return Tiles(across - column, along - row, present, (first, second, third))
+
+
+def _two(number: Tensor) -> tuple[Tensor, Tensor]:
+    """Two independent numbers in [0, 1) from one in [0, SPLIT)."""
+    whole = number.floor()
+    return whole / SPLIT, number - whole
 
 
 def streaks(x: Tensor, seeds: Tensor, lean: Tensor, width: Tensor, length: Tensor, amount: Tensor) -> Tensor:

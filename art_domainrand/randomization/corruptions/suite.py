@@ -21,6 +21,9 @@ Kernel: TypeAlias = Callable[..., Tensor]
 Images = TypeVar("Images", Tensor, NDArray[np.floating])
 Seed: TypeAlias = int | Tensor
 
+BLOCK = 1 << 20
+"""On the CPU as many images are corrupted at a time as have about this many values: their buffers stay in the cache."""
+
 COMMON: dict[str, Kernel] = {
     "gaussian_noise": noise.gaussian_noise,
     "shot_noise": noise.shot_noise,
@@ -94,9 +97,15 @@ def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
         raise ValueError(f"seed must be an int or an int64 tensor of shape ({len(images)},), got {seed!r}")
     if images.numel() == 0:
         return x
-    wide = images if images.dtype in (torch.float32, torch.float64) else images.float()
+    changed = torch.empty_like(images, memory_format=torch.contiguous_format)
+    # Whole images, so that the result is the same for any number at a time.
+    step = max(1, BLOCK // images[0].numel()) if images.device.type == "cpu" else len(images)
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        changed = kernel(wide.contiguous(), seeds.to(images.device), *constants).clamp_(0, 1).to(images.dtype)
+        for part in range(0, len(images), step):
+            some = images[part : part + step].contiguous()
+            wide = some if some.dtype in (torch.float32, torch.float64) else some.float()
+            corrupted = kernel(wide, seeds[part : part + step].to(images.device), *constants)
+            changed[part : part + step] = corrupted.clamp(0, 1)
     return changed.numpy() if isinstance(x, np.ndarray) else changed
 
 

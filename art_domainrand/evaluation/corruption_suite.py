@@ -1,0 +1,161 @@
+"""Accuracy under the common corruptions, case by case, and the averages that are usually quoted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from art_domainrand.evaluation.files import whole_file
+from art_domainrand.evaluation.results import Row, read_rows
+from art_domainrand.evaluation.run import BATCH_SIZE, Array
+from art_domainrand.gradients import predict
+from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class CorruptionReport:
+    """The accuracy of one model on clean images and in every case of a suite.
+
+    ``rows`` hold a cell "clean" and one "name/severity" for each case; all errors are in [0, 1].
+    """
+
+    rows: tuple[Row, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        cells = [row.cell for row in self.rows]
+        if len(set(cells)) < len(cells) or cells[:1] != [CLEAN] or len({row.model for row in self.rows}) != 1:
+            raise ValueError(f"rows must be of one model, {CLEAN!r} first and each cell once, got {cells}")
+        for cell in cells[1:]:
+            name, slash, severity = cell.partition("/")
+            if not (name and slash and severity.isdecimal()):
+                raise ValueError(f"rows must have cells named name/severity, got {cell!r}")
+        if "rows" in self.metadata:
+            raise ValueError('metadata must not use the key "rows", which is where the rows are written')
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The corruptions in order of appearance."""
+        return tuple(dict.fromkeys(row.cell.partition("/")[0] for row in self.rows[1:]))
+
+    @property
+    def clean_error(self) -> float:
+        """The error without corruption."""
+        return 1 - self.rows[0].accuracy
+
+    def row(self, name: str, severity: int) -> Row:
+        """The row of a case; KeyError if there is none."""
+        for row in self.rows:
+            if row.cell == f"{name}/{severity}":
+                return row
+        raise KeyError(f"no row for corruption {name!r} at severity {severity}")
+
+    def errors(self, baseline: CorruptionReport | None = None, *, relative: bool = False) -> dict[str, float]:
+        """The error of each corruption, averaged over its severities.
+
+        With a ``baseline`` it is divided by that model's error over the same cases: the corruption error CE of
+        Hendrycks and Dietterich (ICLR 2019, section 4.2), who take AlexNet. ``relative`` first subtracts both models'
+        clean errors: their Relative CE. Where the baseline makes no error the ratio is infinite, or NaN for 0 / 0.
+        Raises KeyError if the baseline lacks a case.
+        """
+        found = {}
+        for name in self.names:
+            severities = [int(row.cell.partition("/")[2]) for row in self.rows if row.cell.startswith(f"{name}/")]
+            own = self._error(name, severities, relative)
+            found[name] = own if baseline is None else _ratio(own, baseline._error(name, severities, relative))
+        return found
+
+    def mean_error(
+        self, baseline: CorruptionReport | None = None, *, relative: bool = False, extra: bool = False
+    ) -> float:
+        """The mean of :meth:`errors` over the fifteen common corruptions, with ``extra`` over all nineteen.
+
+        With a ``baseline`` this is the mCE (or the Relative mCE), as a ratio rather than in percent. Of corruptions
+        that were not judged nothing is known: the mean is over the others. Raises ValueError if none is left.
+        """
+        errors = self.errors(baseline, relative=relative)
+        chosen = [error for name, error in errors.items() if extra or name in COMMON]
+        if not chosen:
+            raise ValueError(f"rows must hold a common corruption, got {list(errors)}")
+        return sum(chosen) / len(chosen)
+
+    def _error(self, name: str, severities: list[int], relative: bool) -> float:
+        errors = [1 - self.row(name, severity).accuracy for severity in severities]
+        return sum(errors) / len(errors) - (self.clean_error if relative else 0.0)
+
+    def to_json(self) -> str:
+        """One JSON object: the metadata at the top level, and ``rows``."""
+        return json.dumps({**self.metadata, "rows": [asdict(row) for row in self.rows]}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> CorruptionReport:
+        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+            raise ValueError('text must be a JSON object with a list "rows"')
+        return cls(tuple(read_rows(content.pop("rows"))), content)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON to ``path``, whole or not at all."""
+        with whole_file(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> CorruptionReport:
+        """Read the JSON at ``path``."""
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def evaluate_corruptions(
+    model: Any, x: Array, y: Array, suite: CorruptionSuite | None = None, *, name: str = "model", verbose: bool = False
+) -> CorruptionReport:
+    """Judge ``model`` on clean images and in every case of ``suite``, by default all 95.
+
+    ``model`` is an ART estimator, or a function from images (N, C, H, W) to scores (N, classes), called for at most 256
+    images at a time. ``x`` are images in [0, 1] and ``y`` (N,) their class indices. ``name`` is written in the rows.
+
+    Raises ValueError for images outside [0, 1], labels that do not fit, and scores that are NaN.
+    """
+    suite = CorruptionSuite() if suite is None else suite
+    if len(x) == 0 or y.shape != (len(x),):
+        raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got shape {y.shape}")
+    low, high = x.min(), x.max()
+    if not (low >= 0 and high <= 1):  # also for NaN
+        raise ValueError(f"x must be in [0, 1], got pixels from {low} to {high}")
+    rows = [Row.count(name, CLEAN, _correct(model, x, y), len(y))]
+    cases = tqdm(suite.corrupted(x), desc="corruptions", total=len(suite), disable=not verbose)
+    for corruption, severity, images in cases:
+        rows.append(Row.count(name, f"{corruption}/{severity}", _correct(model, images, y), len(y)))
+    return CorruptionReport(tuple(rows), {"seed": suite.seed})
+
+
+def _correct(model: Any, x: Array, y: Array) -> int:
+    """How many of the images ``x`` the model assigns to the class indices ``y``."""
+    scores = predict(model, x, batch_size=BATCH_SIZE) if hasattr(model, "predict") else _called(model, x)
+    undefined = int(np.isnan(scores).any(axis=1).sum())
+    if undefined:
+        raise ValueError(f"model must predict numbers, got NaN for {undefined} of {len(x)} images")
+    return int(np.sum(np.argmax(scores, axis=1) == y))
+
+
+def _called(model: Callable[[Array], Any], x: Array) -> Array:
+    parts = [np.asarray(model(x[start : start + BATCH_SIZE])) for start in range(0, len(x), BATCH_SIZE)]
+    scores: Array = np.concatenate(parts)
+    if scores.ndim != 2 or len(scores) != len(x):
+        raise ValueError(f"model must return scores of shape ({len(x)}, classes), got {scores.shape}")
+    return scores
+
+
+def _ratio(own: float, other: float) -> float:
+    if other == 0:
+        return math.nan if own == 0 else math.copysign(math.inf, own)
+    return own / other
