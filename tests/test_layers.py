@@ -17,7 +17,7 @@ LAYERS = [
     {"gradients"},
     {"attacks", "preprocessors"},
     {"data", "evaluation"},
-    {"demo"},
+    {"augment", "demo", "gallery"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}

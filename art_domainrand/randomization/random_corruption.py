@@ -33,7 +33,7 @@ class RandomCorruption(PixelTransform):
     severity: Range = _ALL_ALIKE
     seeded: ClassVar[bool] = True
     differentiable: ClassVar[bool] = False
-    units: ClassVar[Mapping[str, str]] = {"severity": "1 to 5"}
+    units: ClassVar[Mapping[str, str]] = {"severity": "from 1 to 5"}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,126 @@
+"""A contact sheet: one real image as every transform, corruption and domain changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from sklearn.datasets import load_sample_image
+from torch import Tensor
+
+from art_domainrand.evaluation.files import whole_file
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, Transform, corrupt, domain_mapping
+
+COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
+"""Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""
+
+DRAWS = 16
+"""How many draws of a transform are tried; the one that changes the image most is shown."""
+
+Section = tuple[str, dict[str, Tensor]]
+"""A title, and under their names images (3, H, W) in [0, 1]."""
+
+
+def save_gallery(
+    path: str | Path, image: str | Path | None = None, names: Sequence[str] | None = None, size: int = 176
+) -> int:
+    """Draw a labelled contact sheet to ``path``, in the format of its suffix; return the number of tiles.
+
+    ``image`` is a file, by default a photograph of a temple that comes with scikit-learn; its largest square in the
+    middle is resized to ``size`` pixels. ``names`` chooses among the names of ``TRANSFORMS``, ``CORRUPTIONS`` and
+    ``DOMAINS`` (one in several tables is shown from each), None takes all. A transform is shown by the one of 16 draws
+    from its default ranges that changes most, a corruption at severity 3, a domain at 5. Same arguments, same picture.
+
+    Raises ValueError for an unknown name, a file that is no image, and a ``path`` of unknown format.
+    """
+    if Path(path).suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"out must end in .png, .jpg or another suffix of an image, got {str(path)!r}")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 16:
+        raise ValueError(f"size must be an int >= 16, got {size!r}")
+    tables = (TRANSFORMS, CORRUPTIONS, DOMAINS)
+    known = list(dict.fromkeys(name for table in tables for name in table))
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"names must be among {known}, got {name!r}")
+    wanted = set(names or known)
+    x = square_image(image, size)
+    sheet = draw_sheet([("Image", {Path(image).name if image else "original": x[0]}), *_sections(x, wanted)])
+    with whole_file(path) as temporary:
+        sheet.save(temporary)
+    return sum(name in wanted for table in tables for name in table)
+
+
+def square_image(path: str | Path | None, size: int) -> Tensor:
+    """The middle of an image file, or of the default photograph, as (1, 3, size, size) in [0, 1]."""
+    if path is None:
+        whole = Image.fromarray(load_sample_image("china.jpg"))
+    else:
+        try:
+            with Image.open(path) as opened:
+                whole = opened.convert("RGB")
+        except (UnidentifiedImageError, SyntaxError):
+            raise ValueError(f"image must be an image file, got {str(path)!r}") from None
+    side = min(whole.size)
+    left, top = ((length - side) // 2 for length in whole.size)
+    cut = whole.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+    return torch.from_numpy(np.asarray(cut, dtype=np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+
+
+def _sections(x: Tensor, wanted: set[str]) -> list[Section]:
+    transforms = {name: most_visible(cls(), x) for name, cls in TRANSFORMS.items() if name in wanted}
+    corruptions = {name: corrupt(x, name, severity=3, seed=0)[0] for name in CORRUPTIONS if name in wanted}
+    domains = {name: domain_mapping(x, name, severity=5, seed=0)[0] for name in DOMAINS if name in wanted}
+    sections = [
+        ("Transforms", transforms),
+        ("Common corruptions, severity 3", corruptions),
+        ("Domains, severity 5", domains),
+    ]
+    return [section for section in sections if section[1]]
+
+
+def most_visible(transform: Transform, x: Tensor) -> Tensor:
+    """Of several draws of ``transform`` the result (3, H, W) that lies furthest from ``x`` (1, 3, H, W), clipped."""
+    pipeline = Pipeline(transform)
+    draw = pipeline.sample(DRAWS, torch.Generator().manual_seed(0))
+    changed = pipeline.apply(x.expand(DRAWS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
+    return changed[(changed - x).abs().flatten(1).mean(1).argmax()]
+
+
+def draw_sheet(sections: Sequence[Section]) -> Image.Image:
+    """Lay out images of one size in rows under the titles of their sections, each with its name below."""
+    size = next(iter(sections[0][1].values())).shape[-1]
+    columns = min(COLUMNS, max(len(images) for _, images in sections))
+    rows = [-(-len(images) // columns) for _, images in sections]
+    tile = size + MARGIN
+    sheet = Image.new(
+        "RGB", (MARGIN + columns * tile, 2 * MARGIN + len(rows) * TITLE + sum(rows) * (tile + LABEL)), "white"
+    )
+    pen = ImageDraw.Draw(sheet)
+    top = MARGIN
+    for (title, images), count in zip(sections, rows, strict=True):
+        pen.text((MARGIN, top + TITLE / 2), title, "black", _font(title, 24, sheet.width - 2 * MARGIN), anchor="lm")
+        top += TITLE
+        for index, (name, image) in enumerate(images.items()):
+            left, upper = MARGIN + index % columns * tile, top + index // columns * (tile + LABEL)
+            sheet.paste(_picture(image), (left, upper))
+            place = (left + size / 2, upper + size + LABEL / 2)
+            pen.text(place, name, "black", _font(name, 16, tile), anchor="mm")
+        top += count * (tile + LABEL)
+    return sheet
+
+
+def _picture(image: Tensor) -> Image.Image:
+    levels: NDArray[np.uint8] = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(levels)
+
+
+def _font(text: str, size: int, width: float) -> ImageFont.FreeTypeFont:
+    """The font that comes with matplotlib, made smaller until ``text`` fits into ``width`` pixels."""
+    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    font = ImageFont.truetype(str(file), size)
+    return font if size <= 8 or font.getlength(text) <= width else _font(text, size - 1, width)
