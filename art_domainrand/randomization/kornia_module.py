@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from kornia.augmentation import IntensityAugmentationBase2D, RandomJigsaw, VideoSequential
+from kornia.augmentation import IntensityAugmentationBase2D, RandomJigsaw
 from kornia.augmentation._2d.mix.base import MixAugmentationBaseV2
 from kornia.augmentation._3d.base import AugmentationBase3D
 from kornia.augmentation.base import _BasicAugmentationBase
@@ -16,6 +16,30 @@ from kornia.augmentation.container.base import SequentialBase
 from torch import Tensor, nn
 
 from .transform import PixelTransform, Values
+
+_MIXES = "mixes several images and so has no draw per image"
+
+NOT_REPLAYABLE: Mapping[str, str] = {
+    "PatchMix": _MIXES,
+    "RandomCutMixV2": _MIXES,
+    "RandomMixUpV2": _MIXES,
+    "RandomMosaic": _MIXES,
+    "RandomTransplantation": _MIXES,
+    "VideoSequential": "takes clips of frames and not single images",
+    "ManyToManyAugmentationDispather": "takes several batches and returns a list of them",
+    "ManyToOneAugmentationDispather": "returns a list of batches and not one",
+    "RandomDissolving": "needs the package diffusers and a diffusion model, which it downloads",
+}
+"""The classes of ``kornia.augmentation`` for images that are refused: name -> what it does that rules it out.
+
+Everything else in two dimensions is replayed exactly. MixUp and CutMix are in ``mixing.py``.
+"""
+
+NOT_DIFFERENTIABLE: Mapping[str, str] = {
+    "RandomPosterize": "rounds to levels, so its gradient is zero everywhere",
+    "RandomClahe": "looks values up in tables and returns no gradient, unless it is slow_and_differentiable",
+}
+"""The classes without a useful gradient of the image: name -> why. Our ``Posterize`` has a straight-through one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +55,10 @@ class KorniaAugmentation(PixelTransform):
     Kornia draws on the CPU, so a draw on another device is read back once for each call. The module keeps its last
     parameters on itself, as it does everywhere.
 
-    Raises TypeError for what is not a 2D augmentation, ValueError for one that mixes images or cannot be batched.
+    The gradient of the image is Kornia's; the classes in ``NOT_DIFFERENTIABLE`` have none.
+
+    Raises TypeError for what is not a 2D augmentation, ValueError for a class in ``NOT_REPLAYABLE``, alone or inside a
+    container, and for what cannot be batched.
     """
 
     module: nn.Module
@@ -39,18 +66,24 @@ class KorniaAugmentation(PixelTransform):
     seeded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        for part in self.module.modules() if isinstance(self.module, nn.Module) else ():
+            reason = _reason(NOT_REPLAYABLE, part)
+            if reason is None and isinstance(part, MixAugmentationBaseV2) and not isinstance(part, RandomJigsaw):
+                reason = _MIXES
+            if reason is not None:
+                raise ValueError(f"module must change each image on its own, got {type(part).__name__}, which {reason}")
+            if isinstance(part, AugmentationBase3D):
+                raise ValueError(f"module must take images (B, C, H, W), got {type(part).__name__}")
         if not isinstance(self.module, (_BasicAugmentationBase, SequentialBase)):
             raise TypeError(f"module must be a kornia.augmentation module, got {type(self.module).__name__}")
-        for part in self.module.modules():
-            if isinstance(part, MixAugmentationBaseV2) and not isinstance(part, RandomJigsaw):
-                raise ValueError(
-                    f"module must change each image on its own, got {type(part).__name__}, "
-                    "which mixes several images and so has no draw per image"
-                )
-            if isinstance(part, (AugmentationBase3D, VideoSequential)):
-                raise ValueError(f"module must take images (B, C, H, W), got {type(part).__name__}")
         if self.batched and not isinstance(self.module, _BasicAugmentationBase):
             raise ValueError(f"batched needs a single augmentation, got the container {type(self.module).__name__}")
+
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether no part of the module is in ``NOT_DIFFERENTIABLE``."""
+        steps = [part for part in self.module.modules() if _reason(NOT_DIFFERENTIABLE, part) is not None]
+        return all(getattr(part, "flags", {}).get("slow_and_differentiable", False) for part in steps)
 
     @property
     def tracked(self) -> bool:
@@ -67,6 +100,10 @@ class KorniaAugmentation(PixelTransform):
             for image, seed in zip(torch.split(x, 1), seeds, strict=True):
                 generator.manual_seed(seed)
                 images.append(self.module(image))
+        shapes = {tuple(image.shape[1:]) for image in images}
+        if len(shapes) > 1:
+            kind = type(self.module).__name__
+            raise ValueError(f"module must give all images one shape, got {sorted(shapes)} from {kind}; give it p=1")
         return torch.cat(images)
 
     def _apply_batched(self, x: Tensor, seeds: list[int], generator: torch.Generator) -> Tensor:
@@ -75,15 +112,23 @@ class KorniaAugmentation(PixelTransform):
             generator.manual_seed(seed)
             drawn.append(self.module.forward_parameters(torch.Size((1, *x.shape[1:]))))  # type: ignore[operator]
         shape = "forward_input_shape"  # describes the batch
-        for name, value in drawn[0].items():
-            if name != shape and value.shape[:1] != (1,):
-                kind = type(self.module).__name__
-                raise ValueError(f"batched needs parameters per image, got {kind}, whose {name!r} is one for the batch")
-        params = {name: torch.cat([one[name] for one in drawn]) for name in drawn[0] if name != shape}
+        params = {name: self._joined(name, [one[name] for one in drawn]) for name in drawn[0] if name != shape}
         params[shape] = torch.tensor(x.shape)
         generator.manual_seed(0)
         out: Tensor = self.module(x, params=params)
         return out
+
+    def _joined(self, name: str, parts: list[Tensor]) -> Tensor:
+        """The parameter ``name`` of all images, one row for each; an image that is left alone may have none."""
+        if any(part.shape[:1] not in ((0,), (1,)) or part.shape[1:] != parts[0].shape[1:] for part in parts):
+            raise ValueError(
+                f"batched needs parameters per image, got {type(self.module).__name__}, whose {name!r} is one for the "
+                "batch or differs in length between images"
+            )
+        if name == "batch_idx":  # it numbers the images that are changed, each of which believes it is the first
+            before = [sum(len(part) for part in parts[:index]) for index in range(len(parts))]
+            parts = [part + count for part, count in zip(parts, before, strict=True)]
+        return torch.cat(parts)
 
 
 @contextmanager
@@ -95,3 +140,8 @@ def private_rng() -> Iterator[torch.Generator]:
         yield generator
     finally:
         generator.set_state(state)
+
+
+def _reason(table: Mapping[str, str], part: nn.Module) -> str | None:
+    """What ``table`` says about the class of ``part`` or one it is derived from."""
+    return next((table[cls.__name__] for cls in type(part).__mro__ if cls.__name__ in table), None)
