@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from .color import one_offset, unchanged
 from .distributions import Constant, Range, Uniform, require_support
 from .fields import mix64
+from .linear import constant
 from .transform import ColorTransform, Frame, Values, require_rgb
 
 _FULLY = Constant(1.0)
@@ -34,10 +37,10 @@ class ChannelShuffle(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         amount = values["amount"].view(-1, 1, 1)
-        place = torch.arange(frame.channels + 1, device=amount.device)
-        same = (place[:-1, None] == place).to(amount.dtype)
-        moved = (_random_order(values["seed"], frame.channels)[:, :, None] == place).to(amount.dtype)
-        matrix: Tensor = same + amount * (moved - same)
+        same = constant(unchanged(frame.channels), amount.dtype, amount.device)
+        order = _random_order(values["seed"], frame.channels)
+        moved = order[:, :, None] == _places(frame.channels + 1, order.device)
+        matrix: Tensor = same + amount * (moved.to(amount.dtype) - same)
         return matrix
 
 
@@ -58,10 +61,13 @@ class ChannelDropout(ColorTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         if self.count > frame.channels:
             raise ValueError(f"count must be at most {frame.channels}, the number of channels of x, got {self.count}")
-        fill = values["fill"][:, None]
+        fill = values["fill"].view(-1, 1, 1)
         # The entry of each channel in a random order is a random rank without ties.
-        lost = (_random_order(values["seed"], frame.channels) < self.count).to(fill.dtype)
-        return torch.cat((torch.diag_embed(1 - lost), (lost * fill)[:, :, None]), dim=2)
+        lost = _random_order(values["seed"], frame.channels)[:, :, None] < self.count
+        same, only_offset = (
+            constant(pattern(frame.channels), fill.dtype, fill.device) for pattern in (unchanged, one_offset)
+        )
+        return torch.where(lost, fill * only_offset, same)
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,9 @@ class RGBShift(ColorTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
         shift = torch.stack((values["red"], values["green"], values["blue"]), dim=1)[:, :, None]
-        same = torch.eye(3, dtype=shift.dtype, device=shift.device).expand(len(shift), 3, 3)
-        return torch.cat((same, shift), dim=2)
+        same, only_offset = (constant(pattern(3), shift.dtype, shift.device) for pattern in (unchanged, one_offset))
+        matrix: Tensor = same + shift * only_offset
+        return matrix
 
 
 def _random_order(seeds: Tensor, count: int) -> Tensor:
@@ -85,5 +92,11 @@ def _random_order(seeds: Tensor, count: int) -> Tensor:
 
     The hash is one-to-one on 64 bits, so the ``count`` hashes of a seed differ and the order is never a matter of ties.
     """
-    steps = torch.arange(count, device=seeds.device) * _GOLDEN
-    return mix64(seeds[:, None] + steps).argsort(dim=1)
+    return mix64(seeds[:, None] + _places(count, seeds.device) * _GOLDEN).argsort(dim=1)
+
+
+@lru_cache(maxsize=64)
+def _places(count: int, device: torch.device) -> Tensor:
+    """0 .. count - 1, copied to the device once."""
+    with torch.inference_mode(False):
+        return torch.arange(count, device=device)

@@ -31,7 +31,7 @@ class Brightness(ColorTransform):
     units: ClassVar[Mapping[str, str]] = {"shift": "intensity"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        return combine(_unchanged(frame.channels), (values["shift"], _offset(frame.channels)))
+        return combine(unchanged(frame.channels), (values["shift"], one_offset(frame.channels)))
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Contrast(ColorTransform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         away = 1 - values["factor"]
         if self.pivot == "mean":
-            return combine(_unchanged(frame.channels, means=True), (away, _to_mean_grey(frame.channels)))
-        offset = (away * self.pivot, _offset(frame.channels))
-        return combine(_unchanged(frame.channels), (-away, _unchanged(frame.channels)), offset)
+            return combine(unchanged(frame.channels, means=True), (away, _to_mean_grey(frame.channels)))
+        offset = (away * self.pivot, one_offset(frame.channels))
+        return combine(unchanged(frame.channels), (-away, unchanged(frame.channels)), offset)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Saturation(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return combine(_unchanged(3), (1 - values["factor"], _TO_GREY))
+        return combine(unchanged(3), (1 - values["factor"], _TO_GREY))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Grayscale(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        return combine(_unchanged(3), (values["amount"], _TO_GREY))
+        return combine(unchanged(3), (values["amount"], _TO_GREY))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Invert(ColorTransform):
         require_support("amount", self.amount, low=0, high=1)
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        return combine(_unchanged(frame.channels), (values["amount"], _to_negative(frame.channels)))
+        return combine(unchanged(frame.channels), (values["amount"], _to_negative(frame.channels)))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Hue(ColorTransform):
         require_rgb(self, frame.channels)
         radians = torch.deg2rad(values["shift"])
         chroma, turned = _HUE_BASIS
-        return combine(_unchanged(3), (torch.cos(radians) - 1, chroma), (torch.sin(radians), turned))
+        return combine(unchanged(3), (torch.cos(radians) - 1, chroma), (torch.sin(radians), turned))
 
 
 @dataclass(frozen=True)
@@ -212,14 +212,14 @@ TOE = 1 / 1024
 
 
 @cache
-def _unchanged(channels: int, *, means: bool = False) -> Rows:
+def unchanged(channels: int, *, means: bool = False) -> Rows:
     """[I | 0], with a third block of zeros for the ``means`` if asked for."""
     width = 2 * channels + 1 if means else channels + 1
     return tuple(tuple(float(row == column) for column in range(width)) for row in range(channels))
 
 
 @cache
-def _offset(channels: int) -> Rows:
+def one_offset(channels: int) -> Rows:
     """The pattern of one offset for all channels, [0 | 1]."""
     return ((*(0.0,) * channels, 1.0),) * channels
 
@@ -227,18 +227,18 @@ def _offset(channels: int) -> Rows:
 @cache
 def _to_negative(channels: int) -> Rows:
     """From x to 1 - x, [-2 I | 1]."""
-    return tuple((*(-2 * value for value in row[:-1]), 1.0) for row in _unchanged(channels))
+    return tuple((*(-2 * value for value in row[:-1]), 1.0) for row in unchanged(channels))
 
 
 @cache
 def _to_mean_grey(channels: int) -> Rows:
     """From x to the mean grey value, [-I | 0 | weights]: luma of three channels, else the plain mean of all."""
     weights = LUMA if channels == 3 else (1 / channels,) * channels
-    return tuple((*(-value for value in row), *weights) for row in _unchanged(channels))
+    return tuple((*(-value for value in row), *weights) for row in unchanged(channels))
 
 
 # From x to its grey value, [luma - I | 0].
-_TO_GREY: Rows = tuple((*(w - value for w, value in zip(LUMA, row, strict=False)), 0.0) for row in _unchanged(3))
+_TO_GREY: Rows = tuple((*(w - value for w, value in zip(LUMA, row, strict=False)), 0.0) for row in unchanged(3))
 
 
 def _hue_basis() -> tuple[Rows, Rows]:

@@ -1,7 +1,8 @@
 """The transforms of colour, light, sensor, blur, codec and occlusion beside their counterparts elsewhere.
 
 Rows for ``randomization.py``: name -> ours, and a function that makes the other library's module of the same kind and
-about the same range. Where Kornia has none the row names no module and is timed alone.
+about the same range. What neither library has is timed beside a copy
+of the batch, the least that any change of it takes.
 """
 
 from __future__ import annotations
@@ -48,4 +49,4 @@ ALONE: dict[str, R.Transform] = {
         "glass_blur", "pixelate", "grid_mask", "background", "texture",
     )
 }  # fmt: skip
-"""Neither library has these."""
+"""Neither library has these; they are timed beside a copy of the batch."""

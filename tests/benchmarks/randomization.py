@@ -22,6 +22,7 @@ from typing import Any
 import kornia
 import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
 import torch
+from catalogue_rows import ALONE, KORNIA, TORCHVISION
 from torch import Tensor
 from torch.nn import functional
 
@@ -107,9 +108,15 @@ def measure(sides: list[Callable[[], object]], rounds: int, device: torch.device
 
 
 def compare(
-    name: str, x: Tensor, ours: Callable[[Tensor], Tensor], theirs: Callable[[Tensor], Tensor], rounds: int
+    name: str,
+    x: Tensor,
+    ours: Callable[[Tensor], Tensor],
+    theirs: Callable[[Tensor], Tensor],
+    rounds: int,
+    *,
+    backward: bool = True,
 ) -> list[Row]:
-    """A forward row and a forward+backward row (the gradient of the image, as an attack needs it)."""
+    """A forward row and, with ``backward``, one with the gradient of the image too, as an attack needs it."""
 
     def forward(change: Callable[[Tensor], Tensor]) -> Callable[[], object]:
         def run() -> None:
@@ -123,7 +130,7 @@ def compare(
         return lambda: torch.autograd.grad(change(source), source, weight)
 
     rows = []
-    for what, wrap in (("forward", forward), ("forward+backward", both)):
+    for what, wrap in (("forward", forward), ("forward+backward", both))[: 1 + backward]:
         (ours_ms, ours_spread), (theirs_ms, theirs_spread) = measure([wrap(ours), wrap(theirs)], rounds, x.device)
         ratio = theirs_ms / ours_ms
         rows.append(Row(name, tuple(x.shape), what, ours_ms, ours_spread, theirs_ms, theirs_spread, ratio))
@@ -165,8 +172,15 @@ def run_rows(device: torch.device, rounds: int) -> list[Row]:
             lambda image, grid=grid: functional.grid_sample(image, grid, align_corners=True),
             rounds,
         )
-        for name, (transform, theirs) in SINGLES.items():
-            rows += compare(f"{name} | Kornia", x, ours_with([transform], device), theirs(), max(rounds // 2, 5))
+        fewer = max(rounds // 2, 5)
+        for name, (transform, theirs) in (SINGLES | KORNIA).items():
+            rows += compare(f"{name} | Kornia", x, ours_with([transform], device), theirs().to(device), fewer)
+        for name, (transform, theirs) in TORCHVISION.items():
+            # Most of torchvision's raise in backward.
+            ours = ours_with([transform], device)
+            rows += compare(f"{name} | torchvision", x, ours, theirs(), fewer, backward=False)
+        for name, transform in ALONE.items():
+            rows += compare(f"{name} | a copy", x, ours_with([transform], device), torch.clone, fewer)
     return rows
 
 
