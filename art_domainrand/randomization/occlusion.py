@@ -43,8 +43,15 @@ class Occlusion(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         columns = covered(values["x"], values["width"], x.shape[3])[:, None, None, :]
         rows = covered(values["y"], values["height"], x.shape[2])[:, None, :, None]
-        fill: Tensor = values["fill"]
-        return x + (fill.view(-1, 1, 1, 1) - x) * (rows * columns)
+        return cover(x, rows * columns, values["fill"].view(-1, 1, 1, 1))
+
+
+def cover(x: Tensor, mask: Tensor, fill: Tensor | float) -> Tensor:
+    """Put ``fill`` in front of ``x`` (B, C, H, W) where ``mask`` (B, 1, H, W) is 1, in part where it is less.
+
+    As x (1 - mask) + fill mask: where mask and fill are those of all channels, only two passes over the image.
+    """
+    return x * (1 - mask) + mask * fill
 
 
 def covered(position: Tensor, share: Tensor, size: int) -> Tensor:

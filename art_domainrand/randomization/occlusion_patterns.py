@@ -13,7 +13,7 @@ from torch import Tensor
 from .distributions import LogUniform, Range, Uniform, require_support
 from .fields import uniform_field
 from .foreground import check_mask_channel, foreground, join_mask, split_mask, texture
-from .occlusion import covered
+from .occlusion import cover, covered
 from .sensor import mean_channel
 from .transform import PixelTransform, Values
 
@@ -52,8 +52,8 @@ class Erasing(PixelTransform):
         rows = covered(values["y"], height, x.shape[2])[:, None, :, None]
         if self.fill == "noise":
             noise = uniform_field(values["seed"], x[0].numel(), x.dtype).view(x.shape)
-            return x + (noise - x) * (rows * columns)
-        return x + (float(self.fill) - x) * (rows * columns)
+            return cover(x, rows * columns, noise)
+        return cover(x, rows * columns, float(self.fill))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class GridMask(PixelTransform):
         first = columns * cosine + (rows * sine + _each(values["x"]))
         second = rows * cosine - (columns * sine - _each(values["y"]))
         mask = _stripes(first, values["share"], period) * _stripes(second, values["share"], period)
-        return x + (_each(values["fill"]) - x) * mask
+        return cover(x, mask, _each(values["fill"]))
 
 
 def _stripes(place: Tensor, share: Tensor, period: Tensor) -> Tensor:
