@@ -48,7 +48,7 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
     arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
     kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
-    require(numbers or arrays, "eps and eps_step", "both be numbers or both be arrays of numbers", kinds, TypeError)
+    require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray of numbers", kinds, TypeError)
     if arrays:
         shapes = Said(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
@@ -74,6 +74,13 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
     require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
     half = (torch.bfloat16, torch.float16)
     require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
+
+
+def check_estimator(estimator: Any) -> None:
+    """Refuse a bare PyTorch model; ART itself checks what an estimator offers."""
+    bare = isinstance(estimator, torch.nn.Module)
+    rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
+    require(not bare, "estimator", rule, Said(type(estimator).__name__), TypeError)
 
 
 def check_counts(**counts: Any) -> None:

@@ -48,6 +48,7 @@ class FGSM(GradientAttack, FastGradientMethod):
         memory_format: str | None = None,
         autocast: torch.dtype | None = None,
     ) -> None:
+        check.check_estimator(estimator)
         check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
         check.check_device_options(seed, memory_format, autocast)
         eps, eps_step = check.plain(eps), check.plain(eps_step)

@@ -67,6 +67,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         memory_format: str | None = None,
         autocast: torch.dtype | None = None,
     ) -> None:
+        check.check_estimator(estimator)
         check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
         check.check_device_options(seed, memory_format, autocast)
         check_single_run(summary_writer, num_random_init)

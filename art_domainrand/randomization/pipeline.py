@@ -83,6 +83,8 @@ class Pipeline:
         if generator is None:
             generator = torch.Generator(device or "cpu")
             generator.seed()
+        elif not isinstance(generator, torch.Generator):
+            raise TypeError(f"generator must be None or a torch.Generator, got {generator!r}")
         u = unit_points(n, len(self.parameters), generator, method)
         seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device)
         return Draw(u, seeds) if device is None else Draw(u, seeds).to(device)
@@ -289,6 +291,8 @@ def as_transform(item: Item) -> Transform:
 
 
 def _flatten(items: Iterable[Item]) -> Iterable[Transform]:
+    if not isinstance(items, Iterable):
+        raise TypeError(f"a pipeline must be made of a transform or a list of transforms, got {items!r}")
     for item in items:
         transform = as_transform(item)
         yield from transform.transforms if isinstance(transform, Chain) else (transform,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -47,6 +48,9 @@ def random_transform(
 
 
 def _symmetric(name: str, strength: float, limit: float = math.inf) -> Uniform:
+    if isinstance(strength, bool) or not isinstance(strength, Real):
+        raise TypeError(f"{name} must be a number, the strength either way, got {strength!r}")
+    strength = float(strength)
     if not 0 <= strength <= limit or not math.isfinite(strength):
         rule = "finite and >= 0" if math.isinf(limit) else f"in [0, {limit:g}]"
         raise ValueError(f"{name} must be {rule}, got {strength}")

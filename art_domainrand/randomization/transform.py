@@ -68,6 +68,9 @@ class Draw:
         return Draw(self.u.to(device), self.seeds.to(device))
 
 
+torch.serialization.add_safe_globals([Draw])  # so that torch.load reads a saved draw without weights_only=False
+
+
 @dataclass(frozen=True)
 class Frame:
     """What a matrix may depend on besides its values: the size of an image."""

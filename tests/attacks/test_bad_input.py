@@ -17,7 +17,7 @@ PARAMETERS = [
     ({"eps": -0.1}, ValueError, "eps must be >= 0, got -0.1"),
     ({"eps": np.nan}, ValueError, "eps must be finite, got nan"),
     ({"eps": -ONE, "eps_step": ONE}, ValueError, "eps must be >= 0, got -1.0"),
-    ({"eps": "1"}, TypeError, "eps and eps_step must both be numbers or both be arrays of numbers, got str and float"),
+    ({"eps": "1"}, TypeError, "eps and eps_step must both be numbers or both be np.ndarray of numbers, got str and float"),
     ({"eps": ONE}, TypeError, "got ndarray and float"),
     ({"eps": ONE, "eps_step": np.ones(2)}, ValueError, "eps and eps_step must have the same shape"),
     ({"eps_step": 0.0}, ValueError, "eps_step must be > 0, got 0.0"),
@@ -27,7 +27,7 @@ PARAMETERS = [
     ({"num_random_init": 1.5}, TypeError, "num_random_init must be an int, got 1.5"),
     ({"targeted": "yes"}, ValueError, "targeted must be a bool, got 'yes'"),
     ({"seed": 2**63}, ValueError, "seed must be None or an int in [0, 2^63), got 9223372036854775808"),
-    ({"eps": np.array(["a"]), "eps_step": ONE}, TypeError, "both be arrays of numbers"),
+    ({"eps": np.array(["a"]), "eps_step": ONE}, TypeError, "both be np.ndarray of numbers"),
     ({"seed": -1}, ValueError, "seed must be None or an int in [0, 2^63), got -1"),
     ({"memory_format": "nhwc"}, ValueError, "memory_format must be None or \"channels_last\", got 'nhwc'"),
     ({"autocast": torch.int8}, ValueError, "autocast must be None, torch.bfloat16 or torch.float16, got torch.int8"),
@@ -122,6 +122,12 @@ def test_inputs(classifier, attack, x, y, mask, error, message):
 def test_targeted_without_labels(classifier):
     with pytest.raises(ValueError, match="y must be given for a targeted attack, got None"):
         PGD(classifier, targeted=True).generate(GOOD)
+
+
+@pytest.mark.parametrize("attack", [PGD, FGSM])
+def test_a_bare_model_is_not_an_estimator(attack):
+    with pytest.raises(TypeError, match="estimator must be an ART estimator .wrap a model in .*, got Linear"):
+        attack(torch.nn.Linear(2, 2))
 
 
 def test_unknown_keyword_of_generate(classifier):

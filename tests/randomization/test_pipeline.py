@@ -17,6 +17,7 @@ from art_domainrand.randomization import (
     Rotation,
     Shear,
     Sometimes,
+    random_transform,
 )
 
 
@@ -149,3 +150,24 @@ def test_autocast_does_not_lower_the_precision():
 def test_bad_input_names_the_rule_and_the_value(call, error, message):
     with pytest.raises(error, match=message):
         call(Pipeline(Rotation()), torch.rand(2, 3, 8, 8))
+
+
+def test_a_draw_is_kept_by_torch_save(tmp_path):
+    pipeline = Pipeline([Rotation(), GaussianNoise()])
+    draw = pipeline.sample(3)
+    torch.save(draw, tmp_path / "draw.pt")
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(pipeline.apply(x, torch.load(tmp_path / "draw.pt")), pipeline.apply(x, draw))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Pipeline(None), "a pipeline must be made of a transform or a list of transforms, got None"),
+        (lambda: Pipeline([Rotation()]).sample(4, 0), "generator must be None or a torch.Generator, got 0"),
+        (lambda: random_transform(torch.rand(1, 1, 8, 8), angle=(-5, 5)), r"angle must be a number, .* got \(-5, 5\)"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(build, message):
+    with pytest.raises(TypeError, match=message):
+        build()
