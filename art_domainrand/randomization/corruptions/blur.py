@@ -108,17 +108,17 @@ def shuffled_neighbours(seeds: Tensor, height: int, width: int, reach: int, roun
     in both directions, as in the reference. There they take turns from the last to the first; here those 2 reach apart,
     whose partners cannot meet, swap at the same time.
     """
-    order = torch.arange(height * width, device=seeds.device).expand(len(seeds), -1).contiguous()
+    places = torch.arange(height * width, device=seeds.device).view(height, width)
+    order = places.flatten().repeat(len(seeds), 1)
     stride = 2 * reach
     for turn in range(rounds):
         choice = hash_field(member_seeds(seeds, turn), height * width) & 0x7FFFFFFF
         offset = (choice % stride - reach) * width + (choice // stride) % stride - reach
-        partner = torch.arange(height * width, device=seeds.device) + offset
+        partner = places.flatten() + offset
         for row in range(stride - 1, -1, -1):
             for column in range(stride - 1, -1, -1):
-                rows = torch.arange(reach + 1 + row, height - reach + 1, stride, device=seeds.device)
-                columns = torch.arange(reach + 1 + column, width - reach + 1, stride, device=seeds.device)
-                here = (rows[:, None] * width + columns).flatten()
+                lines = slice(reach + 1 + row, max(height - reach + 1, 0), stride)
+                here = places[lines, reach + 1 + column : max(width - reach + 1, 0) : stride].flatten()
                 there = partner[:, here]
                 mine = order[:, here]
                 order[:, here] = order.gather(1, there)

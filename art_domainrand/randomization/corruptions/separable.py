@@ -56,9 +56,13 @@ def correlate(x: Tensor, kernel: Tensor, mode: str) -> Tensor:
     if len(x) * x.shape[1] == 1:  # a single plane takes another algorithm, with other roundings: it goes in twice
         padded = padded.repeat(2, 1, 1, 1)
     size = [fft_length(length) for length in padded.shape[2:]]
-    spectrum = torch.fft.rfft2(padded, s=size)
-    spectrum *= torch.fft.rfft2(kernel, s=size).conj()
-    correlated: Tensor = torch.fft.irfft2(spectrum, s=size)
+    # Complex products are rounded differently at the end of a vector register than inside; real ones are not.
+    real, imaginary = torch.view_as_real(torch.fft.rfft2(padded, s=size)).unbind(-1)
+    kernel_real, kernel_imaginary = torch.view_as_real(torch.fft.rfft2(kernel, s=size)).unbind(-1)
+    product = torch.complex(
+        real * kernel_real + imaginary * kernel_imaginary, imaginary * kernel_real - real * kernel_imaginary
+    )
+    correlated: Tensor = torch.fft.irfft2(product, s=size)
     return correlated[: len(x), :, :height, :width]
 
 
