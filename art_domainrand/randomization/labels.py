@@ -212,7 +212,7 @@ def leaves_of(transform: Transform) -> list[Transform]:
 
 def refuse_untracked(transform: Transform) -> None:
     """Raise ValueError, naming them, if there are transforms that cannot say where pixels go."""
-    names = [repr(leaf) for leaf in leaves_of(transform) if not leaf.tracked]
+    names = [" ".join(repr(leaf).split()) for leaf in leaves_of(transform) if not leaf.tracked]
     if names:
         raise ValueError(
             f"labels cannot follow {', '.join(names)}, whose geometry is not tracked; use the transforms of "
