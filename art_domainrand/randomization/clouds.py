@@ -21,7 +21,7 @@ LUMA = (0.299, 0.587, 0.114)
 # (0.56, 0.65, 0.69), and inside a crop of 224 pixels the standard deviation 0.09.
 DARK_FROST, LIGHT_FROST = (0.255, 0.45, 0.49), (0.78, 0.80, 0.84)
 FROST_SPREAD = 0.09
-NEEDLE_DIRECTIONS = 4
+NEEDLE_DIRECTIONS = 3
 
 
 def plasma(seeds: Tensor, size: int, decay: Tensor) -> Tensor:

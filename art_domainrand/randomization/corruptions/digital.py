@@ -92,24 +92,27 @@ def three_point_matrix(offsets: Tensor, height: int, width: int) -> Tensor:
 
 def pixelate(x: Tensor, seeds: Tensor, share: float) -> Tensor:
     """Reduce both sides to ``share`` of their length by averaging, and enlarge again by repeating pixels."""
-    rows, columns = (pixel_matrix(size, max(int(size * share), 1), x.dtype, x.device) for size in x.shape[2:])
-    return rows @ x @ columns.T
+    (rows, row), (columns, column) = (
+        pixel_means(size, max(int(size * share), 1), x.dtype, x.device) for size in x.shape[2:]
+    )
+    return (rows @ x @ columns.T).index_select(3, column).index_select(2, row)
 
 
 @lru_cache(maxsize=64)
-def pixel_matrix(size: int, reduced: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The (size, size) matrix that reduces an axis to ``reduced`` pixels and enlarges it again.
+def pixel_means(size: int, reduced: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The (reduced, size) matrix that reduces an axis, and which reduced pixel each of the ``size`` then shows.
 
     As in Pillow, a reduced pixel is the plain mean of those whose centres it covers, not weighted by area.
     """
     scale = size / reduced
     centres = np.arange(size) + 0.5
-    target = np.floor(centres / scale)
-    covers = np.abs(centres - (target[:, None] + 0.5) * scale) <= scale / 2
+    middles = (np.arange(reduced)[:, None] + 0.5) * scale
+    covers = np.abs(centres - middles) <= scale / 2
     # A centre on the line between two pixels counts for the left one.
-    covers &= ~np.isclose((target[:, None] + 0.5) * scale - centres, scale / 2)
+    covers &= ~np.isclose(middles - centres, scale / 2)
     with torch.inference_mode(False):
-        return torch.from_numpy(covers / covers.sum(1, keepdims=True)).to(device, dtype)
+        matrix = torch.from_numpy(covers / covers.sum(1, keepdims=True)).to(device, dtype)
+        return matrix, torch.from_numpy(np.floor(centres / scale).astype(np.int64)).to(device)
 
 
 def jpeg_compression(x: Tensor, seeds: Tensor, quality: float) -> Tensor:
