@@ -1,6 +1,23 @@
-"""Losses on class scores. Larger means closer to success for an untargeted attack."""
+"""Losses on class scores. Larger means closer to success for an untargeted attack; a targeted attack negates them.
 
+Every function takes scores (B, K), K >= 2, and class indices (B,), and returns (B,). Scores are logits: what comes
+after a softmax has lost the scale these losses are about.
+"""
+
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+# Keeps the difference of logits ratio finite where the leading scores tie (Croce & Hein's own constant).
+TIE = 1e-12
+
+
+def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """Minus the log-probability of the label."""
+    return torch.nn.functional.cross_entropy(scores, labels, reduction="none")
 
 
 def margin(scores: Tensor, labels: Tensor) -> Tensor:
@@ -11,3 +28,41 @@ def margin(scores: Tensor, labels: Tensor) -> Tensor:
     own = scores.gather(1, labels.unsqueeze(1))
     others = scores.scatter(1, labels.unsqueeze(1), -float("inf"))
     return others.amax(dim=1) - own.squeeze(1)
+
+
+def dlr(scores: Tensor, labels: Tensor) -> Tensor:
+    """Difference of logits ratio: the margin over the gap between the largest and the third largest score.
+
+    Croce & Hein 2020 (AutoAttack), equation 6; it does not change when the scores are shifted or scaled. With two
+    classes there is no third and the ratio would be constant: the gap between the two is then not differentiated.
+    """
+    if scores.shape[1] == 2:
+        gap = (scores[:, 0] - scores[:, 1]).abs().detach()
+    else:
+        top = scores.topk(3, dim=1).values
+        gap = top[:, 0] - top[:, 2]
+    return margin(scores, labels) / (gap + TIE)
+
+
+def targeted_dlr(scores: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Targeted difference of logits ratio, to be ascended: (z_target - z_label) / (z_1 - (z_3 + z_4) / 2).
+
+    Croce & Hein 2020, equation 7, where z_1 >= z_3 >= z_4 are sorted scores. ``targets`` is (B,) class indices. With
+    three classes the third score stands for the fourth too, and with two the gap is that of :func:`dlr`.
+    """
+    label, target = labels.unsqueeze(1), targets.unsqueeze(1)
+    away = (scores.gather(1, target) - scores.gather(1, label)).squeeze(1)
+    if scores.shape[1] == 2:
+        return away / ((scores[:, 0] - scores[:, 1]).abs().detach() + TIE)
+    top = scores.topk(min(4, scores.shape[1]), dim=1).values
+    return away / (top[:, 0] - (top[:, 2] + top[:, -1]) / 2 + TIE)
+
+
+def dlr_towards(scores: Tensor, targets: Tensor) -> Tensor:
+    """:func:`targeted_dlr` away from whichever other class leads at the moment: for attacks that know only a target."""
+    rival = scores.detach().scatter(1, targets.unsqueeze(1), -float("inf")).argmax(dim=1)
+    return targeted_dlr(scores, rival, targets)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "margin": margin, "dlr": dlr}
+"""Name -> loss, as the attacks' ``loss`` takes it."""

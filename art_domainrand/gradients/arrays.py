@@ -1,0 +1,61 @@
+"""Loss gradients of any ART estimator through its public NumPy interface."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from art.config import ART_NUMPY_DTYPE
+from art.estimators.classification.classifier import ClassGradientsMixin
+from torch import Tensor
+
+from art_domainrand.gradients.protocol import Evaluation, Labels, Objective
+from art_domainrand.gradients.scores import class_scores, predict
+
+
+class ArrayGradients:
+    """Loss gradients and class scores of any ART estimator through its NumPy interface."""
+
+    device = torch.device("cpu")
+    random_preprocessors: Sequence[Any] = ()
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def labels(self, y: Any) -> Labels:
+        """Labels as ART takes them: an array, or a detector's list of dicts untouched."""
+        return y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+
+    def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
+        """Return ``sign`` times ``estimator.loss_gradient``."""
+        with torch.enable_grad():
+            grad = self.estimator.loss_gradient(x.numpy().copy(), y)
+        return torch.from_numpy(np.array(grad, dtype=ART_NUMPY_DTYPE)).mul_(sign)
+
+    def evaluate(
+        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+    ) -> Evaluation:
+        """Scores, values and gradient; an objective's gradient is that of every class, weighted by the chain rule."""
+        scores = self.scores(x).float()
+        if objective is None:
+            return Evaluation(scores, None, self.gradient(x, y, sign))
+        if not isinstance(self.estimator, ClassGradientsMixin):
+            name = type(self.estimator).__name__
+            raise ValueError(f"loss must be None for an estimator without class gradients, got one of {name}")
+        with torch.enable_grad():
+            leaf = scores.detach().requires_grad_()
+            values = objective(leaf, slice(0, len(x)))
+            (weights,) = torch.autograd.grad(values.sum(), leaf)
+            of_classes = torch.from_numpy(np.array(self.estimator.class_gradient(x.numpy().copy()), ART_NUMPY_DTYPE))
+        if of_classes.shape[1] != weights.shape[1]:
+            raise ValueError(
+                f"loss must be None for an estimator with {of_classes.shape[1]} class gradients and "
+                f"{weights.shape[1]} classes"
+            )
+        weights = weights.reshape(*weights.shape, *[1] * (x.dim() - 1))
+        return Evaluation(scores, values.detach(), (of_classes * weights).sum(1))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Class scores from ``estimator.predict``."""
+        scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
+        return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))

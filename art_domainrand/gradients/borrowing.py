@@ -1,0 +1,55 @@
+"""Opening an estimator for an attack and giving it back."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from art.estimators.certification.randomized_smoothing.pytorch import PyTorchRandomizedSmoothing
+from art.estimators.classification.pytorch import PyTorchClassifier
+
+from art_domainrand.gradients.arrays import ArrayGradients
+from art_domainrand.gradients.compiling import Compiler
+from art_domainrand.gradients.device import DeviceGradients
+from art_domainrand.gradients.protocol import Gradients
+from art_domainrand.state import as_found, channels_last, torch_models
+
+# Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
+PLAIN_LOSS_GRADIENTS = (PyTorchClassifier.loss_gradient, PyTorchRandomizedSmoothing.loss_gradient)
+
+
+def is_device_estimator(estimator: Any) -> bool:
+    """Whether the loss gradient can be computed on the device.
+
+    True for a PyTorchClassifier with PyTorch preprocessing only, unless it defines a loss gradient of its own.
+    """
+    if not isinstance(estimator, PyTorchClassifier) or "loss_gradient" in vars(estimator):
+        return False
+    return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
+
+
+@contextmanager
+def borrow(
+    estimator: Any,
+    memory_format: str | None = None,
+    autocast: torch.dtype | None = None,
+    compiler: Compiler | None = None,
+) -> Iterator[Gradients]:
+    """Open an estimator for an attack and give it back as found, also after an exception.
+
+    Kept: the training flag of every module, all buffers, ``p.grad``, ``p.requires_grad``, the storage and memory format
+    of every parameter. Inside, models are in evaluation mode. ``compiler`` compiles the forward pass of the gradients.
+    """
+    with ExitStack() as stack:
+        for model in torch_models(estimator):
+            stack.enter_context(as_found(model))
+        if not is_device_estimator(estimator):
+            yield ArrayGradients(estimator)
+            return
+        if memory_format == "channels_last":
+            stack.enter_context(channels_last(estimator._model))
+        if estimator.is_rnn and estimator.device.type == "cuda":
+            # cuDNN refuses the backward pass of an RNN in evaluation mode; ART switches to training mode and with it
+            # turns on the RNN's own dropout. The native kernels differentiate the very function that predicts.
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        yield DeviceGradients(estimator, memory_format, autocast, compiler)

@@ -1,0 +1,151 @@
+"""Loss gradients of a PyTorchClassifier on its device."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from art.estimators.classification.pytorch import PyTorchClassifier
+from torch import Tensor
+
+from art_domainrand.gradients.compiling import Compiler
+from art_domainrand.gradients.memory import Parts
+from art_domainrand.gradients.preprocessing import model_forward, preprocessing_chain, random_preprocessors
+from art_domainrand.gradients.protocol import Evaluation, Labels, Objective
+from art_domainrand.gradients.scores import class_scores, one_output_error, predict
+
+# Seeds the backward pass of float16 models, whose small gradients would flush to zero; divided out again in float32.
+HALF_PRECISION_SCALE = 2.0**10
+
+
+class DeviceGradients:
+    """Loss gradients and class scores of a PyTorchClassifier without leaving its device.
+
+    A batch that does not fit into memory is taken in halves, quarters ... from then on.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        memory_format: str | None,
+        autocast: torch.dtype | None,
+        compiler: Compiler | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.device: torch.device = estimator.device
+        self.channels_last = memory_format == "channels_last"
+        self.autocast = autocast
+        self.scale = HALF_PRECISION_SCALE if autocast == torch.float16 else 1.0
+        self.preprocess = preprocessing_chain(estimator)
+        self.random_preprocessors = random_preprocessors(estimator)
+        self.exact_forward = model_forward(estimator)
+        self.forward = self.exact_forward if compiler is None else compiler(estimator._model, self.exact_forward)
+        self.spares_input = True
+        self.parts = Parts()
+
+    def labels(self, y: Any) -> Labels:
+        """Move labels to the device and reduce them to the form the loss takes; that reads values, so only once."""
+        y = torch.as_tensor(y, device=self.device)
+        return y, self.estimator.reduce_labels(y)
+
+    def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
+        """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``."""
+        parts = self.parts.over(len(x), lambda rows: self._gradient(x[rows], tuple(part[rows] for part in y), sign))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _gradient(self, x: Tensor, y: tuple[Tensor, Tensor], sign: int) -> Tensor:
+        leaf = x.detach().requires_grad_()
+        with torch.enable_grad():
+            outputs, labels = self.run(leaf, *y)
+            return self.differentiate(self.loss(outputs, labels), leaf, sign)
+
+    def evaluate(
+        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+    ) -> Evaluation:
+        """Scores, values and gradient from one forward and one backward pass."""
+        parts = self.parts.over(len(x), lambda rows: self._evaluate(x, y, sign, objective, draws, rows))
+        if len(parts) == 1:
+            return parts[0]
+        values = None if objective is None else torch.cat([part.values for part in parts if part.values is not None])
+        scores = torch.cat([part.scores for part in parts])
+        return Evaluation(scores, values, torch.cat([part.gradient for part in parts]))
+
+    def _evaluate(
+        self, x: Tensor, y: Labels, sign: int, objective: Objective | None, draws: Sequence[Any], rows: slice
+    ) -> Evaluation:
+        leaf = x[rows].detach().requires_grad_()
+        full, reduced = y
+        with torch.enable_grad(), ExitStack() as held:
+            for preprocessor, draw in zip(self.random_preprocessors, draws, strict=bool(draws)):
+                held.enter_context(preprocessor.replay(draw[rows]))
+            outputs, labels = self.run(leaf, full[rows], reduced[rows])
+            scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
+            values = None if objective is None else objective(scores, rows)
+            target = self.loss(outputs, labels) if values is None else values.sum()
+            grad = self.differentiate(target, leaf, sign if values is None else 1)
+        return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
+
+    def differentiate(self, target: Tensor, leaf: Tensor, sign: int) -> Tensor:
+        """``sign`` times the gradient of a scalar."""
+        if not target.requires_grad:
+            raise ValueError(
+                "estimator must be differentiable in x, but its loss does not depend on x through autograd"
+            )
+        (grad,) = torch.autograd.grad(target, leaf, torch.full_like(target, sign * self.scale))
+        return grad if self.scale == 1 else grad / self.scale
+
+    def run(self, leaf: Tensor, full: Tensor, reduced: Tensor) -> tuple[Tensor, Tensor]:
+        """The model's outputs and the labels that the loss takes, after preprocessing."""
+        inputs, labels = self.preprocess(leaf, full)
+        labels = reduced if labels is full else self.estimator.reduce_labels(labels)
+        return self.outputs_of_leaf(leaf) if inputs is leaf else self.outputs(inputs), labels
+
+    def outputs_of_leaf(self, leaf: Tensor) -> Tensor:
+        """Run the model on the leaf itself, or on a copy once it turned out to write to its input."""
+        if self.spares_input:
+            try:
+                return self.outputs(leaf)
+            except RuntimeError as error:
+                if "in-place" not in str(error):
+                    raise
+                self.spares_input = False
+        return self.outputs(leaf.clone())
+
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Run the model on preprocessed inputs, in mixed precision if asked, and return its last output in float32."""
+        if self.channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self.autocast is None:
+            return require_tensor(self.forward(inputs))
+        with torch.autocast(self.device.type, dtype=self.autocast):
+            return require_tensor(self.forward(inputs)).float()
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Compute the estimator's loss as a scalar."""
+        if outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 1 and labels.is_floating_point():
+            labels = labels.unsqueeze(1)  # one output unit: ART's own tensor path drops this axis
+        elif outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 2 and labels.shape[1] > 1:
+            raise one_output_error(outputs, self.estimator._loss)
+        loss: Tensor = self.estimator._loss(outputs, labels)
+        return loss if loss.dim() == 0 else loss.sum()
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Class scores in full precision; a model with one output unit is read as two classes."""
+        if type(self.estimator).predict is not PyTorchClassifier.predict or self.estimator.postprocessing_defences:
+            scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
+            return class_scores(scores, len(x), self.estimator._loss)
+        parts = self.parts.over(len(x), lambda rows: self._scores(x[rows]))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            inputs, _ = self.preprocess(x, None)
+            scores = require_tensor(self.exact_forward(x.clone() if inputs is x else inputs))
+        return class_scores(scores, len(x), self.estimator._loss)
+
+
+def require_tensor(outputs: Any) -> Tensor:
+    """Raise TypeError unless the model returned a tensor."""
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"the estimator's model must return a tensor, got {type(outputs).__name__}")
+    return outputs

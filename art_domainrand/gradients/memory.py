@@ -1,0 +1,43 @@
+"""A batch in parts: when memory runs out the part is halved and the work goes on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+Part = TypeVar("Part")
+
+
+class Parts:
+    """Runs a function over the rows of a batch, as many at a time as memory has been found to hold."""
+
+    def __init__(self) -> None:
+        self.largest: int | None = None
+
+    def over(self, n: int, run: Callable[[slice], Part]) -> list[Part]:
+        """``run(rows)`` for consecutive slices that cover ``n`` rows; MemoryError of the last row is raised."""
+        found: list[Part] = []
+        start = 0
+        while start < n or (n == 0 and not found):
+            rows = slice(start, n if self.largest is None else min(n, start + self.largest))
+            try:
+                found.append(run(rows))
+            except RuntimeError as error:
+                size = rows.stop - rows.start
+                if not is_out_of_memory(error) or size <= 1:
+                    raise
+                self.largest = (size + 1) // 2
+            else:
+                start = rows.stop
+                if n == 0:
+                    break
+                continue
+            # Outside the handler, where the traceback no longer holds on to the tensors that did not fit.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        return found
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not allocate: its own error on accelerators, a plain RuntimeError on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
