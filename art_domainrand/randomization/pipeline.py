@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
+from .choosing import apply_chosen, same_shape
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
 from .labels import Geometry
@@ -143,7 +144,11 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Sometimes(Transform):
-    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to each image with probability ``p``."""
+    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to each image with probability ``p``.
+
+    On the CPU it is computed for those images alone; elsewhere, where the host would have to wait for the choice, for
+    all of them, and the results are selected. The bits are the same.
+    """
 
     transform: Transform
     p: float = 0.5
@@ -196,7 +201,9 @@ class Sometimes(Transform):
         return where(values["gate"], self.transform.carry(points, values["0"], frame, way), points)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        changed = _same_shape(x, self.transform.apply(x, values["0"]))
+        if x.device.type == "cpu":
+            return apply_chosen(x, values["gate"].long(), (None, self.transform), ({}, values["0"]))
+        changed = same_shape(x, self.transform.apply(x, values["0"]))
         return torch.where(values["gate"][:, None, None, None], changed, x)
 
 
@@ -204,8 +211,10 @@ class Sometimes(Transform):
 class OneOf(Transform):
     """Apply one of ``transforms`` to each image, chosen with probabilities proportional to ``weights``.
 
-    If all of them are geometric and sample alike, or all are colour matrices, the choice is made between matrices and
-    costs one pass; otherwise each is applied to all images and the results are selected.
+    If all of them are geometric and sample alike, or all are colour matrices, they fuse with their neighbours, as the
+    choice is then made between matrices. Otherwise each is computed on the CPU for the images that chose it; elsewhere,
+    where the host would have to wait for the choice, for all images, and the results are selected. The bits are the
+    same.
     """
 
     transforms: tuple[Transform, ...]
@@ -273,7 +282,11 @@ class OneOf(Transform):
         return Points(x, y, None if all(place.lost is None for place in places) else lost)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        images = [_same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
+        if x.device.type == "cpu":
+            members = [torch.full_like(values["selector"], k, dtype=torch.int64) for k in range(len(self.transforms))]
+            choice = select(values["selector"], self.weights, members)
+            return apply_chosen(x, choice, self.transforms, [values[str(k)] for k in range(len(members))])
+        images = [same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
         return select(values["selector"], self.weights, images)
 
 
@@ -296,10 +309,3 @@ def _flatten(items: Iterable[Item]) -> Iterable[Transform]:
     for item in items:
         transform = as_transform(item)
         yield from transform.transforms if isinstance(transform, Chain) else (transform,)
-
-
-def _same_shape(x: Tensor, changed: Tensor) -> Tensor:
-    if changed.shape != x.shape:
-        shapes = f"{tuple(x.shape[1:])}, got {tuple(changed.shape[1:])}"
-        raise ValueError(f"a transform applied to some of the images must keep their shape {shapes}")
-    return changed
