@@ -5,6 +5,7 @@ tensor that broadcasts against the batch (one value per sample, or, for L-inf, p
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -15,6 +16,13 @@ Size = float | Tensor  # a number for the whole batch, or a tensor that broadcas
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
     """Shape (B,) values so that they broadcast against the (B, ...) tensor ``like``."""
     return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+def rows_of(size: Size, like: Tensor, index: Tensor) -> Size:
+    """The sizes of the samples ``index`` of the batch ``like``; one that holds for the whole batch stays as it is."""
+    if not isinstance(size, Tensor) or size.dim() < like.dim() or size.shape[0] != like.shape[0]:
+        return size
+    return size[index]
 
 
 def lp_norm(x: Tensor, p: float) -> Tensor:
@@ -66,6 +74,16 @@ class Ball(ABC):
         """Return ``x + noise``, clipped to the box; ``noise`` lies in the ball of radius ``eps`` around zero."""
         return self.clip(self.x + noise)
 
+    def take(self, index: Tensor) -> "Ball":
+        """The ball of some of the samples, (A,) indices into the batch."""
+        part = copy(self)
+        part.eps, part.x = rows_of(self.eps, self.x, index), self.x[index]
+        return part
+
+    @abstractmethod
+    def project(self, adv: Tensor) -> Tensor:
+        """Return the nearest point of ball and box, (for p other than 1, 2 and inf a point of both)."""
+
     @abstractmethod
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Take the steepest step of length ``size`` along ``grad`` and project it back; may overwrite ``grad``."""
@@ -89,13 +107,21 @@ class Linf(Ball):
         if low is not None and high is not None:
             self.lower, self.upper = torch.maximum(self.lower, low), torch.minimum(self.upper, high)
 
+    def take(self, index: Tensor) -> Ball:
+        part = super().take(index)
+        part.lower, part.upper = self.lower[index], self.upper[index]  # type: ignore[attr-defined]
+        return part
+
+    def project(self, adv: Tensor) -> Tensor:
+        return torch.clamp(adv, self.lower, self.upper)
+
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Step by ``size`` times the sign of the gradient (Goodfellow et al. 2015, section 4)."""
-        return torch.clamp(step_along(adv, grad.sign_(), size), self.lower, self.upper)
+        return self.project(step_along(adv, grad.sign_(), size))
 
     def settle(self, adv: Tensor) -> Tensor:
         """Return ``adv``: its bounds are exact already."""
-        return torch.clamp(adv, self.lower, self.upper)
+        return self.project(adv)
 
 
 class Lp(Ball):
@@ -113,7 +139,11 @@ class Lp(Ball):
         unit = grad * torch.where(length > 0, 1 / length, 0.0)
         if self.norm != 2:
             unit = unit.abs() ** (conjugate - 1) * grad.sign()
-        delta = self.clip(adv + size * unit) - self.x
+        return self.project(adv + size * unit)
+
+    def project(self, adv: Tensor) -> Tensor:
+        """Clip to the box, then shrink towards ``x``."""
+        delta = self.clip(adv) - self.x
         length = lp_norm(delta, self.norm).double()
         shrink = (self.eps / length.clamp_min(torch.finfo(torch.float64).tiny)).clamp(max=1)
         return self.x + (delta * shrink).to(delta.dtype)
@@ -142,7 +172,11 @@ class L1(Ball):
         budget = torch.as_tensor(size, dtype=adv.dtype, device=adv.device).reshape(-1, 1)
         spent = torch.minimum(room, (budget - before).clamp_min(0))
         step = torch.zeros_like(spent).scatter_(1, order, spent).reshape(adv.shape) * grad.sign()
-        delta = adv + step - self.x
+        return self.project(adv + step)
+
+    def project(self, adv: Tensor) -> Tensor:
+        """The nearest point of the intersection of ball and box, exactly."""
+        delta = adv - self.x
         return self.clip(self.x + project_l1_box(delta, self.eps, self.room(self.x, delta)))
 
 

@@ -76,7 +76,7 @@ def smallest_step(
     if observe is not None:
         observe(0, grad, x)
     grad = clean(grad, mask, tainted)
-    steps = int(torch.ceil(eps / unit - STEP_SLACK).max())
+    steps = whole_steps(eps, unit)
     adv, unbroken = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
     for k in range(1, steps + 1):
         size = torch.minimum(torch.as_tensor(unit * k, device=x.device), eps).to(x.dtype)
@@ -85,6 +85,12 @@ def smallest_step(
         if not unbroken.any():
             break
     return Ascent(ball.settle(adv), tainted)
+
+
+def whole_steps(eps: Size, unit: Size) -> int:
+    """How many steps of ``unit`` the sample that takes the most of them needs to reach ``eps``."""
+    radius = torch.as_tensor(eps, dtype=torch.float64)
+    return int(torch.ceil(radius / (unit.to(radius.device) if isinstance(unit, Tensor) else unit) - STEP_SLACK).max())
 
 
 def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> Tensor:

@@ -1,24 +1,27 @@
 """The fast gradient (sign) method under ART's interface."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-import torch
 from art.attacks.evasion.fast_gradient import FastGradientMethod
 from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.ascent import Ascent, ascend, smallest_step
-from art_domainrand.attacks.gradient_attack import DEVICE_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.ascent import Ascent, ascend, smallest_step, whole_steps
+from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.options import SearchOptions, check_options
+from art_domainrand.attacks.search import Stage
+from art_domainrand.attacks.steps import GrowingSteps, PGDSteps, Steps, as_size
 from art_domainrand.gradients import Gradients, borrow
+from art_domainrand.norms import Ball
 
 
 class FGSM(GradientAttack, FastGradientMethod):
     """The fast gradient sign method (Goodfellow et al. 2015) and its other norms, a drop-in for ART's version.
 
-    Parameters have ART's names and meaning; ``seed``, ``memory_format`` and ``autocast`` are those of
-    :class:`~art_domainrand.PGD`.
+    Parameters have ART's names and meaning; ``options`` are those of :class:`~art_domainrand.PGD`.
 
     :param eps: Radius of the ball and length of the step, a number or an array that broadcasts to ``x``.
     :param eps_step: With ``minimal``, the grid of radii: multiples of ``eps_step`` and last ``eps`` itself.
@@ -28,7 +31,7 @@ class FGSM(GradientAttack, FastGradientMethod):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    attack_params = FastGradientMethod.attack_params + DEVICE_PARAMS
+    attack_params = FastGradientMethod.attack_params + SEARCH_PARAMS
 
     minimal: bool
 
@@ -43,16 +46,12 @@ class FGSM(GradientAttack, FastGradientMethod):
         batch_size: int = 32,
         minimal: bool = False,
         summary_writer: Any = False,
-        *,
-        seed: int | None = None,
-        memory_format: str | None = None,
-        autocast: torch.dtype | None = None,
+        **options: Unpack[SearchOptions],
     ) -> None:
         check.check_estimator(estimator)
         check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
-        check.check_device_options(seed, memory_format, autocast)
         eps, eps_step = check.plain(eps), check.plain(eps_step)
-        self._set_device_options(seed, memory_format, autocast)
+        self._set_options({**options})
         super().__init__(
             estimator=estimator,
             norm=norm,
@@ -76,7 +75,7 @@ class FGSM(GradientAttack, FastGradientMethod):
             self.batch_size,
             self.minimal,
         )
-        check.check_device_options(self.seed, self.memory_format, self.autocast)
+        check_options(self._options())
 
     def _radius_and_step(self) -> tuple[Any, Any]:
         return self.eps, self.eps_step if self.minimal else self.eps
@@ -94,6 +93,23 @@ class FGSM(GradientAttack, FastGradientMethod):
             batch.size,
             batch.mask,
             batch.observe,
+        )
+
+    def _stage(self, job: Job) -> Stage:
+        def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
+            if self.minimal:
+                return GrowingSteps(ball, mask, job.sizes(ids))
+            return PGDSteps(ball, mask, as_size(ball.eps, ball.x), 1, "constant", None)
+
+        return Stage(
+            name=type(self).__name__,
+            aim=job.aim(self.loss),
+            steps=steps,
+            start=job.start(at_random=self.num_random_init > 0 and not self.minimal),
+            max_iter=whole_steps(job.starts.eps, job.size) if self.minimal else 1,
+            restarts=self._restarts(),
+            early_stop=self.early_stop or self.minimal,
+            keep_best=self.keep_best,
         )
 
     def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:

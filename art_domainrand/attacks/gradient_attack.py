@@ -16,13 +16,16 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.ascent import Ascent, Observe
+from art_domainrand.attacks.job import Job, on
+from art_domainrand.attacks.options import DEFAULTS, DeviceOptions, check_options, with_defaults
+from art_domainrand.attacks.search import Results, Stage, run_stage
 from art_domainrand.attacks.starts import PrivateGenerator, Starts
-from art_domainrand.gradients import Gradients, borrow, is_device_estimator, predict
-from art_domainrand.losses import margin
+from art_domainrand.gradients import Compiler, Gradients, borrow, is_device_estimator, predict
 from art_domainrand.norms import Ball, Size, ball, per_sample
 
-DEVICE_PARAMS = ["seed", "memory_format", "autocast"]
+SEARCH_PARAMS = list(DEFAULTS)
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,8 @@ class Batch:
         return lambda adv: self.source.gradient(adv, labels, self.sign)
 
     def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
-        """Which samples succeed (B,), by the predicted class, and their margins (B,) to rank them; NaN ranks last."""
-        scores = self.source.scores(adv)
-        label = self.y.argmax(1).to(scores.device)
-        hit = scores.argmax(1) == label
-        strength = (self.sign * margin(scores, label)).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        return (hit if self.sign < 0 else ~hit), strength
+        """Which samples succeed (B,), and their margins (B,)."""
+        return Aim(self.y, self.sign).judge(self.source.scores(adv))
 
 
 class GradientAttack(ABC):
@@ -67,11 +66,31 @@ class GradientAttack(ABC):
     seed: int | None
     memory_format: str | None
     autocast: torch.dtype | None
+    compile: bool | str
+    eot_samples: int
+    eot_draws: str
+    randomization: Any
+    loss: Any
+    early_stop: bool
+    keep_best: bool
+    quantize: bool
     attack_params: ClassVar[list[str]]
 
-    def _set_device_options(self, seed: Any, memory_format: Any, autocast: Any) -> None:
-        self.seed, self.memory_format, self.autocast = seed, memory_format, autocast
+    def _set_options(self, options: dict[str, Any]) -> None:
+        """Take the keyword-only options; ART's own constructors check them through ``_check_params``."""
+        for name, value in with_defaults(options, SEARCH_PARAMS).items():
+            setattr(self, name, value)
+        check_options(self._options())
         self._stream = PrivateGenerator()
+        self._compiler: Compiler | None = None
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SEARCH_PARAMS}
+
+    def _searches(self) -> bool:
+        """Whether an option asks for more than ART's own algorithm."""
+        plain = {*DeviceOptions.__annotations__, "eot_draws"}
+        return any(getattr(self, name) != DEFAULTS[name] for name in SEARCH_PARAMS if name not in plain)
 
     @abstractmethod
     def _check_params(self) -> None:
@@ -88,6 +107,10 @@ class GradientAttack(ABC):
     @abstractmethod
     def _climb(self, batch: Batch) -> Ascent:
         """Run the attack on one batch."""
+
+    @abstractmethod
+    def _stage(self, job: Job) -> Stage:
+        """The search that takes the place of :meth:`_climb` where an option asks for one."""
 
     @abstractmethod
     def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
@@ -159,12 +182,16 @@ class GradientAttack(ABC):
         if len(x) == 0:
             return
         batches = [slice(i, min(i + self.batch_size, len(x))) for i in range(0, len(x), self.batch_size)]
-        with borrow(self.estimator, self.memory_format, self.autocast) as source:
+        with borrow(self.estimator, self.memory_format, self.autocast, self._compiled()) as source:
             if y is None and is_classifier:
                 y = self._predicted_labels(source, x, batches)
             elif y is None:
                 y = predict(self.estimator, x.cpu().numpy(), batch_size=self.batch_size)
-            tainted = self._run(source, x, y, mask, (low, high), batches, out)
+            if self._searches():
+                check.require(is_classifier, "options", "be left at their defaults without class scores", self._asked())
+                tainted = self._search(source, x, y, mask, (low, high), out)
+            else:
+                tainted = self._run(source, x, y, mask, (low, high), batches, out)
         report_tainted(tainted)
         if self.summary_writer is not None:
             self.summary_writer.reset()
@@ -225,6 +252,33 @@ class GradientAttack(ABC):
             out[rows] = torch.where(per_sample(better, images), end.adv, out[rows].to(device)).to(out.device)
         return tainted
 
+    def _search(
+        self,
+        source: Gradients,
+        x: Tensor,
+        y: Tensor,
+        mask: Tensor | None,
+        box: tuple[Tensor | None, Tensor | None],
+        out: Tensor,
+    ) -> Tensor:
+        """Search with the options; return which samples (N,) met a non-finite gradient."""
+        check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
+        radius, step = self._radius_and_step()
+        job = Job.of(self, source, x, y, mask, box, radius, step, self._stream)
+        results = Results.into(out, source.device)
+        run_stage(job.problem, self._stage(job), results, torch.arange(len(x), device=source.device))
+        return results.tainted
+
+    def _asked(self) -> check.Said:
+        return check.Said(", ".join(name for name in SEARCH_PARAMS if getattr(self, name) != DEFAULTS[name]))
+
+    def _compiled(self) -> Compiler | None:
+        """What compiles the model, kept for the next call; None without ``compile``."""
+        backend = "inductor" if self.compile is True else self.compile
+        if backend and (self._compiler is None or self._compiler.backend != backend):
+            self._compiler = Compiler(backend)
+        return self._compiler if backend else None
+
     def _progress(self, jobs: list[tuple[int, slice]]) -> Iterable[tuple[int, slice]]:
         hide = not getattr(self, "verbose", False)
         bar: Iterable[tuple[int, slice]] = tqdm(jobs, desc=type(self).__name__, leave=False, disable=hide)
@@ -259,11 +313,6 @@ def ordinary_autograd() -> Iterator[None]:
     """Let gradients flow inside, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-def on(size: Size, device: torch.device, dtype: torch.dtype | None = None) -> Size:
-    """Move a tensor of sizes to the device; a plain number stays one."""
-    return size.to(device, dtype) if isinstance(size, Tensor) else size
 
 
 def report_tainted(tainted: Tensor) -> None:

@@ -1,6 +1,6 @@
 """Projected gradient descent under ART's interface."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -15,13 +15,17 @@ from scipy.stats import truncnorm
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.ascent import Ascent, ascend
-from art_domainrand.attacks.gradient_attack import DEVICE_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.options import SearchOptions, check_options
+from art_domainrand.attacks.search import Stage
+from art_domainrand.attacks.steps import SCHEDULES, PGDSteps
 
 
 class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     """Projected gradient descent (Madry et al. 2018), a drop-in for ART's ``ProjectedGradientDescent``.
 
-    Parameters have ART's names and meaning; the three below are keyword-only additions.
+    Parameters have ART's names and meaning; from ``step_schedule`` on they are keyword-only additions, off by default.
 
     :param norm: "inf", ``np.inf`` or a real p >= 1.
     :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
@@ -32,16 +36,34 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
         restart.
     :param random_eps: Draw eps from a truncated normal at every call (Kurakin et al. 2017), keeping eps / eps_step.
+    :param step_schedule: "constant", "cosine" (to zero over ``max_iter``) or "halving" (Auto-PGD's rule, from
+        ``eps_step`` on).
     :param seed: None draws random starts from ``np.random`` as ART does; an int draws them from a private generator on
         the device, a stream that continues from call to call.
+    :param loss: "cross_entropy", "margin" or "dlr" on the class scores, for a targeted attack their targeted forms, or
+        a function of scores (B, K) and class indices (B,) to (B,), which the attack raises (lowers if targeted). None:
+        the estimator's own loss.
+    :param early_stop: Let samples go once they are fooled: the batch shrinks, later restarts run on the others only,
+        and where few are left several restarts share a batch.
+    :param keep_best: Return the iterate of largest margin of each sample instead of the last.
+    :param eot_samples: Average the gradient over this many draws of a random estimator, or of ``randomization``, in one
+        batch (expectation over transformation, Athalye et al. 2018).
+    :param eot_draws: "fresh" draws at each step, "common" ones for all steps, "antithetic" or "sobol" ones, of lower
+        variance; the last three reach preprocessors of this library too, other randomness is drawn afresh.
+    :param randomization: A pipeline that the attack alone looks through, in each step and when it judges success.
+    :param quantize: Round to the 256 levels of ``clip_values``; what counts as success is the rounded image.
     :param memory_format: "channels_last" runs convolutions in that layout; None leaves the layout alone.
     :param autocast: ``torch.bfloat16`` or ``torch.float16`` for the forward pass of the loop; None for full precision.
+    :param compile: True, or the name of a ``torch.compile`` backend, to compile the model for the loop.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
+
+    Where the estimator is random, a success must hold under ten fresh draws that no step has seen, and the best iterate
+    is chosen by the mean margin over ten.
 
     Any ART estimator with loss gradients will do; ``PyTorchClassifier`` and its subclasses stay on the device.
     """
 
-    attack_params = ProjectedGradientDescentPyTorch.attack_params + DEVICE_PARAMS
+    attack_params = ProjectedGradientDescentPyTorch.attack_params + SEARCH_PARAMS + ["step_schedule"]
     _estimator_requirements = (BaseEstimator, LossGradientsMixin)
 
     max_iter: int
@@ -63,16 +85,16 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         summary_writer: Any = False,
         verbose: bool = True,
         *,
-        seed: int | None = None,
-        memory_format: str | None = None,
-        autocast: torch.dtype | None = None,
+        step_schedule: str = "constant",
+        **options: Unpack[SearchOptions],
     ) -> None:
         check.check_estimator(estimator)
         check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
-        check.check_device_options(seed, memory_format, autocast)
+        check_schedule(step_schedule)
         check_single_run(summary_writer, num_random_init)
         eps, eps_step = check.plain(eps), check.plain(eps_step)
-        self._set_device_options(seed, memory_format, autocast)
+        self.step_schedule = step_schedule
+        self._set_options({**options})
         # Not the constructor of ProjectedGradientDescentPyTorch: it refuses estimators that have no PyTorch
         # preprocessing.
         ProjectedGradientDescentCommon.__init__(
@@ -105,7 +127,8 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
             self.random_eps,
             self.verbose,
         )
-        check.check_device_options(self.seed, self.memory_format, self.autocast)
+        check_options(self._options())
+        check_schedule(self.step_schedule)
         check_single_run(self.summary_writer, self.num_random_init)
 
     def _radius_and_step(self) -> tuple[Any, Any]:
@@ -135,6 +158,23 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         start = batch.start if self.max_iter > 0 else batch.space.x
         return ascend(
             batch.gradient(), batch.space, start, batch.size, self.max_iter, batch.mask, self.decay, batch.observe
+        )
+
+    def _searches(self) -> bool:
+        return super()._searches() or self.step_schedule != "constant"
+
+    def _stage(self, job: Job) -> Stage:
+        return Stage(
+            name=type(self).__name__,
+            aim=job.aim(self.loss),
+            steps=lambda ball, mask, ids: PGDSteps(
+                ball, mask, job.sizes(ids), self.max_iter, self.step_schedule, self.decay
+            ),
+            start=job.start(at_random=self.num_random_init > 0 and self.max_iter > 0),
+            max_iter=self.max_iter,
+            restarts=self._restarts(),
+            early_stop=self.early_stop,
+            keep_best=self.keep_best,
         )
 
     def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
@@ -168,3 +208,8 @@ def check_single_run(summary_writer: Any, num_random_init: int) -> None:
     """ART's summary writer follows one run, not several restarts."""
     alone = not summary_writer or num_random_init <= 1
     check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", num_random_init)
+
+
+def check_schedule(step_schedule: Any) -> None:
+    """Check the name of PGD's step schedule."""
+    check.require(step_schedule in SCHEDULES, "step_schedule", f"be one of {list(SCHEDULES)}", step_schedule)

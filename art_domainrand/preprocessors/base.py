@@ -142,6 +142,10 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         draw = None if self._holding else self._recent.find(x)
         return self.forward(x, y)[0] if draw is None else self._randomize(x, draw)
 
+    def randomize(self, x: Tensor, draw: Draw) -> Tensor:
+        """Randomize the images ``x`` by a given ``draw``, one row for each; unlike :meth:`forward` unchecked."""
+        return self._randomize(x, draw)
+
     def __call__(self, x: NDArray[Any], y: Any = None) -> tuple[NDArray[Any], Any]:
         """Randomize a NumPy array, without gradients; return (images, y), detections moved, all else as given."""
         if not isinstance(x, np.ndarray) or x.dtype == object:

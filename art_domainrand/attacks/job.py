@@ -1,0 +1,113 @@
+"""One call of an attack, made into a problem that a search can run on: which samples, balls, starts and draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification.pytorch import PyTorchClassifier
+from torch import Tensor
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.options import view_through
+from art_domainrand.attacks.oracle import Expectation, is_random
+from art_domainrand.attacks.search import Problem
+from art_domainrand.attacks.starts import PrivateGenerator, Starts
+from art_domainrand.gradients import Gradients
+from art_domainrand.norms import Ball, Size, ball, rows_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """The ``problem``, and what its stages are made of: labels ``y`` (N, K), step ``size`` and random ``starts``."""
+
+    problem: Problem
+    x: Tensor
+    y: Tensor
+    targeted: bool
+    size: Size
+    starts: Starts
+    generator: torch.Generator
+
+    @classmethod
+    def of(
+        cls,
+        attack: Any,
+        source: Gradients,
+        x: Tensor,
+        y: Tensor,
+        mask: Tensor | None,
+        box: tuple[Tensor | None, Tensor | None],
+        radius: Any,
+        step: Any,
+        stream: PrivateGenerator,
+    ) -> Job:
+        """The job of ``attack``, an object with the attributes of :class:`~art_domainrand.PGD`, on checked inputs."""
+        device, shape, norm = source.device, tuple(x.shape), check.norm_order(attack.norm)
+        eps = check.sizes_for("eps", radius, norm, shape)
+        size = check.sizes_for("eps_step", step, norm, shape)
+        low, high = (None if bound is None else bound.to(device) for bound in box)
+        private = None if attack.seed is None else stream.on(device, attack.seed)
+        # Without a seed ART's global generator decides, by one number.
+        drawn = private or torch.Generator(device).manual_seed(int(np.random.randint(2**31)))  # noqa: NPY002
+        starts = Starts(norm, shape, eps, device, private, lambda rows: slice(0, len(x)))
+
+        def ball_of(ids: Tensor) -> Ball:
+            return ball(norm, at(x, ids).to(device), on(rows_of(eps, x, ids.cpu()), device), low, high)
+
+        def mask_of(ids: Tensor) -> Tensor | None:
+            part = None if mask is None else rows_of(mask, x, ids.to(mask.device))
+            return part.to(device) if isinstance(part, Tensor) else None
+
+        view = view_through(attack.randomization, attack.estimator)
+        random = view is not None or is_random(source, x)
+        as_predicted = type(attack.estimator).predict is PyTorchClassifier.predict
+        problem = Problem(
+            source=source,
+            n=len(x),
+            ball=ball_of,
+            mask=mask_of,
+            expectation=Expectation(drawn, attack.eot_samples, view, attack.eot_draws),
+            random=random,
+            trusted=as_predicted
+            and not (random or attack.quantize or attack.autocast or attack.compile)
+            and not attack.estimator.postprocessing_defences,
+            quantize=attack.quantize,
+            batch_size=attack.batch_size,
+            hidden=not getattr(attack, "verbose", False),
+        )
+        return cls(problem, x, y.to(device), attack.targeted, on(size, device, x.dtype), starts, drawn)
+
+    def aim(self, loss: Any) -> Any:
+        """The function from samples to what is wanted of them."""
+        sign = -1 if self.targeted else 1
+        return lambda ids: Aim(self.y[ids], sign, loss)
+
+    def sizes(self, ids: Tensor) -> Size:
+        """The step sizes of some samples."""
+        return rows_of(self.size, self.x, ids)
+
+    def start(self, *, at_random: bool) -> Any:
+        """Where a restart starts: at the original, or uniformly in the ball."""
+
+        def chosen(restart: int, around: Ball, ids: Tensor) -> Tensor:
+            if not at_random:
+                return around.x
+            noise = self.starts.at(restart, slice(0, len(self.x)))[ids]
+            mask = self.problem.mask(ids)
+            return around.start(noise if mask is None else noise * mask)
+
+        return chosen
+
+
+def at(x: Tensor, ids: Tensor) -> Tensor:
+    """The rows ``ids`` of ``x``, which may be on another device."""
+    return x[ids.to(x.device)]
+
+
+def on(size: Size, device: torch.device, dtype: torch.dtype | None = None) -> Size:
+    """Move a tensor of sizes to the device; a plain number stays one."""
+    return size.to(device, dtype) if isinstance(size, Tensor) else size

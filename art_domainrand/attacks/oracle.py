@@ -1,0 +1,177 @@
+"""Where the samples of a batch stand: gradient, loss and success, in expectation where something is random."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from art_domainrand.attacks.aim import Aim
+from art_domainrand.gradients import Gradients
+from art_domainrand.gradients.memory import Parts
+from art_domainrand.randomization.transform import Draw
+
+# How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.
+AGREEING_DRAWS = 10
+# Two predictions of this many images tell whether an estimator is random.
+PROBES = 8
+
+EOT_DRAWS = {"fresh": "uniform", "common": "uniform", "antithetic": "antithetic", "sobol": "sobol"}
+"""The attacks' ``eot_draws`` -> the method of ``Pipeline.sample``; "common" keeps the draws of the first step."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Of every sample (A,): the ``gradient`` (A, ...), the ``value`` ascended, whether it ``fooled``, its ``margin``.
+
+    Over several draws gradient, value and margin are means, and a sample has fooled if it did under every draw.
+    """
+
+    gradient: Tensor
+    value: Tensor
+    fooled: Tensor
+    margin: Tensor
+
+    def take(self, index: Tensor) -> "Standing":
+        """Of the samples ``index``."""
+        return Standing(self.gradient[index], self.value[index], self.fooled[index], self.margin[index])
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The mean over ``samples`` draws in one batch (expectation over transformation, Athalye et al. 2018).
+
+    ``view`` is a :class:`DomainRandomization` that only the attack looks through, or None. ``draws`` is a key of
+    :data:`EOT_DRAWS`, and ``generator`` where they come from.
+    """
+
+    generator: torch.Generator
+    samples: int = 1
+    view: Any = None
+    draws: str = "fresh"
+
+
+class Oracle:
+    """Answers for one batch of samples with a common ``aim``; ``random`` says whether its answers vary."""
+
+    def __init__(self, source: Gradients, aim: Aim, expectation: Expectation, *, random: bool) -> None:
+        self.source, self.aim, self.expectation, self.random = source, aim, expectation, random
+        self.parts = Parts()
+        self._kept: list[Draw] | None = None
+        self._rows: Tensor | None = None
+        self._part: tuple[Aim, Any] = (aim, None)
+
+    def evaluate(self, adv: Tensor, rows: Tensor) -> Standing:
+        """Where ``adv`` (A, ...) stand, the adversarial examples of the samples ``rows`` (A,)."""
+        copies, aim = self.expectation.samples, self._aim_at(rows)
+        draws = self._draws(rows)
+        n = len(adv)
+        found = self.parts.over(n, lambda part: self._evaluate(adv, aim, draws, part))
+        gradient, value, scores = (torch.cat(t) if len(found) > 1 else t[0] for t in zip(*found, strict=True))
+        fooled, margin = aim[0].judge(scores)
+        if copies > 1:
+            value, margin = value.view(n, copies).mean(1), margin.view(n, copies).mean(1)
+            fooled = fooled.view(n, copies).all(1)
+        return Standing(gradient, value, fooled, margin)
+
+    def _aim_at(self, rows: Tensor) -> tuple[Aim, Any]:
+        """The aim of ``rows``, each repeated for every draw, and its labels as the source takes them; made once."""
+        if self._rows is not rows:
+            repeated = rows.repeat_interleave(self.expectation.samples)
+            aim = self.aim.take(repeated.to(self.aim.y.device))
+            self._rows, self._part = rows, (aim, self.source.labels(aim.y))
+        return self._part
+
+    def _evaluate(
+        self, adv: Tensor, aim: tuple[Aim, Any], draws: list[Draw], part: slice
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradient of some of the samples (a, ...), values and scores of all of their copies."""
+        copies, view = self.expectation.samples, self.expectation.view
+        wide = slice(part.start * copies, part.stop * copies)
+        goal, labels = aim
+        leaf = adv[part].detach()
+        of_view, of_source = (draws[:1], draws[1:]) if view is not None else ([], draws)
+        with torch.enable_grad():
+            leaf = leaf.requires_grad_()
+            seen = leaf.repeat_interleave(copies, 0) if copies > 1 else leaf
+            if view is not None:
+                seen = view.randomize(seen, of_view[0][wide])
+        found = self.source.evaluate(
+            seen.detach(),
+            rows_of_labels(labels, wide),
+            goal.sign,
+            (lambda scores, rows: goal.values(scores, shifted(rows, wide.start))) if goal.has_values else None,
+            [draw[wide] for draw in of_source],
+        )
+        gradient = found.gradient
+        if seen is not leaf:
+            (gradient,) = torch.autograd.grad(seen, leaf, gradient)
+            gradient = gradient / copies
+        # The estimator's own loss has no value for each sample; the margin stands in where one is needed.
+        value = goal_slice(goal, wide).judge(found.scores)[1] if found.values is None else found.values
+        return gradient, value, found.scores
+
+    def _draws(self, rows: Tensor) -> list[Draw]:
+        """One draw for every copy of the samples ``rows``: for the attack's own view first, then for the estimator's.
+
+        Drawn for the whole batch and then picked, so that a sample's draws do not depend on which others are left. None
+        where the preprocessors may as well draw for themselves.
+        """
+        want = self.expectation
+        if want.view is None and want.draws == "fresh":
+            return []
+        drawn = self._kept
+        if drawn is None:
+            n, method = len(self.aim.y) * want.samples, EOT_DRAWS[want.draws]
+            views = ([] if want.view is None else [want.view]) + list(self.source.random_preprocessors)
+            drawn = [view.pipeline.sample(n, want.generator, method=method).to(self.source.device) for view in views]
+            self._kept = drawn if want.draws == "common" else None
+        copies = torch.arange(want.samples, device=rows.device)
+        picked = (rows.unsqueeze(1) * want.samples + copies).flatten()
+        return [draw[picked] for draw in drawn]
+
+    def judge(self, adv: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of ``adv`` succeed (A,), and their margins (A,), in full precision.
+
+        Where something is random both come from :data:`AGREEING_DRAWS` draws that no step has seen: all must agree on
+        a success, and the margin is their mean.
+        """
+        aim = self.aim.take(rows.to(self.aim.y.device))
+        if not self.random:
+            return aim.judge(self.source.scores(adv))
+        fooled = torch.ones(len(adv), dtype=torch.bool, device=adv.device)
+        total = torch.zeros(len(adv), device=adv.device)
+        for _ in range(AGREEING_DRAWS):
+            seen = adv
+            if self.expectation.view is not None:
+                view = self.expectation.view
+                with torch.no_grad():
+                    draw = view.pipeline.sample(len(adv), self.expectation.generator).to(adv.device)
+                    seen = view.randomize(adv, draw)
+            success, margin = aim.judge(self.source.scores(seen))
+            fooled &= success
+            total += margin
+        return fooled, total / AGREEING_DRAWS
+
+
+def is_random(source: Gradients, x: Tensor) -> bool:
+    """Whether two predictions of the same images differ."""
+    if source.random_preprocessors:
+        return True
+    few = x[:PROBES].to(source.device)
+    return not torch.equal(source.scores(few), source.scores(few))
+
+
+def rows_of_labels(labels: Any, rows: slice) -> Any:
+    """Some rows of what ``Gradients.labels`` returned."""
+    return tuple(part[rows] for part in labels) if isinstance(labels, tuple) else labels[rows]
+
+
+def shifted(rows: slice, by: int) -> slice:
+    """A slice further on."""
+    return slice(rows.start + by, rows.stop + by)
+
+
+def goal_slice(aim: Aim, rows: slice) -> Aim:
+    """The aim of consecutive samples."""
+    return aim.take(torch.arange(rows.start, rows.stop, device=aim.y.device))
