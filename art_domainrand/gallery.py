@@ -1,4 +1,4 @@
-"""A contact sheet: one real image as every transform, corruption and domain changes it."""
+"""A contact sheet: one real image as every transform, mixing, corruption and domain changes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from art_domainrand.evaluation.files import whole_file
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, Transform, corrupt, domain_mapping
+from art_domainrand.randomization import (
+    CORRUPTIONS,
+    DOMAINS,
+    MIXING,
+    TRANSFORMS,
+    Mixing,
+    Pipeline,
+    Transform,
+    corrupt,
+    domain_mapping,
+)
 
 COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
 """Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""
@@ -32,9 +42,11 @@ def save_gallery(
     """Draw a labelled contact sheet to ``path``, in the format of its suffix; return the number of tiles.
 
     ``image`` is a file, by default a photograph of a temple that comes with scikit-learn; its largest square in the
-    middle is resized to ``size`` pixels. ``names`` chooses among the names of ``TRANSFORMS``, ``CORRUPTIONS`` and
-    ``DOMAINS`` (one in several tables is shown from each), None takes all. A transform is shown by the one of 16 draws
-    from its default ranges that changes most, a corruption at severity 3, a domain at 5. Same arguments, same picture.
+    middle is resized to ``size`` pixels. ``names`` chooses among the names of ``TRANSFORMS``, ``MIXING``,
+    ``CORRUPTIONS`` and ``DOMAINS`` (one in several tables is shown from each), None takes all. A transform is shown by
+    the one of 16 draws from its default ranges that changes most; MixUp and CutMix, with scikit-learn's photograph of a
+    flower as the second image, by the most even one; a corruption at severity 3, a domain at 5. Same arguments, same
+    picture.
 
     Raises ValueError for an unknown name, a file that is no image, and a ``path`` of unknown format.
     """
@@ -42,7 +54,7 @@ def save_gallery(
         raise ValueError(f"out must end in .png, .jpg or another suffix of an image, got {str(path)!r}")
     if isinstance(size, bool) or not isinstance(size, int) or size < 16:
         raise ValueError(f"size must be an int >= 16, got {size!r}")
-    tables = (TRANSFORMS, CORRUPTIONS, DOMAINS)
+    tables = (TRANSFORMS, MIXING, CORRUPTIONS, DOMAINS)
     known = list(dict.fromkeys(name for table in tables for name in table))
     for name in names or ():
         if name not in known:
@@ -58,13 +70,15 @@ def save_gallery(
 def square_image(path: str | Path | None, size: int) -> Tensor:
     """The middle of an image file, or of the default photograph, as (1, 3, size, size) in [0, 1]."""
     if path is None:
-        whole = Image.fromarray(load_sample_image("china.jpg"))
-    else:
-        try:
-            with Image.open(path) as opened:
-                whole = opened.convert("RGB")
-        except (UnidentifiedImageError, SyntaxError):
-            raise ValueError(f"image must be an image file, got {str(path)!r}") from None
+        return _middle(Image.fromarray(load_sample_image("china.jpg")), size)
+    try:
+        with Image.open(path) as opened:
+            return _middle(opened.convert("RGB"), size)
+    except (UnidentifiedImageError, SyntaxError):
+        raise ValueError(f"image must be an image file, got {str(path)!r}") from None
+
+
+def _middle(whole: Image.Image, size: int) -> Tensor:
     side = min(whole.size)
     left, top = ((length - side) // 2 for length in whole.size)
     cut = whole.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
@@ -73,10 +87,12 @@ def square_image(path: str | Path | None, size: int) -> Tensor:
 
 def _sections(x: Tensor, wanted: set[str]) -> list[Section]:
     transforms = {name: most_visible(cls(), x) for name, cls in TRANSFORMS.items() if name in wanted}
+    mixed = {name: most_even(cls(), x) for name, cls in MIXING.items() if name in wanted}
     corruptions = {name: corrupt(x, name, severity=3, seed=0)[0] for name in CORRUPTIONS if name in wanted}
     domains = {name: domain_mapping(x, name, severity=5, seed=0)[0] for name in DOMAINS if name in wanted}
     sections = [
         ("Transforms", transforms),
+        ("Two images mixed", mixed),
         ("Common corruptions, severity 3", corruptions),
         ("Domains, severity 5", domains),
     ]
@@ -89,6 +105,15 @@ def most_visible(transform: Transform, x: Tensor) -> Tensor:
     draw = pipeline.sample(DRAWS, torch.Generator().manual_seed(0))
     changed = pipeline.apply(x.expand(DRAWS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
     return changed[(changed - x).abs().flatten(1).mean(1).argmax()]
+
+
+def most_even(mixing: Mixing, x: Tensor) -> Tensor:
+    """Of several draws of ``mixing`` with a second photograph the one (3, H, W) that has most of both images."""
+    pair = torch.cat((x, _middle(Image.fromarray(load_sample_image("flower.jpg")), x.shape[3])))
+    labels, generator = torch.tensor([0, 1]), torch.Generator().manual_seed(0)
+    tried = [mixing.mix(pair, labels, mixing.sample(2, generator), classes=2) for _ in range(DRAWS)]
+    images, _ = min(tried, key=lambda one: abs(one[1][0, 0].item() - 0.5))
+    return images[0]
 
 
 def draw_sheet(sections: Sequence[Section]) -> Image.Image:

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from art_domainrand.cli import app
 from art_domainrand.demo import run_demo
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, TRANSFORMS, save_pipeline
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, MIXING, PRESETS, TRANSFORMS, save_pipeline
 
 
 def call(*arguments):
@@ -89,12 +89,12 @@ def test_list_names_everything_with_units_and_differentiability():
     assert result.exit_code == 0
     lines = [line.split() for line in result.output.splitlines()]
     first = [line[0] for line in lines if line]
-    for table in (TRANSFORMS, CORRUPTIONS, DOMAINS, PRESETS):
+    for table in (TRANSFORMS, MIXING, CORRUPTIONS, DOMAINS, PRESETS):
         assert set(table) <= set(first)
     assert "rotation             differentiable      angle: -15 to 15 (degrees)" in result.output
     assert "jpeg                 not differentiable  quality: 30 to 95" in result.output
     assert [line[0] for line in lines if len(line) == 1 and line[0][0].isupper()] == [
-        "Transforms", "Corruptions", "Domains", "Presets",
+        "Transforms", "Mixing", "Corruptions", "Domains", "Presets",
     ]  # fmt: skip
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from art_domainrand.gallery import LABEL, MARGIN, TITLE, draw_sheet, most_visible, save_gallery, square_image
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Brightness, corrupt, domain_mapping
+from art_domainrand.gallery import LABEL, MARGIN, TITLE, draw_sheet, most_even, most_visible, save_gallery, square_image
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, MIXING, TRANSFORMS, Brightness, corrupt, domain_mapping
 
 SIZE = 32
 
@@ -33,10 +33,11 @@ def levels(x):
 
 def test_the_whole_catalogue_is_drawn(tmp_path, photo):
     count = save_gallery(tmp_path / "gallery.png", photo, size=SIZE)
-    assert count == len(TRANSFORMS) + len(CORRUPTIONS) + len(DOMAINS)
-    rows = 1 + sum(-(-len(table) // 9) for table in (TRANSFORMS, CORRUPTIONS, DOMAINS))
+    tables = (TRANSFORMS, MIXING, CORRUPTIONS, DOMAINS)
+    assert count == sum(map(len, tables))
+    rows = 1 + sum(-(-len(table) // 9) for table in tables)
     with Image.open(tmp_path / "gallery.png") as sheet:
-        assert sheet.size == (MARGIN + 9 * (SIZE + MARGIN), 2 * MARGIN + 4 * TITLE + rows * (SIZE + MARGIN + LABEL))
+        assert sheet.size == (MARGIN + 9 * (SIZE + MARGIN), 2 * MARGIN + 5 * TITLE + rows * (SIZE + MARGIN + LABEL))
 
 
 def test_tiles_are_the_image_and_what_each_entry_makes_of_it(tmp_path, photo):
@@ -57,6 +58,16 @@ def test_the_draw_that_changes_most_is_shown():
     draws = [most_visible(Brightness(shift), x) - x[0] for shift in (0.0, 0.3)]
     assert shown.abs().mean() > 0.3 > draws[0].abs().mean() + 0.2
     torch.testing.assert_close(draws[1], torch.full((3, 8, 8), 0.3))
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_two_images_are_mixed_by_halves(name):
+    x = torch.zeros(1, 3, SIZE, SIZE)
+    mixed, of_white = most_even(MIXING[name](), x), most_even(MIXING[name](), 1 - x)
+    kept = (of_white - mixed).mean()  # black and white differ by 1 where the image is kept
+    assert 0.3 < kept < 0.7
+    assert mixed.max() > 0.1, "the flower"
+    assert torch.equal(mixed, most_even(MIXING[name](), x))
 
 
 def test_the_middle_square_is_taken(photo):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @app.command("list")
 def catalogue() -> None:
-    """List all transforms, corruptions, domains and presets: parameters, units, differentiable or not."""
+    """List all transforms, mixings, corruptions, domains and presets: parameters, units, differentiable or not."""
     from art_domainrand.randomization.describe import describe
 
     entries = list(describe())

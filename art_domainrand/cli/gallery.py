@@ -18,7 +18,7 @@ def gallery(
         list[str] | None, typer.Option(help="Only these, separated by commas or by repeating the option.")
     ] = None,
 ) -> None:
-    """Draw a labelled contact sheet of every transform, corruption and domain."""
+    """Draw a labelled contact sheet of every transform, mixing, corruption and domain."""
     with errors_in_one_line():
         from art_domainrand.gallery import save_gallery
 

@@ -1,4 +1,4 @@
-"""What there is, as data: every transform, corruption, domain and preset with its parameters."""
+"""What there is, as data: every transform, mixing, corruption, domain and preset with its parameters."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from .catalogue import TRANSFORMS
 from .corruptions import CORRUPTIONS
 from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal
 from .domains import DOMAINS
+from .mixing import MIXING
 from .presets import PRESETS
 from .serialize import to_dict
 from .transform import Transform
 
-Kind: TypeAlias = Literal["transforms", "corruptions", "domains", "presets"]
+Kind: TypeAlias = Literal["transforms", "mixing", "corruptions", "domains", "presets"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class Entry:
 
 
 def describe() -> Iterator[Entry]:
-    """Every entry of ``TRANSFORMS``, ``CORRUPTIONS``, ``DOMAINS`` and ``PRESETS``, in this order."""
+    """Every entry of ``TRANSFORMS``, ``MIXING``, ``CORRUPTIONS``, ``DOMAINS`` and ``PRESETS``, in this order."""
     yield from _of_classes("transforms", TRANSFORMS)
+    for name, cls in MIXING.items():  # images and labels have the exact gradient; who is mixed with whom is a choice
+        yield Entry("mixing", name, (f"alpha: {cls().alpha:g} (of Beta(alpha, alpha))",), True)
     for name in CORRUPTIONS:
         yield Entry("corruptions", name, ("severity: an int from 1 to 5", "seed: an int"), False)
     yield from _of_classes("domains", DOMAINS)

@@ -2,14 +2,15 @@
 
 from dataclasses import fields
 
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, TRANSFORMS
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, MIXING, PRESETS, TRANSFORMS
 from art_domainrand.randomization.describe import describe
 
 ENTRIES = {(entry.kind, entry.name): entry for entry in describe()}
 
 
 def test_every_table_is_listed_in_its_order():
-    tables = {"transforms": TRANSFORMS, "corruptions": CORRUPTIONS, "domains": DOMAINS, "presets": PRESETS}
+    tables = {"transforms": TRANSFORMS, "mixing": MIXING, "corruptions": CORRUPTIONS, "domains": DOMAINS}
+    tables["presets"] = PRESETS
     assert list(ENTRIES) == [(kind, name) for kind, table in tables.items() for name in table]
 
 
@@ -18,6 +19,7 @@ def test_parameters_come_with_range_and_unit():
     assert "mode: bilinear" in ENTRIES["transforms", "rotation"].parameters
     assert "gamma: 0.7 to 1.4 log-uniform (exponent)" in ENTRIES["transforms", "gamma"].parameters
     assert ENTRIES["domains", "night"].parameters == ("severity: 1 to 5",)
+    assert ENTRIES["mixing", "mixup"].parameters == ("alpha: 0.2 (of Beta(alpha, alpha))",)
     assert "severity: an int from 1 to 5" in ENTRIES["corruptions", "fog"].parameters
 
 
