@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .fields import member_seeds, normal_field, uniform_field
-from .linear import constant, pixel_sum
+from .linear import pixel_sum
+from .luma import tint
 from .particles import streaks
 
 SMALLEST_SPREAD = 1e-6
 """Fields that vary less than this are not scaled up: there is nothing but rounding in them."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""The weights of red, green and blue in the luma of ITU-R BT.601."""
 
 # The colours between which a frosted pane is drawn. The five photographs that the reference code of Hendrycks and
 # Dietterich (ICLR 2019) lays over images have the mean colours (0.30, 0.58, 0.64) to (0.78, 0.80, 0.84), together
@@ -62,6 +62,21 @@ def cloud(seeds: Tensor, height: int, width: int, decay: Tensor) -> Tensor:
     return plasma(seeds, size, decay)[:, None, :height, :width]
 
 
+def value_noise(x: Tensor, octaves: Sequence[Tensor], cells: int) -> Tensor:
+    """Smooth random values in [0, 1] like ``x``, (B, 1, H, W), of ``cells`` lumps a side.
+
+    Random numbers on a lattice, interpolated, with a lattice of half the spacing added at half the height for each
+    further entry of ``octaves``, the seeds (B,) of the lattices.
+    """
+    total, weight = torch.zeros_like(x[:, :1]), 0.0
+    for octave, seeds in enumerate(octaves):
+        side = cells * 2**octave + 1
+        lumps = uniform_field(seeds, side * side, x.dtype).view(-1, 1, side, side)
+        total = total + functional.interpolate(lumps, x.shape[2:], mode="bilinear", align_corners=True) * 0.5**octave
+        weight += 0.5**octave
+    return total / weight
+
+
 def crystals(x: Tensor, seeds: Tensor, roughness: Tensor) -> Tensor:
     """Ice flowers like ``x``, (B, 1, H, W), of mean 0 and standard deviation 1: needles in many directions.
 
@@ -91,14 +106,8 @@ def frosted_pane(x: Tensor, seeds: Tensor, roughness: Tensor) -> Tensor:
     ice = crystals(x, seeds, roughness) * FROST_SPREAD
     # The photographs are either dark or light: an arcsine distribution.
     light = (1 - torch.cos(torch.pi * uniform_field(member_seeds(seeds, 3), 1, x.dtype))).view(-1, 1, 1, 1) / 2
-    dark, bright = tinted(DARK_FROST, x), tinted(LIGHT_FROST, x)
+    dark, bright = tint(DARK_FROST, x), tint(LIGHT_FROST, x)
     return dark + (bright - dark) * (0.15 + 0.85 * light) + ice
-
-
-def tinted(color: tuple[float, float, float], x: Tensor) -> Tensor:
-    """A colour as a (1, 3, 1, 1) tensor like ``x``; as its luma, (1, 1, 1, 1), if ``x`` is not RGB."""
-    luma = sum(weight * value for weight, value in zip(LUMA, color, strict=True))
-    return constant((color if x.shape[1] == 3 else (luma,),), x.dtype, x.device).view(1, -1, 1, 1)
 
 
 def standardized(field: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .blur import convolve
+from .clouds import value_noise
 from .elementary import logistic
 from .fields import member_seeds, uniform_field
 from .linear import pixel_sum
@@ -72,17 +72,7 @@ def check_mask_channel(mask_channel: int | None) -> None:
 
 
 def texture(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
-    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random colours.
-
-    The pattern is value noise: random numbers on a lattice of ``cells`` a side, interpolated, with finer lattices added
-    at half the height each.
-    """
-    batch, channels = x.shape[:2]
-    total = torch.zeros_like(x[:, :1])
-    for octave in range(octaves):
-        side = cells * 2**octave + 1
-        lattice = uniform_field(member_seeds(seeds, octave), side * side, x.dtype).view(batch, 1, side, side)
-        smooth = functional.interpolate(lattice, x.shape[2:], mode="bilinear", align_corners=True)
-        total = total + smooth * (0.5**octave / (2 - 0.5 ** (octaves - 1)))
-    colours = uniform_field(member_seeds(seeds, octaves), 2 * channels, x.dtype).view(batch, 2, channels, 1, 1)
-    return colours[:, 0] + total * (colours[:, 1] - colours[:, 0])
+    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random colours."""
+    pattern = value_noise(x, [member_seeds(seeds, octave) for octave in range(octaves)], cells)
+    colours = uniform_field(member_seeds(seeds, octaves), 2 * x.shape[1], x.dtype).view(len(x), 2, x.shape[1], 1, 1)
+    return colours[:, 0] + pattern * (colours[:, 1] - colours[:, 0])

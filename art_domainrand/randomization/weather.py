@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from .blur import convolve, gaussian_kernel
-from .clouds import cloud, frosted_pane, standardized, tinted
+from .clouds import cloud, frosted_pane, standardized
 from .distributions import Distribution, Range, Uniform, require_support, standard_normal_icdf
 from .fields import member_seeds, normal_field
+from .luma import grey, tint
 from .particles import flakes, streaks
 from .transform import PixelTransform, Values
 
@@ -94,7 +95,7 @@ class Rain(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         side = min(x.shape[2:])
-        color = tinted(RAIN, x)
+        color = tint(RAIN, x)
         x = x * (1 - _plane(values["gloom"]))
         for layer, distance in enumerate((2.0, 1.0)):  # the far drops first
             width = (values["width"] * (side / distance)).clamp_min(SMALLEST)
@@ -207,7 +208,7 @@ class Spatter(PixelTransform):
         level = standard_normal_icdf(1 - values["amount"])
         drops = (2 * (standardized(convolve(noise, across, down)) - _plane(level))).clamp(0, 1)
         mud = _plane(values["mud"])
-        water, brown = tinted(WATER, x), tinted(MUD, x)
+        water, brown = tint(WATER, x), tint(MUD, x)
         shine = (drops - drops.roll((1, 1), (2, 3))) * (0.5 * (1 - mud))
         return x + (water + (brown - water) * mud - x) * (drops * _plane(values["opacity"])) + shine
 
@@ -264,24 +265,16 @@ class SunFlare(PixelTransform):
 
         squared = distance(0)
         glare = (0.7 * torch.exp(-2 * squared) + 0.3 / (1 + squared)) * _plane(values["strength"])
-        x = x + (1 - x) * glare * tinted((1.0, 0.97, 0.88), x)
+        x = x + (1 - x) * glare * tint((1.0, 0.97, 0.88), x)
         for place, size, color in self.GHOSTS:
             disk = (3 * (1 - distance(place) / size**2)).clamp(0, 1) * _plane(values["ghosts"] * 0.6)
-            x = x + (1 - x) * disk * tinted(color, x)
+            x = x + (1 - x) * disk * tint(color, x)
         return x
 
 
 def snow_light(x: Tensor) -> Tensor:
     """``x`` (B, C, H, W) as a bright overcast sky shows it: 1.5 luma + 0.5 where that is brighter."""
     return (grey(x) * 1.5 + 0.5).maximum(x)
-
-
-def grey(x: Tensor) -> Tensor:
-    """The luma (B, 1, H, W) of an RGB image (ITU-R BT.601), the mean of any other number of channels."""
-    if x.shape[1] != 3:
-        return x.mean(1, keepdim=True)
-    red, green, blue = x.unbind(1)
-    return (red * 0.299 + green * 0.587 + blue * 0.114).unsqueeze(1)
 
 
 def _plane(values: Tensor) -> Tensor:

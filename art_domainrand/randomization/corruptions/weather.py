@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..clouds import box_blur, cloud, frosted_pane, tinted
+from ..clouds import box_blur, cloud, frosted_pane
 from ..fields import member_seeds, normal_field, uniform_field
+from ..luma import tint
 from ..weather import snow_light
 from .blur import enlarge, smear
 from .separable import smooth
@@ -77,10 +78,10 @@ def spatter(
     if round(muddy):
         mask = smooth((liquid > threshold).to(x.dtype), strength)
         mask = torch.where(mask < 0.8, 0, mask)
-        return x + (tinted(MUD, x) - x) * mask
+        return x + (tint(MUD, x) - x) * mask
     mask = (liquid * 255).floor() * relief(liquid > 0, x.dtype)
     largest = mask.flatten(1).amax(1).clamp_min(1).view(-1, 1, 1, 1)
-    return x + tinted(WATER, x) * (mask / largest * strength)
+    return x + tint(WATER, x) * (mask / largest * strength)
 
 
 def relief(drops: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,14 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from ..color import LUMA
 from ..distributions import Distribution, Range, Uniform
+from ..luma import grey
 from ..transform import PixelTransform, Values
 
 HIGHEST = 5.0
@@ -63,31 +62,7 @@ class Domain(PixelTransform):
         return moved
 
 
-def grey(x: Tensor) -> Tensor:
-    """The grey value (B, 1, H, W): luma of three channels, else the mean."""
-    if x.shape[1] == 1:
-        return x
-    weights = LUMA if x.shape[1] == 3 else (1 / x.shape[1],) * x.shape[1]
-    total = x[:, :1] * weights[0]
-    for channel in range(1, x.shape[1]):
-        total = total + x[:, channel : channel + 1] * weights[channel]
-    return total
-
-
-def tint(rgb: tuple[float, float, float], x: Tensor) -> Tensor:
-    """A colour that broadcasts against ``x``, (1, 3, 1, 1); its luma, (1, 1, 1, 1), unless ``x`` has three channels."""
-    colour = rgb if x.shape[1] == 3 else (sum(w * value for w, value in zip(LUMA, rgb, strict=True)),)
-    return numbers(colour, x.dtype, x.device).view(1, -1, 1, 1)
-
-
 def faded(x: Tensor, colour: float) -> Tensor:
     """Keep a share of the colour: 0 is grey, 1 unchanged."""
     dull = grey(x)
     return dull + (x - dull) * colour
-
-
-@lru_cache(maxsize=256)
-def numbers(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Constants on ``device``, copied there once."""
-    with torch.inference_mode(False):
-        return torch.tensor(values, dtype=dtype, device=device)

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..linear import constant
+from ..luma import grey, tint
 from ..transform import Values
-from .domain import Domain, faded, grey, numbers, tint
+from .domain import Domain, faded
 from .parts import across, branch, clouds, deepen, down, glow, grain, pixels, soften
 
 
@@ -72,7 +74,7 @@ class NearInfrared(Domain):
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         if x.shape[1] == 3:
-            infrared = (x * numbers((0.2, 2.0, -1.3), x.dtype, x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            infrared = (x * constant(((0.2, 2.0, -1.3),), x.dtype, x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
         else:
             infrared = grey(x)
         bright = infrared * (1.25 - 0.25 * infrared)

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..fields import uniform_field
+from ..luma import grey, tint
 from ..transform import Values
-from .domain import Domain, faded, grey, tint
+from .domain import Domain, faded
 from .parts import across, box, branch, clouds, deepen, down, flatten, grain, pixels, soften
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..clouds import value_noise
 from ..fields import member_seeds, mix64, normal_field, uniform_field
 
 
@@ -106,13 +107,7 @@ def branch(seeds: Tensor, index: int) -> Tensor:
 
 def clouds(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
     """Smooth random values in [0, 1], (B, 1, H, W): value noise of ``cells`` lumps a side, doubled each octave."""
-    total, weight = torch.zeros_like(x[:, :1]), 0.0
-    for octave in range(octaves):
-        side = cells * 2**octave + 1
-        lumps = uniform_field(branch(seeds, octave), side * side, x.dtype).view(-1, 1, side, side)
-        total = total + functional.interpolate(lumps, x.shape[2:], mode="bilinear", align_corners=True) * 0.5**octave
-        weight += 0.5**octave
-    return total / weight
+    return value_noise(x, [branch(seeds, octave) for octave in range(octaves)], cells)
 
 
 def down(x: Tensor) -> Tensor:

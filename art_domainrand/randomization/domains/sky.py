@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..luma import tint
 from ..particles import flakes, streaks
 from ..transform import Values
-from .domain import Domain, faded, tint
+from .domain import Domain, faded
 from .parts import branch, clouds, down, leaning, pixels, soften
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..linear import constant
+from ..luma import grey, tint
 from ..transform import Values
-from .domain import Domain, grey, numbers, tint
+from .domain import Domain
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """The sepia matrix of the W3C's Filter Effects Module, section "sepia"."""
@@ -79,7 +81,7 @@ class Sepia(Domain):
             row_sums = tuple(sum(row) for row in SEPIA)
             return grey(x) * tint(row_sums, x)  # type: ignore[arg-type]
         red, green, blue = (
-            x[:, k : k + 1] * numbers(tuple(row[k] for row in SEPIA), x.dtype, x.device).view(1, 3, 1, 1)
+            x[:, k : k + 1] * constant((tuple(row[k] for row in SEPIA),), x.dtype, x.device).view(1, 3, 1, 1)
             for k in range(3)
         )
         return red + green + blue
