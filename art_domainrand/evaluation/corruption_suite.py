@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from art_domainrand.evaluation.files import whole_file
-from art_domainrand.evaluation.results import Row, read_rows
+from art_domainrand.evaluation.results import Row, RowsFile
 from art_domainrand.evaluation.run import BATCH_SIZE, Array
 from art_domainrand.gradients import predict
 from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
@@ -22,16 +19,13 @@ CLEAN = "clean"
 
 
 @dataclass(frozen=True)
-class CorruptionReport:
+class CorruptionReport(RowsFile):
     """The accuracy of one model on clean images and in every case of a suite.
 
     ``rows`` hold a cell "clean" and one "name/severity" for each case; all errors are in [0, 1].
     """
 
-    rows: tuple[Row, ...]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         cells = [row.cell for row in self.rows]
         if len(set(cells)) < len(cells) or cells[:1] != [CLEAN] or len({row.model for row in self.rows}) != 1:
             raise ValueError(f"rows must be of one model, {CLEAN!r} first and each cell once, got {cells}")
@@ -39,8 +33,6 @@ class CorruptionReport:
             name, slash, severity = cell.partition("/")
             if not (name and slash and severity.isdecimal()):
                 raise ValueError(f"rows must have cells named name/severity, got {cell!r}")
-        if "rows" in self.metadata:
-            raise ValueError('metadata must not use the key "rows", which is where the rows are written')
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,28 +83,6 @@ class CorruptionReport:
     def _error(self, name: str, severities: list[int], relative: bool) -> float:
         errors = [1 - self.row(name, severity).accuracy for severity in severities]
         return sum(errors) / len(errors) - (self.clean_error if relative else 0.0)
-
-    def to_json(self) -> str:
-        """One JSON object: the metadata at the top level, and ``rows``."""
-        return json.dumps({**self.metadata, "rows": [asdict(row) for row in self.rows]}, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> CorruptionReport:
-        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
-        content = json.loads(text)
-        if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
-            raise ValueError('text must be a JSON object with a list "rows"')
-        return cls(tuple(read_rows(content.pop("rows"))), content)
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON to ``path``, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> CorruptionReport:
-        """Read the JSON at ``path``."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
 def evaluate_corruptions(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from scipy.stats import binomtest
 
@@ -48,21 +49,58 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
-    """The rows of an evaluation and how they came about (``metadata``: seed, versions, budgets, seconds ...)."""
+class RowsFile(ABC):
+    """Rows and how they came about (``metadata``: seed, versions, budgets, seconds ...), which become JSON and back.
+
+    What the reports have in common; each says in :meth:`check` what its rows must be.
+    """
 
     rows: tuple[Row, ...]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.check()
+        if "rows" in self.metadata:
+            raise ValueError('metadata must not use the key "rows", which is where the rows are written')
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ValueError for rows that do not belong together."""
+
+    def to_json(self) -> str:
+        """One JSON object: the metadata at the top level, and ``rows``."""
+        return json.dumps({**self.metadata, "rows": [asdict(row) for row in self.rows]}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+            raise ValueError('text must be a JSON object with a list "rows"')
+        return cls(tuple(read_rows(content.pop("rows"))), content)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON to ``path``, whole or not at all."""
+        with whole_file(path) as temporary:
+            temporary.write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read the JSON at ``path``."""
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Report(RowsFile):
+    """The rows of an evaluation, each model and cell once, and how they came about."""
+
+    def check(self) -> None:
         seen: set[tuple[str, str]] = set()
         for row in self.rows:
             key = (row.model, row.cell)
             if key in seen:
                 raise ValueError(f"rows must hold each model and cell once, got {key} twice")
             seen.add(key)
-        if "rows" in self.metadata:
-            raise ValueError('metadata must not use the key "rows", which is where the rows are written')
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -84,28 +122,6 @@ class Report:
     def gain(self, model: str, baseline: str, cell: str) -> float:
         """How much more accurate ``model`` is than ``baseline`` in ``cell``, in percentage points."""
         return 100 * (self.row(model, cell).accuracy - self.row(baseline, cell).accuracy)
-
-    def to_json(self) -> str:
-        """One JSON object: the metadata at the top level, and ``rows``."""
-        return json.dumps({**self.metadata, "rows": [asdict(row) for row in self.rows]}, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Report:
-        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
-        content = json.loads(text)
-        if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
-            raise ValueError('text must be a JSON object with a list "rows"')
-        return cls(tuple(read_rows(content.pop("rows"))), content)
-
-    def save(self, path: str | Path) -> None:
-        """Write the JSON to ``path``, whole or not at all."""
-        with whole_file(path) as temporary:
-            temporary.write_text(self.to_json(), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Report:
-        """Read the JSON at ``path``."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
 def read_rows(entries: Iterable[Any]) -> Iterable[Row]:
