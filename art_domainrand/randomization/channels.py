@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .chain import prefixed
 from .distributions import Distribution
+from .labels import leaves_of
 from .linear import Rows, apply_color, constant, multiply
 from .pipeline import Item, as_transform
 from .transform import Frame, Kind, Transform, Values, frame_of
@@ -36,8 +37,8 @@ class OnChannels(Transform):
         moving = _moving(self.transform)
         if moving is not None:
             raise ValueError(
-                f"transform must not move pixels, got {type(moving).__name__}; put it into the pipeline beside "
-                "OnChannels, so that all channels move alike"
+                f"transform must not move pixels, got {' '.join(repr(moving).split())}; put it into the pipeline "
+                "beside OnChannels, so that all channels move alike"
             )
 
     @property
@@ -117,10 +118,8 @@ def _places(columns: tuple[int, ...], size: int, like: Tensor) -> Tensor:
 
 
 def _moving(transform: Transform) -> Transform | None:
-    """The first transform in ``transform``, however deep, that moves points of the image."""
-    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
-    parts = [part for part in inner if isinstance(part, Transform)]
-    if parts:
-        return next((found for part in parts if (found := _moving(part)) is not None), None)
-    moves = transform.kind is Kind.GEOMETRY or type(transform).carry is not Transform.carry
-    return transform if moves else None
+    """The first transform in ``transform``, however deep, that moves points of the image, known where to or not."""
+    for leaf in leaves_of(transform):
+        if leaf.kind is Kind.GEOMETRY or type(leaf).carry is not Transform.carry or not leaf.tracked:
+            return leaf
+    return None

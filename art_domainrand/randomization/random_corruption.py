@@ -51,6 +51,11 @@ class RandomCorruption(PixelTransform):
         assert isinstance(self.severity, Distribution)
         return {"name": Uniform(0.0, 1.0), "severity": self.severity}
 
+    @property
+    def tracked(self) -> bool:
+        """Whether "elastic_transform" is not among the names: where that moves pixels to is not known."""
+        return "elastic_transform" not in self.names
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         chosen = (values["name"].detach() * len(self.names)).long().clamp_max(len(self.names) - 1)
         cases = torch.stack((chosen, values["severity"].detach().round().long()), dim=1).tolist()

@@ -16,6 +16,7 @@ from art_domainrand.randomization import (
     OnChannels,
     OneOf,
     Pipeline,
+    RandomCorruption,
     Rotation,
     Saturation,
     Sometimes,
@@ -97,7 +98,7 @@ def test_gradients_agree_with_finite_differences(inner):
 
 @pytest.mark.parametrize("moving", [Rotation(), [Gamma(), Rotation()], Sometimes(OneOf([Gamma(), Rotation()]))])
 def test_geometry_on_some_channels_is_refused(moving):
-    with pytest.raises(ValueError, match="transform must not move pixels, got Rotation"):
+    with pytest.raises(ValueError, match=r"transform must not move pixels, got Rotation\("):
         OnChannels(moving, RGB)
 
 
@@ -105,6 +106,32 @@ def test_geometry_on_some_channels_is_refused(moving):
 def test_whatever_carries_points_is_refused(name):
     with pytest.raises(ValueError, match="transform must not move pixels"):
         OnChannels(TRANSFORMS[name](), RGB)
+
+
+@pytest.mark.parametrize(
+    "moving",
+    [
+        K.RandomAffine(10.0),
+        Sometimes([Gamma(), K.RandomElasticTransform()]),
+        K.AugmentationSequential(K.RandomHorizontalFlip()),
+        K.RandomJigsaw(),
+        RandomCorruption(),
+        RandomCorruption(("fog", "elastic_transform")),
+    ],
+)
+def test_what_moves_pixels_to_unknown_places_is_refused_too(moving):
+    with pytest.raises(ValueError, match=r"transform must not move pixels, got .*; put it into the pipeline beside"):
+        OnChannels(moving, RGB)
+
+
+def test_corruptions_that_leave_pixels_where_they_are_may_be_on_some_channels_and_keep_labels():
+    still = RandomCorruption(("fog", "gaussian_noise"))
+    assert OnChannels(still, RGB).transform == still
+    places = torch.rand(2, 3, 2)
+    assert torch.equal(Pipeline(still).geometry(draw_for(Pipeline(still), 2), (8, 8)).keypoints(places), places)
+    moving = Pipeline(RandomCorruption())
+    with pytest.raises(ValueError, match=r"labels cannot follow RandomCorruption.*, whose geometry is not tracked"):
+        moving.geometry(draw_for(moving, 2), (8, 8))
 
 
 @pytest.mark.parametrize(
