@@ -115,11 +115,11 @@ class Snow(PixelTransform):
     ``whiteness`` how far the scene moves to 1.5 luma + 0.5, as in the corruption "snow".
     """
 
-    amount: Range = Uniform(0.2, 0.7)
-    size: Range = Uniform(0.04, 0.1)
-    speed: Range = Uniform(1.0, 3.0)
+    amount: Range = Uniform(0.1, 0.3)
+    size: Range = Uniform(0.02, 0.045)
+    speed: Range = Uniform(1.0, 2.0)
     angle: Range = Uniform(-40.0, 40.0)
-    whiteness: Range = Uniform(0.05, 0.4)
+    whiteness: Range = Uniform(0.0, 0.25)
     seeded: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {
         "amount": "share",

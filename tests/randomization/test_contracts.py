@@ -204,7 +204,7 @@ def test_parameters_are_the_coordinates_of_the_draw(name):
 
 
 # Streaks and flakes are never thinner than a pixel, so their sizes are felt in larger images only.
-EXTENT = {"rain": 128, "snow": 128}
+EXTENT = {"rain": 128, "snow": 192}
 LEARNABLE = [
     (name, field)
     for name, cls in TRANSFORMS.items()

@@ -109,6 +109,14 @@ def test_gloom_dims_the_scene():
     torch.testing.assert_close(applied(Rain(amount=0.0, gloom=0.25), x), 0.75 * x)
 
 
+def test_flakes_of_the_default_ranges_leave_the_scene_to_be_seen():
+    changed = applied(Snow(whiteness=0.0), torch.full((64, 3, 96, 96), 0.2))
+    covered = (changed > 0.4).double().mean((1, 2, 3))
+    assert covered.min() > 0.02
+    assert covered.max() < 0.35
+    assert 0.05 < covered.mean() < 0.2
+
+
 def test_snow_brightens_and_more_of_it_covers_more():
     x = grey_images()
     few, many = (applied(Snow(amount=amount, whiteness=0.0), x) for amount in (0.2, 0.8))
