@@ -12,7 +12,7 @@ from art_domainrand.randomization import (
     Pipeline,
     TextureRandomization,
 )
-from art_domainrand.randomization.foreground import foreground, saliency, texture
+from art_domainrand.randomization.foreground import foreground, saliency, texture, whitening
 
 
 def apply(transform, x, seed=0):
@@ -69,18 +69,72 @@ def test_the_grid_has_its_period_and_phase():
     torch.testing.assert_close(half[:, 10:], mask[:, :-10])
 
 
-def test_the_saliency_of_an_object_is_its_distance_from_the_mean():
+def test_the_saliency_of_an_object_is_all_there_is_on_a_plain_ground():
     x, inside = disc()
     found = saliency(x)
-    assert found.mean().item() == pytest.approx(1, abs=1e-3)
-    share = inside.mean().item()
-    # Far from the edge: object at 1 - share of the difference from the mean, ground at share of it.
-    ratio = (found[0, 0, 23, 23] / found[0, 0, 2, 2]).item()
-    assert ratio == pytest.approx(((1 - share) / share) ** 2, rel=1e-3)
-    mask = foreground(x, torch.ones(2))
-    assert mask[0, 0, 23, 23] > 0.99
-    assert mask[0, 0, 2, 2] < 0.01
+    # Its mean is 1, the ground has none: the object has one over its share of the image.
+    torch.testing.assert_close(found, (inside / inside.mean()).expand_as(found), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(foreground(x, torch.ones(2)), inside.expand(2, 1, 48, 48), atol=1e-3, rtol=0)
     assert not saliency(torch.full((1, 3, 8, 8), 0.5)).any(), "a flat image has no object"
+
+
+def test_an_object_may_touch_one_border():
+    x, inside = disc()
+    found = saliency(torch.cat((x[:, :, 24:], x[:, :, :24]), dim=2)[:, :, :24])  # its lower half, on the upper border
+    half = inside[24:].bool()
+    assert found[:, 0, half].min() > 3 > 0.1 > found[:, 0, ~half].max()
+
+
+def test_saliency_does_not_depend_on_how_colours_are_mixed():
+    x, _ = textured("blotches")
+    mixed = torch.einsum("ij,bjhw->bihw", torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [1.0, 0.0, 4.0]]), x) + 0.3
+    torch.testing.assert_close(saliency(mixed * 20), saliency(x * 20), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_whitening_gives_the_inverse(channels):
+    root = torch.rand(4, channels, channels, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    covariance = root @ root.mT + 0.1 * torch.eye(channels)
+    white = whitening(covariance)
+    torch.testing.assert_close(white.mT @ white, covariance.inverse())
+
+
+def textured(kind, n=24, side=64):
+    """A bright disc somewhere on a ground with a texture, and where it is, (n, 1, side, side)."""
+    generator = torch.Generator().manual_seed(1)
+    ramp = torch.arange(side)
+    pattern = {
+        "blotches": texture(torch.zeros(n, 3, side, side), torch.arange(n), 8),
+        "noise": torch.rand(n, 3, side, side, generator=generator),
+        "stripes": (ramp // 4 % 2).expand(n, 3, side, side),
+        "gradient": (ramp / side).view(-1, 1).expand(n, 3, side, side),
+    }[kind]
+    tints = torch.rand(2, n, 3, 1, 1, generator=generator)
+    ground = 0.15 + 0.5 * (tints[0] + pattern * (tints[1] - tints[0]))
+    x, y, radius = (side * (low + 0.3 * torch.rand(n, 1, 1, generator=generator)) for low in (0.35, 0.35, 0.1))
+    inside = (torch.hypot(ramp - x, ramp.view(-1, 1) - y) < radius.clamp_max(0.2 * side))[:, None]
+    bright = 0.6 + 0.4 * torch.rand(n, 3, 1, 1, generator=generator)
+    return torch.where(inside, bright, ground) + 0.02 * torch.randn(n, 3, side, side, generator=generator), inside
+
+
+def by_distance_from_the_mean(x):
+    """Frequency-tuned saliency (Achanta et al., CVPR 2009, equation 4), over its mean."""
+    kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+    padded = torch.nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
+    smooth = torch.nn.functional.conv2d(padded, (kernel[:, None] * kernel).expand(3, 1, 5, 5), groups=3)
+    squared = (smooth - x.mean((2, 3), keepdim=True)).square().sum(1, keepdim=True)
+    return squared / squared.mean((2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("kind", ["blotches", "noise", "stripes", "gradient"])
+def test_the_object_is_found_on_textured_ground_better_than_by_distance_from_the_mean(kind):
+    x, inside = textured(kind)
+
+    def overlap(found):
+        here = found > 1
+        return ((here & inside).flatten(1).sum(1) / (here | inside).flatten(1).sum(1)).mean().item()
+
+    assert overlap(saliency(x)) > max(0.9, overlap(by_distance_from_the_mean(x)))
 
 
 def test_a_new_background_leaves_the_object():
