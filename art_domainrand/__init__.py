@@ -1,9 +1,21 @@
 """Gradient attacks and domain randomization for the Adversarial Robustness Toolbox (ART)."""
 
+from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.attacks.strongest import StrongestAttack
+from art_domainrand.evaluation.diagnose import diagnose
 from art_domainrand.preprocessors.domain_mapping import DomainMapping
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.domains import domain_mapping
 
-__all__ = ["FGSM", "PGD", "DomainMapping", "DomainRandomization", "domain_mapping"]
+__all__ = [
+    "FGSM",
+    "PGD",
+    "AutoPGD",
+    "DomainMapping",
+    "DomainRandomization",
+    "StrongestAttack",
+    "diagnose",
+    "domain_mapping",
+]

@@ -1,6 +1,8 @@
 """Gradient attacks under ART's attack interface."""
 
+from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.attacks.strongest import StrongestAttack
 
-__all__ = ["FGSM", "PGD"]
+__all__ = ["FGSM", "PGD", "AutoPGD", "StrongestAttack"]

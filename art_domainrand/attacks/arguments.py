@@ -61,6 +61,16 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
         require(eps_step > 0, "eps_step", "be > 0", eps_step)
 
 
+def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf)) -> None:
+    """Check a ball of a parameter-free attack: one of ``norms``, and eps >= 0, a number or an array of them."""
+    require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
+    number = isinstance(eps, Real) and not isinstance(eps, bool)
+    array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
+    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), TypeError)
+    least = float(np.min(eps, initial=np.inf)) if array else float(eps)
+    require(np.isfinite(eps).all() and least >= 0, "eps", "be finite and >= 0", eps)
+
+
 def plain(values: Any) -> Any:
     """A number as a Python float (ART does not take NumPy's), an array as it is."""
     return values if isinstance(values, np.ndarray) else float(values)

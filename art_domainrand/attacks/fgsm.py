@@ -95,13 +95,13 @@ class FGSM(GradientAttack, FastGradientMethod):
             batch.observe,
         )
 
-    def _stage(self, job: Job) -> Stage:
+    def _stages(self, job: Job) -> list[Stage]:
         def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
             if self.minimal:
                 return GrowingSteps(ball, mask, job.sizes(ids))
             return PGDSteps(ball, mask, as_size(ball.eps, ball.x), 1, "constant", None)
 
-        return Stage(
+        stage = Stage(
             name=type(self).__name__,
             aim=job.aim(self.loss),
             steps=steps,
@@ -111,6 +111,7 @@ class FGSM(GradientAttack, FastGradientMethod):
             early_stop=self.early_stop or self.minimal,
             keep_best=self.keep_best,
         )
+        return [stage]
 
     def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
         """Predictions as distributions: beyond two classes, ART's FGM shares the label among classes that tie."""

@@ -75,10 +75,11 @@ class GradientAttack(ABC):
     keep_best: bool
     quantize: bool
     attack_params: ClassVar[list[str]]
+    option_names: ClassVar[list[str]] = SEARCH_PARAMS
 
     def _set_options(self, options: dict[str, Any]) -> None:
         """Take the keyword-only options; ART's own constructors check them through ``_check_params``."""
-        for name, value in with_defaults(options, SEARCH_PARAMS).items():
+        for name, value in (DEFAULTS | with_defaults(options, self.option_names)).items():
             setattr(self, name, value)
         check_options(self._options())
         self._stream = PrivateGenerator()
@@ -109,8 +110,8 @@ class GradientAttack(ABC):
         """Run the attack on one batch."""
 
     @abstractmethod
-    def _stage(self, job: Job) -> Stage:
-        """The search that takes the place of :meth:`_climb` where an option asks for one."""
+    def _stages(self, job: Job) -> list[Stage]:
+        """The searches, one after the other, that take the place of :meth:`_climb` where an option asks for them."""
 
     @abstractmethod
     def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
@@ -266,7 +267,8 @@ class GradientAttack(ABC):
         radius, step = self._radius_and_step()
         job = Job.of(self, source, x, y, mask, box, radius, step, self._stream)
         results = Results.into(out, source.device)
-        run_stage(job.problem, self._stage(job), results, torch.arange(len(x), device=source.device))
+        for stage in self._stages(job):
+            run_stage(job.problem, stage, results)
         return results.tainted
 
     def _asked(self) -> check.Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,15 @@ class Job:
             hidden=not getattr(attack, "verbose", False),
         )
         return cls(problem, x, y.to(device), attack.targeted, on(size, device, x.dtype), starts, drawn)
+
+    @cached_property
+    def clean_scores(self) -> Tensor:
+        """The class scores of the originals (N, K)."""
+        parts = []
+        for first in range(0, len(self.x), self.problem.batch_size):
+            ids = torch.arange(first, min(first + self.problem.batch_size, len(self.x)), device=self.y.device)
+            parts.append(self.problem.source.scores(at(self.x, ids).to(self.y.device)).float())
+        return torch.cat(parts)
 
     def aim(self, loss: Any) -> Any:
         """The function from samples to what is wanted of them."""

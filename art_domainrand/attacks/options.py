@@ -27,13 +27,18 @@ class ExpectationOptions(TypedDict, total=False):
     randomization: Any
 
 
-class SearchOptions(DeviceOptions, ExpectationOptions, total=False):
+class AutoOptions(DeviceOptions, ExpectationOptions, total=False):
+    """What is left to choose where the attack knows what to climb and what to keep."""
+
+    quantize: bool
+
+
+class SearchOptions(AutoOptions, total=False):
     """What an attack climbs, and what it keeps."""
 
     loss: Any
     early_stop: bool
     keep_best: bool
-    quantize: bool
 
 
 DEFAULTS: dict[str, Any] = {

@@ -163,8 +163,8 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     def _searches(self) -> bool:
         return super()._searches() or self.step_schedule != "constant"
 
-    def _stage(self, job: Job) -> Stage:
-        return Stage(
+    def _stages(self, job: Job) -> list[Stage]:
+        stage = Stage(
             name=type(self).__name__,
             aim=job.aim(self.loss),
             steps=lambda ball, mask, ids: PGDSteps(
@@ -176,6 +176,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
             early_stop=self.early_stop,
             keep_best=self.keep_best,
         )
+        return [stage]
 
     def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
         return [(restart, rows) for rows in batches for restart in range(restarts)]

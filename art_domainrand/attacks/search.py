@@ -46,6 +46,7 @@ class Stage:
     ``aim(ids)`` and ``steps(ball, mask, ids)`` belong to the samples ``ids``; ``start(restart, ball, ids)`` returns
     where restart 0, 1, ... starts. With ``early_stop`` a sample leaves once it is fooled, and its later restarts are
     not run. With ``keep_best`` the result is the point of largest margin on the way, else the last one.
+    ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest margins (A,) found before.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Stage:
     restarts: int = 1
     early_stop: bool = True
     keep_best: bool = True
+    worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
     def judged(self) -> bool:
@@ -93,13 +95,17 @@ class Results:
         self.adv[host] = torch.where(per_sample(better, adv), adv, before).to(self.adv.device)
 
 
-def run_stage(problem: Problem, stage: Stage, results: Results, ids: Tensor) -> None:
-    """Run every restart of ``stage`` on the samples ``ids`` (A,) and note in ``results`` what is better.
+def run_stage(problem: Problem, stage: Stage, results: Results) -> None:
+    """Run every restart of ``stage``, note in ``results`` what is better; with ``early_stop`` on the unbroken only.
 
     Restarts run one after the other while they fill batches; when few samples are left, several restarts of each share
     a batch.
     """
     restart = 0
+    everyone = torch.arange(problem.n, device=results.fooled.device)
+    ids = everyone[~results.fooled] if stage.early_stop else everyone
+    if stage.worthwhile is not None:
+        ids = ids[stage.worthwhile(ids, results.margin[ids])]
     with tqdm(total=len(ids) * stage.restarts, desc=stage.name, leave=False, disable=problem.hidden) as bar:
         while restart < stage.restarts and len(ids):
             together = max(1, min(stage.restarts - restart, problem.batch_size // len(ids)))

@@ -1,0 +1,237 @@
+"""Auto-PGD under ART's interface."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+import torch
+from art.attacks.attack import EvasionAttack
+from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGradientDescent
+from torch import Tensor
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.aim import TARGETED_DLR, Aim
+from art_domainrand.attacks.ascent import Ascent
+from art_domainrand.attacks.gradient_attack import Batch, GradientAttack
+from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.options import (
+    DEFAULTS,
+    AutoOptions,
+    check_options,
+)
+from art_domainrand.attacks.oracle import Oracle
+from art_domainrand.attacks.search import Stage
+from art_domainrand.attacks.steps import AutoSteps, SparseSteps
+from art_domainrand.losses import LOSSES
+from art_domainrand.norms import Ball, lp_norm
+
+ART_LOSSES = {"difference_logits_ratio": "dlr"}
+LOSS_TYPES = [None, *LOSSES, *ART_LOSSES, TARGETED_DLR]
+APGD_OPTIONS = list(AutoOptions.__annotations__)
+
+# In L1 the first two phases climb in larger balls (Croce & Hein 2021, section 4.2): how much larger, how many steps.
+L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
+
+
+class AlwaysSearches(GradientAttack):
+    """A gradient attack that ART's own loop cannot express."""
+
+    def _searches(self) -> bool:
+        return True
+
+    def _climb(self, batch: Batch) -> Ascent:
+        raise NotImplementedError(f"{type(self).__name__} always searches")
+
+    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
+        raise NotImplementedError(f"{type(self).__name__} always searches")
+
+    def _drawn_with(self, rows: slice, n: int) -> slice:
+        raise NotImplementedError(f"{type(self).__name__} always searches")
+
+
+class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
+    """Auto-PGD (Croce & Hein 2020 for L-inf and L2, 2021 for L1), a drop-in for ART's, whose step sizes need no tuning.
+
+    Every sample has its own step size, restarts from its own best point and leaves the batch once it is fooled. What is
+    returned is, per sample, the first success, else the point of largest margin.
+
+    :param norm: "inf", ``np.inf``, 1 or 2.
+    :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
+    :param eps_step: Not used: steps start at 2 eps (1 eps in L1) as in the paper. ART takes it.
+    :param max_iter: Steps per restart.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param nb_random_init: Restarts from random points of the ball; 0 starts at ``x``.
+    :param loss_type: "cross_entropy", "dlr" (ART's "difference_logits_ratio"), "margin", "targeted_dlr" (untargeted
+        attacks only: every restart runs once towards each of the ``nb_target_classes`` best scored other classes), a
+        function of scores (B, K) and class indices (B,) to (B,), or None: the gradient is that of the estimator's own
+        loss, and the margin, which has a value for every sample, decides about step sizes.
+    :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
+    :param early_stop: Let samples go once they are fooled.
+    :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
+        ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+    """
+
+    option_names: ClassVar[list[str]] = APGD_OPTIONS
+    attack_params = AutoProjectedGradientDescent.attack_params + APGD_OPTIONS + ["early_stop", "nb_target_classes"]
+
+    def __init__(
+        self,
+        estimator: Any,
+        norm: float | str = np.inf,
+        eps: Any = 0.3,
+        eps_step: Any = 0.1,
+        max_iter: int = 100,
+        targeted: bool = False,
+        nb_random_init: int = 5,
+        batch_size: int = 32,
+        loss_type: str | Callable[[Tensor, Tensor], Tensor] | None = None,
+        verbose: bool = True,
+        *,
+        nb_target_classes: int = 9,
+        early_stop: bool = True,
+        **options: Unpack[AutoOptions],
+    ) -> None:
+        check.check_estimator(estimator)
+        check.check_budget(norm, eps, eps_step)
+        self._set_options({**options})
+        # Not ART's constructor: it builds another estimator around the model to change its loss.
+        EvasionAttack.__init__(self, estimator=estimator)
+        self.norm, self.eps, self.eps_step = norm, check.plain(eps), check.plain(eps_step)
+        self.max_iter, self.targeted, self.nb_random_init = max_iter, targeted, nb_random_init
+        self.batch_size, self.loss_type, self.verbose = batch_size, loss_type, verbose
+        self.nb_target_classes, self.early_stop = nb_target_classes, early_stop
+        self._check_params()
+
+    def _check_params(self) -> None:
+        check.check_budget(self.norm, self.eps, self.eps_step)
+        check.check_radius(self.norm, self.eps)
+        check.check_counts(
+            max_iter=self.max_iter,
+            nb_random_init=self.nb_random_init,
+            nb_target_classes=self.nb_target_classes,
+            batch_size=self.batch_size,
+        )
+        check.check_flags(targeted=self.targeted, early_stop=self.early_stop, verbose=self.verbose)
+        loss = self.loss_type
+        rule = f"be one of {LOSS_TYPES} or a function of scores and labels"
+        known = loss is None or (loss in LOSS_TYPES if isinstance(loss, str) else callable(loss))
+        check.require(known, "loss_type", rule, loss)
+        both = self.targeted and loss == TARGETED_DLR
+        check.require(not both, "loss_type", 'be other than "targeted_dlr" (it is for leaving y) if targeted', loss)
+        check_options({name: getattr(self, name) for name in DEFAULTS})
+
+    def _radius_and_step(self) -> tuple[Any, Any]:
+        return self.eps, self.eps_step
+
+    def _restarts(self) -> int:
+        return max(1, self.nb_random_init)
+
+    def _stages(self, job: Job) -> list[Stage]:
+        at_random = self.nb_random_init > 0
+        if self.loss_type != TARGETED_DLR:
+            loss = ART_LOSSES.get(self.loss_type, self.loss_type) if isinstance(self.loss_type, str) else self.loss_type
+            return [auto_stage(job, self.max_iter, self._restarts(), at_random, self.early_stop, loss)]
+        ranked = rank_targets(job)[:, : self.nb_target_classes]
+        return [
+            auto_stage(job, self.max_iter, self._restarts(), at_random, self.early_stop, towards=ranked[:, rank])
+            for rank in range(ranked.shape[1])
+        ]
+
+
+def auto_stage(
+    job: Job,
+    max_iter: int,
+    restarts: int,
+    at_random: bool,
+    early_stop: bool,
+    loss: Any = None,
+    towards: Tensor | None = None,
+    worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Stage:
+    """Auto-PGD with one loss, or with the targeted difference of logits ratio ``towards`` classes (N,)."""
+    sign = -1 if job.targeted else 1
+
+    def aim(ids: Tensor) -> Aim:
+        return Aim(job.y[ids], sign, loss, None if towards is None else towards[ids])
+
+    start = auto_start(job, at_random)
+    if job.starts.norm != 1:
+        return Stage(
+            name=f"Auto-PGD, {loss or 'loss' if towards is None else TARGETED_DLR}",
+            aim=aim,
+            steps=lambda ball, mask, ids: AutoSteps(ball, mask, max_iter),
+            start=start,
+            max_iter=max_iter,
+            restarts=restarts,
+            early_stop=early_stop,
+            worthwhile=worthwhile,
+        )
+    lengths = [int(share * max_iter) for _, share in L1_PHASES]
+    return Stage(
+        name="Auto-PGD in L1",
+        aim=aim,
+        steps=lambda ball, mask, ids: SparseSteps(ball, mask, max_iter - sum(lengths), warm=True),
+        start=lambda restart, around, ids: shrinking_balls(job, aim(ids), start(restart, around, ids), lengths, ids),
+        max_iter=max_iter - sum(lengths),
+        restarts=restarts,
+        early_stop=early_stop,
+        worthwhile=worthwhile,
+    )
+
+
+def auto_start(job: Job, at_random: bool) -> Callable[[int, Ball, Tensor], Tensor]:
+    """The starts of Auto-PGD: on the surface of the ball in L-inf and L2, a projected normal point in L1."""
+    if not at_random:
+        return lambda restart, around, ids: around.x
+    everyone = slice(0, len(job.x))
+    kept: dict[int, Tensor] = {}
+
+    def chosen(restart: int, around: Ball, ids: Tensor) -> Tensor:
+        if restart not in kept:
+            kept.clear()
+            kept[restart] = surface_noise(job, restart, everyone)
+        noise, mask = kept[restart][ids], job.problem.mask(ids)
+        noise = noise if mask is None else noise * mask
+        return around.project(around.x + noise)
+
+    return chosen
+
+
+def surface_noise(job: Job, restart: int, everyone: slice) -> Tensor:
+    """Noise (N, ...) of length eps in L-inf and L2, or standard normal in L1."""
+    if job.starts.norm == 1:
+        device = job.generator.device
+        return torch.randn(tuple(job.x.shape), generator=job.generator, device=device)
+    noise = job.starts.at(restart, everyone)
+    length = lp_norm(noise, job.starts.norm)
+    eps = job.starts.eps
+    radius = eps.to(noise.device) if isinstance(eps, Tensor) else eps
+    surface: Tensor = (noise * (radius / torch.where(length > 0, length, torch.inf))).to(noise.dtype)
+    return surface
+
+
+def shrinking_balls(job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor) -> Tensor:
+    """Climb in balls of three and two times the radius, each from the best point of the one before."""
+    problem = job.problem
+    oracle = Oracle(problem.source, aim, problem.expectation, random=problem.random)
+    rows = torch.arange(len(ids), device=ids.device)
+    adv, warm = start, False
+    for (factor, _), length in zip(L1_PHASES, lengths, strict=True):
+        around = problem.ball(ids)
+        around.eps = around.eps * factor
+        adv = around.project(adv)
+        steps = SparseSteps(around, problem.mask(ids), length, warm=warm)
+        for i in range(length):
+            adv = steps.next(i, adv, oracle.evaluate(adv, rows))
+        if length:
+            standing = oracle.evaluate(adv, rows)
+            steps.best.observe(adv, standing.gradient, standing.value)
+            adv, warm = steps.best.adv, True
+    return problem.ball(ids).project(adv)
+
+
+def rank_targets(job: Job) -> Tensor:
+    """The other classes of every sample (N, K - 1), by falling score of the estimator on the original."""
+    own = job.y.argmax(1, keepdim=True)
+    return job.clean_scores.scatter(1, own, -torch.inf).argsort(dim=1, descending=True)[:, :-1]
