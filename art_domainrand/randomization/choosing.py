@@ -18,6 +18,8 @@ def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None],
     choice, so a member costs as many images as chose it. As slicing a batch changes no bits, neither does this. Raises
     ValueError for a member that changes the shape of its images.
     """
+    if len(x) == 0:
+        return x
     counts: list[int] = torch.bincount(choice, minlength=len(members)).tolist()
     order = None if len(x) in counts else choice.argsort(stable=True)
     images = x if order is None else x[order]

@@ -64,13 +64,19 @@ class Mixing(ABC):
         return draw if device is None else draw.to(device)
 
     def mix(self, x: Tensor, y: Tensor, draw: Draw, classes: int | None = None) -> tuple[Tensor, Tensor]:
-        """Mix images ``x`` (B, C, H, W) and labels ``y`` with the draw of this batch.
+        """Mix images ``x`` (B, C, H, W), or clips (B, T, C, H, W), and labels ``y`` with the draw of this batch.
 
         ``y`` holds B class indices, and then ``classes`` is their number, or probabilities (B, K). The labels returned
         are probabilities (B, K), which ``torch.nn.CrossEntropyLoss`` takes, alone and inside ART's classifiers.
 
-        Raises ValueError if the draw or the labels do not fit.
+        Raises ValueError if the draw or the labels do not fit, or ``x`` is no floating tensor.
         """
+        if not isinstance(x, Tensor) or x.dim() not in (4, 5) or not x.is_floating_point():
+            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x must be a floating (B, C, H, W) or (B, T, C, H, W) tensor, got {got}")
+        if x.dim() == 5:
+            mixed, soft = self.mix(x.flatten(1, 2), y, draw, classes)
+            return mixed.view(x.shape), soft
         if len(draw) != len(x) or draw.u.shape[1] != self.coordinates:
             raise ValueError(
                 f"draw must be for {len(x)} images with {self.coordinates} coordinates each, got {tuple(draw.u.shape)}"
@@ -147,6 +153,8 @@ def probabilities(y: Tensor, classes: int | None, x: Tensor) -> Tensor:
     if y.dim() == 1 and not y.is_floating_point() and len(y) == len(x):
         if classes is None or classes < 1:
             raise ValueError(f"classes must be the number of classes where y holds indices, got {classes}")
+        if not y.is_cuda and len(y) and not 0 <= y.min() <= y.max() < classes:  # on a GPU the host would have to wait
+            raise ValueError(f"y must hold class indices from 0 to {classes - 1}, got {y.min()} to {y.max()}")
         return functional.one_hot(y.long(), classes).to(x.dtype)
     if y.dim() == 2 and y.is_floating_point() and len(y) == len(x):
         if classes is not None and classes != y.shape[1]:

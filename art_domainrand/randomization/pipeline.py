@@ -100,7 +100,7 @@ class Pipeline:
         The result is not clipped. Dtype and memory format are kept; float16 and bfloat16 are computed in float32.
         """
         self._check(x, draw)
-        if 0 in x.shape[: x.dim() - 3]:
+        if x.numel() == 0:
             return x
         if x.dim() == 5:
             frames = x.shape[1]

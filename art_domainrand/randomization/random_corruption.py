@@ -10,7 +10,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .corruptions import COMMON, CORRUPTIONS, corrupt
+from .corruptions import COMMON, CORRUPTIONS
+from .corruptions.suite import corrupt_unchecked
 from .distributions import Choice, Distribution, Range, Uniform, require_support
 from .straight_through import straight_through
 from .transform import PixelTransform, Values
@@ -62,5 +63,5 @@ class RandomCorruption(PixelTransform):
         changed = torch.empty_like(x)
         for index, severity in sorted({tuple(case) for case in cases}):
             rows = [row for row, case in enumerate(cases) if case == [index, severity]]
-            changed[rows] = corrupt(x.detach()[rows], self.names[index], severity, values["seed"][rows])
+            changed[rows] = corrupt_unchecked(x.detach()[rows], self.names[index], severity, values["seed"][rows])
         return straight_through(changed, x)

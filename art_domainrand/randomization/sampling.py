@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,10 +25,10 @@ def unit_points(n: int, dimensions: int, generator: torch.Generator, method: str
       best with ``n`` a power of two. Made on the CPU: a generator on another device is read back once.
     - "stratified": a Latin hypercube; each of n equal intervals of every axis holds one point (McKay et al., 1979).
 
-    Only ``generator`` is drawn from. Raises ValueError for ``n`` < 0 and an unknown method.
+    Only ``generator`` is drawn from. Raises ValueError for an ``n`` that is no int >= 0 and an unknown method.
     """
-    if n < 0:
-        raise ValueError(f"n must be >= 0, got {n}")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
+        raise ValueError(f"n must be an int >= 0, got {n!r}")
     if method not in METHODS:
         raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}")
     if n == 0 or dimensions == 0:

@@ -226,6 +226,8 @@ def test_a_box_mean_is_the_average_of_what_lies_inside_the_image():
     ("kwargs", "message"),
     [
         ({"domain": "nigt"}, "domain must be a Domain or one of .*'night'.*, got 'nigt'"),
+        ({"domain": 3}, "domain must be a Domain or one of .*, got 3"),
+        ({"domain": ["night", None]}, "domain must be a Domain or one of .*, got None"),
         ({"domain": []}, "domain must not be an empty list"),
         ({"severity": 7}, "severity must be a number from 1 to 5, got 7"),
         ({"severity": 0}, "severity must be a number from 1 to 5, got 0"),

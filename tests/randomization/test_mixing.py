@@ -127,12 +127,32 @@ def test_arts_cross_entropy_takes_the_labels(classifier):
         (torch.rand(12, 5), 4, "classes must be 5, the columns of y, got 4"),
         (torch.rand(12), 5, "y must be 12 class indices or"),
         (torch.arange(3), 5, "y must be 12 class indices or"),
+        (torch.arange(12), 11, "y must hold class indices from 0 to 10, got 0 to 11"),
+        (torch.arange(12) - 1, 12, "y must hold class indices from 0 to 11, got -1 to 10"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, classes, message):
     mixing = MixUp()
     with pytest.raises(ValueError, match=message):
         mixing.mix(batch()[0], labels, draw_for(mixing, 12), classes)
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_all_frames_of_a_clip_are_mixed_alike(name):
+    mixing, (frames, y) = MIXING[name](), batch(20)
+    draw, clips = draw_for(mixing, 4), frames.view(4, 5, 3, 16, 16)
+    mixed, soft = mixing.mix(clips, y[:4], draw, 5)
+    for k in range(5):
+        image, labels = mixing.mix(clips[:, k], y[:4], draw, 5)
+        assert torch.equal(mixed[:, k], image)
+        assert torch.equal(soft, labels)
+
+
+def test_images_that_cannot_be_mixed_are_refused():
+    x, y = batch()
+    for bad in (x.numpy(), (x * 255).byte(), x[0], x[:, None, None]):
+        with pytest.raises(ValueError, match=r"x must be a floating \(B, C, H, W\) or \(B, T, C, H, W\) tensor, got"):
+            MixUp().mix(bad, y, draw_for(MixUp(), 12), 5)
 
 
 def test_bad_alphas_and_draws_are_refused():

@@ -134,7 +134,7 @@ def test_autocast_does_not_lower_the_precision():
         (lambda p, x: OneOf([]), ValueError, "transforms must not be empty"),
         (lambda p, x: OneOf([Flip()], [0]), ValueError, "weights must be"),
         (lambda p, x: Sometimes(Flip(), 1.5), ValueError, r"p must be in \[0, 1\], got 1.5"),
-        (lambda p, x: p.sample(-1), ValueError, "n must be >= 0, got -1"),
+        (lambda p, x: p.sample(-1), ValueError, "n must be an int >= 0, got -1"),
         (lambda p, x: p(x[0]), ValueError, r"x must be a \(B, C, H, W\) tensor or a video .*got shape \(3, 8, 8\)"),
         (lambda p, x: p((x * 255).byte()), ValueError, "x must be floating.*got torch.uint8"),
         (lambda p, x: p.apply(x, p.sample(3)), ValueError, "draw must be for 2 images, as many as x has, got 3"),

@@ -36,6 +36,11 @@ def test_all_corruptions_and_severities_are_drawn_equally_often():
     assert (counts - 80).abs().max() < 5 * 80**0.5
 
 
+def test_values_outside_the_unit_range_are_taken_inside_a_pipeline():
+    changed = Pipeline(RandomCorruption())(3 * images(30) - 1, torch.Generator().manual_seed(0))
+    assert 0 <= changed.min() <= changed.max() <= 1
+
+
 def test_slicing_commutes_bit_for_bit_and_a_draw_can_be_replayed():
     pipeline = Pipeline(RandomCorruption())
     x, draw = images(24), pipeline.sample(24, torch.Generator().manual_seed(2))

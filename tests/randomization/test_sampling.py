@@ -123,5 +123,6 @@ def test_a_pipeline_without_coordinates_can_be_drawn(method):
 def test_bad_arguments_name_the_rule_and_the_value():
     with pytest.raises(ValueError, match=r"method must be one of \['uniform', 'antithetic', .*\], got 'halton'"):
         PIPELINE.sample(3, method="halton")
-    with pytest.raises(ValueError, match="n must be >= 0, got -1"):
-        PIPELINE.sample(-1)
+    for n in (-1, 2.0, True, "3"):
+        with pytest.raises(ValueError, match=f"n must be an int >= 0, got {n!r}"):
+            PIPELINE.sample(n)

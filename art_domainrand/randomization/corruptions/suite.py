@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_unit_range
 from ..fields import mix64
 from . import blur, digital, noise, weather
 from .constants import SEVERITIES, severity_constants
@@ -82,8 +83,16 @@ def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
     jumps), frost (severity 4 lays on no more frost than 3), elastic_transform (1 and 2 move the image as a whole, 3 to
     5 less and locally), spatter (mud follows water) and saturate (1 and 2 lower the saturation, 3 to 5 raise it).
 
-    Raises ValueError for bad ``x``, ``name``, ``severity`` or ``seed``.
+    Raises ValueError for bad ``x``, also for values outside [0, 1], ``name``, ``severity`` or ``seed``.
     """
+    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+    if isinstance(images, Tensor) and images.is_floating_point():
+        check_unit_range("x", images)
+    return corrupt_unchecked(x, name, severity, seed)
+
+
+def corrupt_unchecked(x: Images, name: str, severity: int, seed: Seed) -> Images:
+    """As :func:`corrupt`, for images whose values may lie outside [0, 1], as they do inside a pipeline."""
     kernel = COMMON.get(name) or EXTRA.get(name)
     if kernel is None:
         raise ValueError(f"name must be one of {sorted(CORRUPTIONS)}, got {name!r}")

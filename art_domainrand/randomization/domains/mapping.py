@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..channels import OnChannels, check_channels
+from ..checks import as_images, check_unit_range, generator_from
 from ..clamp import straight_through_clamp
 from ..distributions import Range
 from ..pipeline import OneOf, Pipeline
 from ..transform import Transform
-from .checks import as_images, check_unit_range, generator_from
 from .domain import Domain
 from .named import DOMAINS
 from .references import REFERENCE_METHODS, ReferenceDomain
@@ -68,7 +68,8 @@ def domain_pipeline(
     channels: Iterable[int] | None = None,
 ) -> Pipeline:
     """The pipeline behind :func:`domain_mapping`, to be drawn and applied like any other."""
-    named = [domain] if isinstance(domain, (str, Domain)) else list(domain)
+    several = isinstance(domain, Sequence) and not isinstance(domain, str)
+    named: list[Any] = list(domain) if several else [domain]  # type: ignore[arg-type]
     if not named:
         raise ValueError("domain must not be an empty list")
     kept = None if channels is None else check_channels(channels)
@@ -90,10 +91,10 @@ def domain_pipeline(
     return Pipeline(transform if kept is None else OnChannels(transform, kept))
 
 
-def _find(domain: str | Domain) -> Domain:
+def _find(domain: Any) -> Domain:
     if isinstance(domain, Domain):
         return domain
     table: dict[str, type[Domain]] = {**DOMAINS, **REFERENCE_METHODS}
-    if domain not in table:
+    if not isinstance(domain, str) or domain not in table:
         raise ValueError(f"domain must be a Domain or one of {list(table)}, got {domain!r}")
     return table[domain]()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..checks import as_images, check_unit_range
 from ..linear import apply_color, multiply, pixel_sum
 from ..transform import Values
-from .checks import as_images, check_unit_range
 from .domain import Domain
 from .lab import lab_to_rgb, rgb_to_lab
 
