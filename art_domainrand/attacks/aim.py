@@ -56,5 +56,6 @@ class Aim:
         """Which samples succeed (B,), by the predicted class, and their margins (B,) to rank them; NaN ranks last."""
         label = self.y.argmax(1).to(scores.device)
         hit = scores.argmax(1) == label
-        strength = (self.sign * margin(scores, label)).nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        strength = (self.sign * margin(scores, label)).float()  # some estimators predict in float64
+        strength = strength.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         return (hit if self.sign < 0 else ~hit), strength
