@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from itertools import permutations
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from .color import one_offset, unchanged
+from .color import ChannelwiseTransform, one_offset, unchanged
 from .distributions import Constant, Range, Uniform, require_support
 from .fields import mix64
-from .linear import constant
+from .linear import constant, is_channels_last
+from .straight_through import wants_gradient
 from .transform import ColorTransform, Frame, Values, require_rgb
 
 _FULLY = Constant(1.0)
+_LISTED = 5
+"""Up to so many channels their orders are listed: 120 of them."""
+
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # multiples of 2^64 / golden ratio, modulo 2^64, are spread evenly
+_ODD = 0xBF58476D1CE4E5B9 - (1 << 64)  # a multiplier of SplitMix64
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,15 @@ class ChannelShuffle(ColorTransform):
         matrix: Tensor = same + amount * (moved.to(amount.dtype) - same)
         return matrix
 
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        wholly = isinstance(self.amount, Constant) and not isinstance(self.amount.value, Tensor)
+        if wholly and self.amount == _FULLY and x.is_contiguous() and not values["amount"].requires_grad:
+            return reorder_channels(x, _random_order(values["seed"], x.shape[1]))
+        return super().apply(x, values)
+
 
 @dataclass(frozen=True)
-class ChannelDropout(ColorTransform):
+class ChannelDropout(ChannelwiseTransform):
     """Replace ``count`` channels, picked by the draw's seed, by the constant ``fill`` in units of [0, 1]."""
 
     fill: Range = Uniform(0.0, 1.0)
@@ -59,15 +71,16 @@ class ChannelDropout(ColorTransform):
             raise ValueError(f"count must be an int > 0, got {self.count!r}")
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
+        gains, offset = self.scaling(values, frame)
+        return torch.cat((torch.diag_embed(gains), offset[:, :, None]), dim=2)
+
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         if self.count > frame.channels:
             raise ValueError(f"count must be at most {frame.channels}, the number of channels of x, got {self.count}")
-        fill = values["fill"].view(-1, 1, 1)
+        fill = values["fill"][:, None]
         # The entry of each channel in a random order is a random rank without ties.
-        lost = _random_order(values["seed"], frame.channels)[:, :, None] < self.count
-        same, only_offset = (
-            constant(pattern(frame.channels), fill.dtype, fill.device) for pattern in (unchanged, one_offset)
-        )
-        return torch.where(lost, fill * only_offset, same)
+        kept = (_random_order(values["seed"], frame.channels) >= self.count).to(fill.dtype)
+        return kept, torch.addcmul(fill, kept, fill, value=-1)
 
 
 @dataclass(frozen=True)
@@ -81,18 +94,69 @@ class RGBShift(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         require_rgb(self, frame.channels)
-        shift = torch.stack((values["red"], values["green"], values["blue"]), dim=1)[:, :, None]
-        same, only_offset = (constant(pattern(3), shift.dtype, shift.device) for pattern in (unchanged, one_offset))
-        matrix: Tensor = same + shift * only_offset
+        same, only_offset = (
+            constant(pattern(3), values["red"].dtype, values["red"].device) for pattern in (unchanged, one_offset)
+        )
+        matrix: Tensor = same + _shift(values)[:, :, None] * only_offset
         return matrix
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        require_rgb(self, x.shape[1])
+        if is_channels_last(x):  # a sum of so short an innermost axis is slower than the matrix product
+            return super().apply(x, values)
+        shifted: Tensor = x + _shift(values)[:, :, None, None]
+        return shifted
+
+
+def _shift(values: Values) -> Tensor:
+    return torch.stack((values["red"], values["green"], values["blue"]), dim=1)
+
+
+def reorder_channels(x: Tensor, order: Tensor) -> Tensor:
+    """Copy channel ``order[b, c]`` of image b to its channel c, for contiguous ``x`` (B, C, H, W)."""
+    planes = (order + _first_planes(len(x), x.shape[1], x.device)).view(-1)
+    if not wants_gradient(x):
+        return x.view(len(planes), -1).index_select(0, planes).view_as(x)
+    moved: Tensor = _PlaneOrder.apply(x, planes)  # type: ignore[no-untyped-call]
+    return moved
+
+
+class _PlaneOrder(torch.autograd.Function):
+    """Planes in another order; the gradient goes the way back, where autograd's own would add to zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return x.view(len(order), -1).index_select(0, order).view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        back = torch.empty_like(order).scatter_(0, order, _places(len(order), order.device))
+        return gradient.reshape(len(order), -1).index_select(0, back).view(gradient.shape), None
 
 
 def _random_order(seeds: Tensor, count: int) -> Tensor:
-    """A random permutation of 0 .. count - 1 for each of ``seeds`` (B,), (B, count), by sorting hashes.
+    """A random permutation of 0 .. count - 1 for each of ``seeds`` (B,), (B, count).
 
-    The hash is one-to-one on 64 bits, so the ``count`` hashes of a seed differ and the order is never a matter of ties.
+    Few channels have few orders: a hash of the seed (multiply, fold, multiply) picks one from the list of all. More are
+    put in order by sorting hashes: the hash is one-to-one on 64 bits, so the ``count`` hashes of a seed differ and the
+    order is never a matter of ties.
     """
+    if count <= _LISTED:
+        orders = _all_orders(count, seeds.device)
+        bits = seeds * _GOLDEN
+        bits = (bits ^ (bits >> 32)) * _ODD
+        # Of the 24 highest bits, signed: the orders are equally likely up to one part in 100,000.
+        return orders.index_select(0, (bits >> 40).remainder_(len(orders)))
     return mix64(seeds[:, None] + _places(count, seeds.device) * _GOLDEN).argsort(dim=1)
+
+
+@lru_cache(maxsize=64)
+def _all_orders(count: int, device: torch.device) -> Tensor:
+    """Every permutation of 0 .. count - 1, copied to the device once."""
+    with torch.inference_mode(False):
+        return torch.tensor(list(permutations(range(count))), device=device)
 
 
 @lru_cache(maxsize=64)
@@ -100,3 +164,10 @@ def _places(count: int, device: torch.device) -> Tensor:
     """0 .. count - 1, copied to the device once."""
     with torch.inference_mode(False):
         return torch.arange(count, device=device)
+
+
+@lru_cache(maxsize=64)
+def _first_planes(batch: int, channels: int, device: torch.device) -> Tensor:
+    """The index of the first channel of each image among all planes, (B, 1)."""
+    with torch.inference_mode(False):
+        return torch.arange(0, batch * channels, channels, device=device)[:, None]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,14 +14,25 @@ from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 
 from .distributions import LogUniform, Range, Uniform, require_support
-from .linear import Rows, combine
-from .transform import ColorTransform, Frame, PixelTransform, Values, require_rgb
+from .linear import Rows, combine, constant, scale_about_sums, scale_channels
+from .transform import ColorTransform, Frame, PixelTransform, Values, frame_of, require_rgb
 
 LUMA = (0.299, 0.587, 0.114)
 """The grey value of an RGB pixel (ITU-R BT.601, as in Kornia and PIL)."""
 
 # Chrominance of the NTSC colour space YIQ: rows I and Q of RGB -> YIQ, and their columns of the inverse.
 _IQ = ((0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class ChannelwiseTransform(ColorTransform):
+    """Changes each channel on its own: where it does not fuse, it needs no matrix product."""
+
+    @abstractmethod
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        """The gains and the offsets, the diagonal and the last column of ``matrix``; each (B, C), or (B, 1) for all."""
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return scale_channels(x, *self.scaling(values, frame_of(x)))
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,10 @@ class Brightness(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return combine(unchanged(frame.channels), (values["shift"], one_offset(frame.channels)))
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        shifted: Tensor = x + values["shift"].view(-1, 1, 1, 1)
+        return shifted
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,15 @@ class Contrast(ColorTransform):
             return combine(unchanged(frame.channels, means=True), (away, _to_mean_grey(frame.channels)))
         offset = (away * self.pivot, one_offset(frame.channels))
         return combine(unchanged(frame.channels), (-away, unchanged(frame.channels)), offset)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        factor = values["factor"][:, None]
+        if self.pivot != "mean":
+            return scale_channels(x, factor, (1 - factor) * self.pivot)
+        if not x.is_contiguous():
+            return super().apply(x, values)
+        weights = constant(_sums_to_mean_grey(x.shape[1], x.shape[2] * x.shape[3]), x.dtype, x.device)
+        return scale_about_sums(x, factor, (1 - factor) * weights)
 
 
 @dataclass(frozen=True)
@@ -92,7 +117,7 @@ class Grayscale(ColorTransform):
 
 
 @dataclass(frozen=True)
-class Invert(ColorTransform):
+class Invert(ChannelwiseTransform):
     """Fade an image to its negative: ``amount`` 0 is unchanged, 0.5 flat grey, 1 is 1 - x."""
 
     amount: Range = Uniform(0.0, 1.0)
@@ -104,6 +129,10 @@ class Invert(ColorTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return combine(unchanged(frame.channels), (values["amount"], _to_negative(frame.channels)))
+
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        amount = values["amount"][:, None]
+        return torch.rsub(amount, 1, alpha=2), amount
 
 
 @dataclass(frozen=True)
@@ -142,7 +171,7 @@ class HSVHue(PixelTransform):
 
 
 @dataclass(frozen=True)
-class WhiteBalance(ColorTransform):
+class WhiteBalance(ChannelwiseTransform):
     """Change the colour of the light on an RGB image by gains that leave no channel below zero.
 
     Red is multiplied by exp(``temperature``) and blue by exp(-``temperature``): above zero is warmer. Green is
@@ -154,10 +183,14 @@ class WhiteBalance(ColorTransform):
     units: ClassVar[Mapping[str, str]] = {"temperature": "log gain", "tint": "log gain"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
+        gains, offset = self.scaling(values, frame)
+        return torch.cat((torch.diag_embed(gains), offset[:, :, None]), dim=2)
+
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         require_rgb(self, frame.channels)
         temperature = values["temperature"]
         gains = torch.exp(torch.stack((temperature, -values["tint"], -temperature), dim=1))
-        return torch.cat((torch.diag_embed(gains), torch.zeros_like(gains[:, :, None])), dim=2)
+        return gains, torch.zeros_like(gains)
 
 
 @dataclass(frozen=True)
@@ -232,9 +265,19 @@ def _to_negative(channels: int) -> Rows:
 
 @cache
 def _to_mean_grey(channels: int) -> Rows:
-    """From x to the mean grey value, [-I | 0 | weights]: luma of three channels, else the plain mean of all."""
-    weights = LUMA if channels == 3 else (1 / channels,) * channels
-    return tuple((*(-value for value in row), *weights) for row in unchanged(channels))
+    """From x to the mean grey value, [-I | 0 | weights]."""
+    return tuple((*(-value for value in row), *_mean_grey(channels)) for row in unchanged(channels))
+
+
+@lru_cache(maxsize=64)
+def _sums_to_mean_grey(channels: int, pixels: int) -> Rows:
+    """The weights of the channels' sums in the mean grey value."""
+    return (tuple(weight / pixels for weight in _mean_grey(channels)),)
+
+
+def _mean_grey(channels: int) -> tuple[float, ...]:
+    """The weights of the channels in a grey value: luma of three, else the plain mean of all."""
+    return LUMA if channels == 3 else (1 / channels,) * channels
 
 
 # From x to its grey value, [luma - I | 0].

@@ -13,8 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .straight_through import wants_gradient
+
 Rows: TypeAlias = tuple[tuple[float, ...], ...]
 """A constant matrix, row by row."""
+
+LARGE = 1 << 15
+"""From so many values in an image on, passes over memory cost more than calls; so few of them lie in the cache."""
 
 
 def identity_like(matrix: Tensor) -> Tensor:
@@ -43,7 +48,7 @@ def combine(base: Rows, *parts: tuple[Tensor, Rows]) -> Tensor:
     factor = parts[0][0]
     total = constant(base, factor.dtype, factor.device)
     for factor, rows in parts:
-        total = total + factor.view(-1, 1, 1) * constant(rows, factor.dtype, factor.device)
+        total = torch.addcmul(total, factor.view(-1, 1, 1), constant(rows, factor.dtype, factor.device))
     return total
 
 
@@ -101,6 +106,107 @@ def apply_color(x: Tensor, matrix: Tensor) -> Tensor:
     """Apply a colour ``matrix``, see :func:`compose_color`, to ``x`` (B, C, H, W) in one pass."""
     mixed: Tensor = _ColorMap.apply(x, matrix)  # type: ignore[no-untyped-call]
     return mixed
+
+
+def scale_channels(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
+    """Compute gains x + offset for ``x`` (B, C, H, W); ``gains`` and ``offset`` are (B, C), or (B, 1) for all channels.
+
+    This is :func:`apply_color` with diagonal gains, without the matrix.
+    """
+    channels = x.shape[1]
+    if is_channels_last(x) and max(gains.shape[1], offset.shape[1]) > 1:
+        # Innermost are the channels, and over so short an axis a matrix product is faster than elementwise products.
+        parts = (gains.expand(-1, channels).diag_embed(), offset[:, :, None].expand(-1, channels, -1))
+        return apply_color(x, torch.cat(parts, dim=2))
+    if channels * x.shape[2] * x.shape[3] < LARGE:
+        return (x * gains[:, :, None, None]).add_(offset[:, :, None, None])
+    if not wants_gradient(x, gains, offset):
+        return _scale(x, gains, offset)
+    scaled: Tensor = _ChannelScale.apply(x, gains, offset)  # type: ignore[no-untyped-call]
+    return scaled
+
+
+def scale_about_sums(x: Tensor, gains: Tensor, weights: Tensor) -> Tensor:
+    """Compute gains x + sum(weights x) for contiguous ``x`` (B, C, H, W); ``gains`` (B, 1) and ``weights`` (B, C).
+
+    The sum goes over all pixels of all channels of an image.
+    """
+    if not wants_gradient(x, gains, weights):
+        return _scale(x, gains, multiply(weights[:, None], pixel_sum(x))[:, 0])
+    scaled: Tensor = _ScaleAboutSums.apply(x, gains, weights)  # type: ignore[no-untyped-call]
+    return scaled
+
+
+class _ChannelScale(torch.autograd.Function):
+    """Gains times x plus offset; its gradient, gains times g, is one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, gains)
+        ctx.offsets = offset.shape[1]
+        return _scale(x, gains, offset)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, gains = ctx.saved_tensors
+        of_x = of_gains = of_offset = None
+        if ctx.needs_input_grad[0]:
+            of_x = gradient * gains[:, :, None, None]
+        if ctx.needs_input_grad[1]:
+            of_gains = _per_channel(gradient * x, gains.shape[1])
+        if ctx.needs_input_grad[2]:
+            of_offset = _per_channel(gradient, ctx.offsets)
+        return of_x, of_gains, of_offset
+
+
+class _ScaleAboutSums(torch.autograd.Function):
+    """Gains times x plus one number for an image; its gradient, gains times g plus weights sum(g), is one pass too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gains: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(x if any(ctx.needs_input_grad[1:]) else None, gains, weights)
+        return _scale(x, gains, multiply(weights[:, None], pixel_sum(x))[:, 0])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, gains, weights = ctx.saved_tensors
+        of_x = of_gains = of_weights = None
+        total = _per_channel(gradient, 1)
+        if ctx.needs_input_grad[0]:
+            of_x = _scale(gradient, gains, weights * total)
+        if ctx.needs_input_grad[1]:
+            of_gains = _per_channel(gradient * x, 1)
+        if ctx.needs_input_grad[2]:
+            of_weights = total * pixel_sum(x)[:, :, 0]
+        return of_x, of_gains, of_weights
+
+
+def _scale(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
+    if x.device.type != "cpu":
+        return torch.addcmul(offset[:, :, None, None], x, gains[:, :, None, None])
+    if wants_gradient(x, gains, offset) or not x.is_contiguous():  # a gradient of the gradient needs the formula
+        return (x * gains[:, :, None, None]).add_(offset[:, :, None, None])
+    # Batch normalization with the running mean 0 and variance 1 is one pass where a product and a sum are two.
+    columns = max(gains.shape[1], offset.shape[1])
+    zeros, ones = _rest(len(x) * columns, x.dtype)
+    gain, shift = (
+        (part if part.shape[1] == columns else part.expand(-1, columns)).reshape(-1) for part in (gains, offset)
+    )
+    planes = x.view(1, len(zeros), -1)
+    return torch.native_batch_norm(planes, gain, shift, zeros, ones, False, 0.0, 0.0)[0].view_as(x)
+
+
+def _per_channel(x: Tensor, columns: int) -> Tensor:
+    """The sum over the pixels of each channel, (B, C), or over all, (B, 1), as ``columns`` says."""
+    total = pixel_sum(x)[:, :, 0]
+    return total if columns > 1 or x.shape[1] == 1 else total.sum(dim=1, keepdim=True)
+
+
+@lru_cache(maxsize=64)
+def _rest(count: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The mean and the variance that normalization leaves alone."""
+    with torch.inference_mode(False):
+        return torch.zeros(count, dtype=dtype), torch.ones(count, dtype=dtype)
 
 
 class _ColorMap(torch.autograd.Function):

@@ -28,4 +28,8 @@ class GaussianNoise(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         field = normal_field(values["seed"], x[0].numel(), x.dtype).view(x.shape)
         std: Tensor = values["std"].view(-1, 1, 1, 1)
-        return x + (field * std if std.requires_grad else field.mul_(std))
+        if std.requires_grad or not field.is_contiguous():
+            return x + field * std
+        # The field is no longer needed, so its memory takes the sum; detached, as it may be a view of a longer one.
+        noisy: Tensor = field.detach().mul_(std).add_(x)
+        return noisy

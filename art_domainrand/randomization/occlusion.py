@@ -43,7 +43,16 @@ class Occlusion(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         columns = covered(values["x"], values["width"], x.shape[3])[:, None, None, :]
         rows = covered(values["y"], values["height"], x.shape[2])[:, None, :, None]
-        return cover(x, rows * columns, values["fill"].view(-1, 1, 1, 1))
+        return cover_rectangle(x, rows, columns, values["fill"].view(-1, 1, 1, 1))
+
+
+def cover_rectangle(x: Tensor, rows: Tensor, columns: Tensor, fill: Tensor | float) -> Tensor:
+    """Put ``fill``, (B, 1, 1, 1) or a number, in front of ``x`` as :func:`cover` does, by the mask ``rows * columns``.
+
+    ``rows`` is (B, 1, H, 1) and ``columns`` (B, 1, 1, W); they take the sign and the fill before they are multiplied.
+    """
+    kept = (rows * -columns).add_(1)
+    return (x * kept).add_(rows * (columns * fill))
 
 
 def cover(x: Tensor, mask: Tensor, fill: Tensor | float) -> Tensor:
@@ -51,7 +60,7 @@ def cover(x: Tensor, mask: Tensor, fill: Tensor | float) -> Tensor:
 
     As x (1 - mask) + fill mask: where mask and fill are those of all channels, only two passes over the image.
     """
-    return x * (1 - mask) + mask * fill
+    return (x * (1 - mask)).add_(mask * fill)
 
 
 def covered(position: Tensor, share: Tensor, size: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .distributions import LogUniform, Range, Uniform, require_support
 from .fields import uniform_field
 from .foreground import check_mask_channel, foreground, join_mask, split_mask, texture
-from .occlusion import cover, covered
+from .occlusion import cover, cover_rectangle, covered
 from .sensor import mean_channel
 from .transform import PixelTransform, Values
 
@@ -53,7 +53,7 @@ class Erasing(PixelTransform):
         if self.fill == "noise":
             noise = uniform_field(values["seed"], x[0].numel(), x.dtype).view(x.shape)
             return cover(x, rows * columns, noise)
-        return cover(x, rows * columns, float(self.fill))
+        return cover_rectangle(x, rows, columns, float(self.fill))
 
 
 @dataclass(frozen=True)
