@@ -1,8 +1,8 @@
-"""The transforms of colour, light, sensor, blur, codec and occlusion beside their counterparts elsewhere.
+"""Every transform beside its counterpart in Kornia and torchvision.
 
 Rows for ``randomization.py``: name -> ours, and a function that makes the other library's module of the same kind and
-about the same range. What neither library has is timed beside a copy
-of the batch, the least that any change of it takes.
+about the same range. What neither library has is timed beside a copy of the batch, the least that any change of it
+takes. A test holds that no transform is missing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
+import torch
 from torch import nn
 from torchvision.transforms import v2
 
 from art_domainrand import randomization as R  # noqa: N812
 
+
+def around(middle: float) -> torch.Tensor:
+    """A range of Kornia's fisheye."""
+    return torch.tensor([middle - 0.1, middle + 0.1])
+
+
 KORNIA: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
+    "rotation": (R.Rotation(), lambda: K.RandomRotation(15.0, p=1.0)),
+    "scale": (R.Scale(), lambda: K.RandomAffine(0.0, scale=(0.9, 1.1), p=1.0)),
+    "shear": (R.Shear(), lambda: K.RandomShear(10.0, p=1.0)),
+    "translation": (R.Translation(), lambda: K.RandomTranslate((-0.1, 0.1), (-0.1, 0.1), p=1.0)),
+    "flip": (R.Flip(), lambda: K.RandomHorizontalFlip(p=0.5)),
+    "perspective": (R.Perspective(), lambda: K.RandomPerspective(0.25, p=1.0)),
+    "brightness": (R.Brightness(), lambda: K.RandomBrightness((0.8, 1.2), p=1.0)),
+    "contrast": (R.Contrast(), lambda: K.RandomContrast((0.7, 1.4), p=1.0)),
+    "saturation": (R.Saturation(), lambda: K.RandomSaturation((0.6, 1.4), p=1.0)),
+    "hue": (R.Hue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
+    "hsv_hue": (R.HSVHue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
+    "grayscale": (R.Grayscale(), lambda: K.RandomGrayscale(p=1.0)),
+    "invert": (R.Invert(), lambda: K.RandomInvert(p=1.0)),
+    "gamma": (R.Gamma(), lambda: K.RandomGamma((0.7, 1.4), p=1.0)),
+    "gaussian_noise": (R.GaussianNoise(0.05), lambda: K.RandomGaussianNoise(std=0.05, p=1.0)),
+    "gaussian_blur": (R.GaussianBlur((0.1, 1.5)), lambda: K.RandomGaussianBlur((11, 11), (0.1, 1.5), p=1.0)),
+    "occlusion": (R.Occlusion(), lambda: K.RandomErasing((0.02, 0.15), p=1.0)),
+    "white_balance": (R.WhiteBalance(), lambda: K.RandomPlanckianJitter(p=1.0)),
     "channel_shuffle": (R.ChannelShuffle(), lambda: K.RandomChannelShuffle(p=1.0)),
     "channel_dropout": (R.ChannelDropout(), lambda: K.RandomChannelDropout(p=1.0)),
     "rgb_shift": (R.RGBShift(), lambda: K.RandomRGBShift(0.1, 0.1, 0.1, p=1.0)),
@@ -30,7 +55,19 @@ KORNIA: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "motion_blur": (R.MotionBlur(), lambda: K.RandomMotionBlur(11, (0.0, 180.0), 1.0, "reflect", p=1.0)),
     "jpeg": (R.JPEG(), lambda: K.RandomJPEG((30.0, 95.0), p=1.0)),
     "erasing": (R.Erasing(fill=0.0), lambda: K.RandomErasing(p=1.0)),
+    "elastic": (R.Elastic(), lambda: K.RandomElasticTransform(p=1.0)),
+    "thin_plate": (R.ThinPlate(), lambda: K.RandomThinPlateSpline(0.15, p=1.0)),
+    "lens_distortion": (R.LensDistortion(), lambda: K.RandomFisheye(around(0.0), around(0.0), around(1.0), p=1.0)),
+    "grid_shuffle": (R.GridShuffle(4, 4), lambda: K.RandomJigsaw((4, 4), p=1.0)),
+    "rain": (R.Rain(), lambda: K.RandomRain((100, 200), p=1.0)),
+    "snow": (R.Snow(), lambda: K.RandomSnow((0.1, 0.3), (1.5, 2.5), p=1.0)),
 }
+
+CROPS: dict[str, Callable[[tuple[int, int]], nn.Module]] = {
+    "Kornia": lambda size: K.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25), p=1.0),
+    "torchvision": lambda size: v2.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25)),
+}
+"""Beside ``R.Crop()``: theirs are told the size of the image, which ours keeps."""
 
 TORCHVISION: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "channel_shuffle": (R.ChannelShuffle(), lambda: v2.RandomChannelPermutation()),
@@ -39,6 +76,11 @@ TORCHVISION: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "sharpness": (R.Sharpness(), lambda: v2.RandomAdjustSharpness(2.0, p=1.0)),
     "equalize": (R.Equalize(1.0), lambda: v2.RandomEqualize(p=1.0)),
     "erasing": (R.Erasing(fill=0.0), lambda: v2.RandomErasing(p=1.0)),
+    "invert": (R.Invert(), lambda: v2.RandomInvert(1.0)),
+    "gaussian_noise": (R.GaussianNoise(0.05), lambda: v2.GaussianNoise(sigma=0.05)),
+    "gaussian_blur": (R.GaussianBlur((0.1, 1.5)), lambda: v2.GaussianBlur(11, (0.1, 1.5))),
+    "perspective": (R.Perspective(), lambda: v2.RandomPerspective(0.25, 1.0)),
+    "elastic": (R.Elastic(), lambda: v2.ElasticTransform()),
 }
 """One draw for the whole batch, as torchvision works; the comparison is of the pixels' arithmetic."""
 
@@ -46,7 +88,8 @@ ALONE: dict[str, R.Transform] = {
     name: R.TRANSFORMS[name]()
     for name in (
         "vignette", "shot_noise", "speckle_noise", "iso_noise", "quantization", "defocus_blur", "zoom_blur",
-        "glass_blur", "pixelate", "grid_mask", "background", "texture",
+        "glass_blur", "pixelate", "grid_mask", "background", "texture", "rolling_shutter", "fog", "frost", "spatter",
+        "sun_flare",
     )
 }  # fmt: skip
 """Neither library has these; they are timed beside a copy of the batch."""

@@ -1,6 +1,7 @@
 """How long randomization takes: our pipeline against Kornia's modules, in one process, interleaved.
 
     python tests/benchmarks/randomization.py [--device cpu|cuda] [--threads 1] [--rounds 15] [--json FILE]
+        [--only PATTERN]
 
 Every row times both sides alternately after a warm-up and gives the median time in milliseconds, the spread (the
 interquartile range over the median) and the ratio of the medians: above 1, ours is faster. Sampling is part of every
@@ -12,17 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import kornia
 import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
 import torch
-from catalogue_rows import ALONE, KORNIA, TORCHVISION
+from catalogue_rows import ALONE, CROPS, KORNIA, TORCHVISION
 from torch import Tensor
 from torch.nn import functional
 
@@ -38,27 +41,6 @@ COLOR = [R.Brightness(), R.Contrast(), R.Saturation(), R.Hue()]
 FULL = [*GEOMETRY, R.Perspective(), *COLOR, R.Gamma(), R.GaussianNoise(0.05)]
 
 AFFINE = {"degrees": 15.0, "translate": (0.1, 0.1), "scale": (0.9, 1.1), "shear": 10.0}
-
-# Name -> ours, and Kornia's module of the same kind and range.
-SINGLES: dict[str, tuple[R.Transform, Callable[[], torch.nn.Module]]] = {
-    "rotation": (R.Rotation(), lambda: K.RandomRotation(15.0, p=1.0)),
-    "scale": (R.Scale(), lambda: K.RandomAffine(0.0, scale=(0.9, 1.1), p=1.0)),
-    "shear": (R.Shear(), lambda: K.RandomShear(10.0, p=1.0)),
-    "translation": (R.Translation(), lambda: K.RandomTranslate((-0.1, 0.1), (-0.1, 0.1), p=1.0)),
-    "flip": (R.Flip(), lambda: K.RandomHorizontalFlip(p=0.5)),
-    "perspective": (R.Perspective(), lambda: K.RandomPerspective(0.25, p=1.0)),
-    "brightness": (R.Brightness(), lambda: K.RandomBrightness((0.8, 1.2), p=1.0)),
-    "contrast": (R.Contrast(), lambda: K.RandomContrast((0.7, 1.4), p=1.0)),
-    "saturation": (R.Saturation(), lambda: K.RandomSaturation((0.6, 1.4), p=1.0)),
-    "hue": (R.Hue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
-    "hsv_hue": (R.HSVHue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
-    "grayscale": (R.Grayscale(), lambda: K.RandomGrayscale(p=1.0)),
-    "invert": (R.Invert(), lambda: K.RandomInvert(p=1.0)),
-    "gamma": (R.Gamma(), lambda: K.RandomGamma((0.7, 1.4), p=1.0)),
-    "gaussian_noise": (R.GaussianNoise(0.05), lambda: K.RandomGaussianNoise(std=0.05, p=1.0)),
-    "gaussian_blur": (R.GaussianBlur((0.1, 1.5)), lambda: K.RandomGaussianBlur((11, 11), (0.1, 1.5), p=1.0)),
-    "occlusion": (R.Occlusion(), lambda: K.RandomErasing((0.02, 0.15), p=1.0)),
-}
 
 
 @dataclass(frozen=True)
@@ -135,7 +117,7 @@ def compare(
         ratio = theirs_ms / ours_ms
         rows.append(Row(name, tuple(x.shape), what, ours_ms, ours_spread, theirs_ms, theirs_spread, ratio))
         print(
-            f"{name:<28}{'x'.join(map(str, x.shape)):<16}{what:<18}{ours_ms:9.3f} ±{ours_spread:4.0%}"
+            f"{name:<30}{'x'.join(map(str, x.shape)):<16}{what:<18}{ours_ms:9.3f} ±{ours_spread:4.0%}"
             f"{theirs_ms:11.3f} ±{theirs_spread:4.0%}{ratio:9.2f}",
             flush=True,
         )
@@ -156,31 +138,32 @@ def random_grid(x: Tensor) -> Tensor:
     return sampling_grid(inverse3x3(matrix), *x.shape[2:], projective=False)
 
 
-def run_rows(device: torch.device, rounds: int) -> list[Row]:
-    """All comparisons, printed as they are made."""
-    print(f"{'':<28}{'shape':<16}{'':<18}{'ours ms':>9}{'':<6}{'theirs ms':>11}{'':<6}{'ratio':>8}")
+def run_rows(device: torch.device, rounds: int, only: str = "") -> list[Row]:
+    """All comparisons with the pattern ``only`` in their name, printed as they are made."""
+    print(f"{'':<30}{'shape':<16}{'':<18}{'ours ms':>9}{'':<6}{'theirs ms':>11}{'':<6}{'ratio':>8}")
     rows: list[Row] = []
     torch.manual_seed(SEED)
+
+    def row(name: str, x: Tensor, transform: list[R.Transform], *args: Any, **options: Any) -> None:
+        if re.search(only, name):
+            rows.extend(compare(name, x, ours_with(transform, device), *args, **options))
+
     for shape in SIZES:
         x = torch.rand(shape, device=device)
-        rows += compare("full chain | Kornia chain", x, ours_with(FULL, device), kornia_chain(), rounds)
+        row("full chain | Kornia chain", x, FULL, kornia_chain(), rounds)
         grid = random_grid(x)
-        rows += compare(
-            "geometry | one grid_sample",
-            x,
-            ours_with(GEOMETRY, device),
-            lambda image, grid=grid: functional.grid_sample(image, grid, align_corners=True),
-            rounds,
-        )
+        sample = partial(functional.grid_sample, grid=grid, align_corners=True)
+        row("geometry | one grid_sample", x, GEOMETRY, sample, rounds)
         fewer = max(rounds // 2, 5)
-        for name, (transform, theirs) in (SINGLES | KORNIA).items():
-            rows += compare(f"{name} | Kornia", x, ours_with([transform], device), theirs().to(device), fewer)
+        for name, (transform, theirs) in KORNIA.items():
+            row(f"{name} | Kornia", x, [transform], theirs().to(device), fewer)
         for name, (transform, theirs) in TORCHVISION.items():
             # Most of torchvision's raise in backward.
-            ours = ours_with([transform], device)
-            rows += compare(f"{name} | torchvision", x, ours, theirs(), fewer, backward=False)
+            row(f"{name} | torchvision", x, [transform], theirs(), fewer, backward=False)
+        for library, crop in CROPS.items():
+            row(f"crop | {library}", x, [R.Crop()], crop(shape[2:]).to(device), fewer)
         for name, transform in ALONE.items():
-            rows += compare(f"{name} | a copy", x, ours_with([transform], device), torch.clone, fewer)
+            row(f"{name} | a copy", x, [transform], torch.clone, fewer)
     return rows
 
 
@@ -220,6 +203,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", default="", help="a regular expression: the rows whose names have it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
@@ -238,7 +222,7 @@ def main() -> None:
     if device.type == "cuda":
         check_no_sync()
         facts |= bandwidth_floor(options.rounds)
-    facts["rows"] = [asdict(row) for row in run_rows(device, options.rounds)]
+    facts["rows"] = [asdict(row) for row in run_rows(device, options.rounds, options.only)]
     if options.json:
         options.json.write_text(json.dumps(facts, indent=1) + "\n")
 
