@@ -66,13 +66,19 @@ class Geometry:
     def apply(self, x: Tensor, mode: str = "bilinear") -> Tensor:
         """Move the pixels of ``x`` (B, C, H, W), floating, in one sampling, and change neither colour nor noise.
 
+        Videos (B, T, C, H, W) move as their clip's draw says.
+
         What lies beyond an image is what the transforms' padding says; on the way back it is zero. Differentiable in
         ``x`` and in ``draw.u``.
         """
         self._check("x", x)
-        if x.dim() != 4 or not x.is_floating_point():
-            raise ValueError(f"x must be a floating (B, C, H, W) tensor, got {x.dtype} of shape {tuple(x.shape)}")
-        return x if len(x) == 0 else _read(x, self._sources(x.shape, mode), Sampling(mode))
+        if not isinstance(x, Tensor) or x.dim() not in (4, 5) or not x.is_floating_point():
+            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x must be a floating (B, C, H, W) or (B, T, C, H, W) tensor, got {got}")
+        if x.numel() == 0:
+            return x
+        planes = x.reshape(len(x), -1, *x.shape[-2:])
+        return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
 
     def masks(self, masks: Batch, mode: str = "nearest") -> Any:
         """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W); zero where nothing was.
@@ -145,12 +151,19 @@ class Geometry:
         "boxes" (N, 4), "masks" (N, H, W) and "keypoints" (N, K, 2 or 3) follow the image; "area" becomes that of the
         new masks, or else of the new boxes. With ``drop_empty`` boxes narrower or lower than ``min_size`` pixels go,
         and so do their rows of "labels", "scores", "masks", "keypoints", "area" and "iscrowd". All else stays as it
-        is. Tensors stay tensors, NumPy arrays arrays.
+        is. Tensors stay tensors, NumPy arrays arrays. Raises ValueError if such an entry has not a row for each box.
         """
         self._check("targets", targets)
+        for target in targets if drop_empty else ():
+            for key in PER_BOX:
+                if "boxes" in target and key in target and len(target[key]) != len(target["boxes"]):
+                    count = len(target["boxes"])
+                    raise ValueError(f"{key} must have a row for each of {count} boxes, got {len(target[key])}")
         moved = [dict(target) for target in targets]
         for key in ("boxes", "masks", "keypoints"):
             images = [index for index, target in enumerate(moved) if key in target]
+            if not images:
+                continue
             part = replace(self, draw=self.draw[images])
             mover: Callable[[Batch], Any] = partial(part.boxes, clip=clip) if key == "boxes" else getattr(part, key)
             for index, value in zip(images, mover([_tensor(moved[index][key]) for index in images]), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, TypeAlias
 
 import torch
@@ -154,8 +155,8 @@ class Sometimes(Transform):
     p: float = 0.5
 
     def __init__(self, transform: Item, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be in [0, 1], got {p}")
+        if isinstance(p, bool) or not isinstance(p, Real) or not 0 <= p <= 1:
+            raise ValueError(f"p must be in [0, 1], got {p!r}")
         object.__setattr__(self, "transform", as_transform(transform))
         object.__setattr__(self, "p", float(p))
 

@@ -56,7 +56,9 @@ class Draw:
             index = range(len(self))[index]
             index = slice(index, index + 1)
         elif not isinstance(index, slice):
-            index = torch.as_tensor(np.asarray(index) if isinstance(index, list) else index, device=self.u.device)
+            if isinstance(index, list):
+                index = np.asarray(index, dtype=None if index else np.int64)
+            index = torch.as_tensor(index, device=self.u.device)
         return Draw(self.u[index], self.seeds[index])
 
     def repeat(self, count: int) -> Draw:

@@ -99,6 +99,32 @@ def test_detections_lose_the_rows_of_their_empty_boxes(drop, arrays):
     assert given["boxes"][1].tolist() == [60, 5, 70, 9], "what was given is left alone"
 
 
+@pytest.mark.parametrize("keys", [("boxes",), ("boxes", "labels"), ("masks",), ("keypoints",), ("labels",), ()])
+def test_detections_may_lack_any_entry(keys):
+    pipeline, draw = drawn(Translation(0.25, 0.0), batch=2)
+    geometry, given = pipeline.geometry(draw, (H, W)), targets()
+    whole = geometry.detections([given, given], drop_empty=False)[0]
+    moved = geometry.detections([{key: given[key] for key in keys}] * 2, drop_empty=False)[1]
+    assert list(moved) == list(keys)
+    assert all(torch.equal(moved[key], whole[key]) for key in keys)
+
+
+def test_entries_with_other_rows_than_boxes_are_named():
+    pipeline, draw = drawn(Translation(0.25, 0.0), batch=1)
+    bad = targets() | {"labels": torch.tensor([1, 2])}
+    with pytest.raises(ValueError, match="labels must have a row for each of 3 boxes, got 2"):
+        pipeline.geometry(draw, (H, W)).detections([bad])
+
+
+def test_every_frame_of_a_clip_moves_and_comes_back_alike():
+    pipeline, draw = drawn(MOVES["run"], batch=2)
+    clips = torch.rand(2, 3, 1, H, W, dtype=torch.float64, generator=seeded())
+    for geometry in (pipeline.geometry(draw), pipeline.inverse(draw)):
+        moved = geometry.apply(clips)
+        assert all(torch.equal(moved[:, k], geometry.apply(clips[:, k])) for k in range(3))
+    torch.testing.assert_close(pipeline.geometry(draw).apply(clips), pipeline.apply(clips, draw))
+
+
 def test_the_preprocessor_moves_detections_with_the_images():
     preprocessor = DomainRandomization([Rotation(), Elastic(), Brightness()], clip=None, channels_first=False, seed=1)
     x = torch.rand(2, H, W, 3, generator=seeded())
@@ -150,7 +176,7 @@ def test_labels_follow_every_transform_of_the_table(name):
         (lambda g: g.keypoints([torch.rand(2, 2), torch.rand(2, 3)] * 2), "keypoints must have 2 or 3 columns"),
         (lambda g: g.masks([torch.rand(1, 4, 4), torch.rand(1, 4, 5)] * 2), "masks must be .* all of one size"),
         (lambda g: g.masks(torch.rand(4, 8, 8), "bicubic"), 'mode must be "nearest" or "bilinear", got \'bicubic\''),
-        (lambda g: g.apply(torch.rand(4, 8, 8)), r"x must be a floating \(B, C, H, W\) tensor"),
+        (lambda g: g.apply(torch.rand(4, 8, 8)), r"x must be a floating \(B, C, H, W\) or \(B, T, C, H, W\) tensor"),
         (lambda g: g.detections(3), "targets must be a tensor or a list"),
         (lambda g: Pipeline(Rotation()).inverse(g.draw).boxes(torch.rand(4, 1, 4)), "size must be given"),
         (lambda g: Pipeline(Rotation()).geometry(g.draw, (0, 4)), r"size must be \(height, width\), both >= 1"),

@@ -46,6 +46,7 @@ def test_draws_are_indexed_like_the_batch():
         assert torch.equal(part.u, draw.u[expected])
         assert torch.equal(part.seeds, draw.seeds[expected])
     assert torch.equal(draw[-1].u, draw.u[5:])
+    assert len(draw[[]]) == 0
     with pytest.raises(IndexError):
         draw[6]
 
@@ -134,6 +135,7 @@ def test_autocast_does_not_lower_the_precision():
         (lambda p, x: OneOf([]), ValueError, "transforms must not be empty"),
         (lambda p, x: OneOf([Flip()], [0]), ValueError, "weights must be"),
         (lambda p, x: Sometimes(Flip(), 1.5), ValueError, r"p must be in \[0, 1\], got 1.5"),
+        (lambda p, x: Sometimes(Flip(), "0.5"), ValueError, r"p must be in \[0, 1\], got '0.5'"),
         (lambda p, x: p.sample(-1), ValueError, "n must be an int >= 0, got -1"),
         (lambda p, x: p(x[0]), ValueError, r"x must be a \(B, C, H, W\) tensor or a video .*got shape \(3, 8, 8\)"),
         (lambda p, x: p((x * 255).byte()), ValueError, "x must be floating.*got torch.uint8"),
