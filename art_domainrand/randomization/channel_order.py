@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from .color import ChannelwiseTransform, one_offset, unchanged
 from .distributions import Constant, Range, Uniform, require_support
 from .fields import mix64
 from .linear import constant, is_channels_last
-from .straight_through import wants_gradient
+from .ordering import reordered
 from .transform import ColorTransform, Frame, Values, require_rgb
 
 _FULLY = Constant(1.0)
@@ -115,25 +115,7 @@ def _shift(values: Values) -> Tensor:
 def reorder_channels(x: Tensor, order: Tensor) -> Tensor:
     """Copy channel ``order[b, c]`` of image b to its channel c, for contiguous ``x`` (B, C, H, W)."""
     planes = (order + _first_planes(len(x), x.shape[1], x.device)).view(-1)
-    if not wants_gradient(x):
-        return x.view(len(planes), -1).index_select(0, planes).view_as(x)
-    moved: Tensor = _PlaneOrder.apply(x, planes)  # type: ignore[no-untyped-call]
-    return moved
-
-
-class _PlaneOrder(torch.autograd.Function):
-    """Planes in another order; the gradient goes the way back, where autograd's own would add to zeros."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
-        ctx.save_for_backward(order)
-        return x.view(len(order), -1).index_select(0, order).view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (order,) = ctx.saved_tensors
-        back = torch.empty_like(order).scatter_(0, order, _places(len(order), order.device))
-        return gradient.reshape(len(order), -1).index_select(0, back).view(gradient.shape), None
+    return reordered(x.view(len(planes), -1), planes).view_as(x)
 
 
 def _random_order(seeds: Tensor, count: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .distributions import Distribution
 from .fields import hash_field
+from .ordering import reordered
 from .positions import Points, Way, spread
 from .transform import Frame, PixelTransform, Values
 
@@ -42,13 +43,17 @@ class GridShuffle(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         batch, channels, height, width = x.shape
         rows, columns, tall, wide = self._cells(height, width)
-        # By row of cells, row in the cell, column of cells, column in the cell; the cells come first.
-        cells = x[:, :, : rows * tall, : columns * wide].reshape(batch, channels, rows, tall, columns, wide)
-        cells = cells.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
-        order = self._order(values["seed"], rows * columns)
-        image = torch.arange(batch, device=x.device)[:, None]
-        shuffled = cells[image, order].view(batch, rows, columns, channels, tall, wide).permute(0, 3, 1, 4, 2, 5)
-        shuffled = shuffled.reshape(batch, channels, rows * tall, columns * wide)
+        # What moves as one piece is a row of a cell; the pieces are counted in the order in which they lie in memory.
+        cell = self._order(values["seed"], rows * columns).view(batch, rows, columns)
+        cell = torch.div(cell, columns, rounding_mode="floor") * (tall * columns) + cell % columns
+        count = rows * tall * columns
+        planes = torch.arange(0, batch * channels * count, count, device=x.device).view(batch, channels, 1, 1, 1)
+        within = torch.arange(0, tall * columns, columns, device=x.device).view(tall, 1)
+        pieces = cell[:, None, :, None] + (planes + within)
+        cells = x[:, :, : rows * tall, : columns * wide]
+        shuffled = reordered(cells.reshape(-1, wide), pieces.flatten()).view(cells.shape)
+        if shuffled.shape == x.shape:
+            return shuffled
         shuffled = torch.cat((shuffled, x[:, :, : rows * tall, columns * wide :]), dim=3)
         return torch.cat((shuffled, x[:, :, rows * tall :]), dim=2)
 

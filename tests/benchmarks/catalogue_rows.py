@@ -7,6 +7,7 @@ takes. A test holds that no transform is missing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
@@ -59,15 +60,15 @@ KORNIA: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "thin_plate": (R.ThinPlate(), lambda: K.RandomThinPlateSpline(0.15, p=1.0)),
     "lens_distortion": (R.LensDistortion(), lambda: K.RandomFisheye(around(0.0), around(0.0), around(1.0), p=1.0)),
     "grid_shuffle": (R.GridShuffle(4, 4), lambda: K.RandomJigsaw((4, 4), p=1.0)),
-    "rain": (R.Rain(), lambda: K.RandomRain((100, 200), p=1.0)),
     "snow": (R.Snow(), lambda: K.RandomSnow((0.1, 0.3), (1.5, 2.5), p=1.0)),
 }
 
-CROPS: dict[str, Callable[[tuple[int, int]], nn.Module]] = {
-    "Kornia": lambda size: K.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25), p=1.0),
-    "torchvision": lambda size: v2.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25)),
+SIZED: dict[str, tuple[R.Transform, Callable[[tuple[int, int]], nn.Module]]] = {
+    "crop | Kornia": (R.Crop(), lambda size: K.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25), p=1.0)),
+    "crop | torchvision": (R.Crop(), lambda size: v2.RandomResizedCrop(size, (0.7, 1.0), (0.8, 1.25))),
+    "rain | Kornia": (R.Rain(), lambda size: K.RandomRain((math.prod(size) // 50, math.prod(size) // 25), p=1.0)),
 }
-"""Beside ``R.Crop()``: theirs are told the size of the image, which ours keeps."""
+"""Theirs are told the size of the image: Kornia's default of 1000 to 2000 drops is for 224 pixels."""
 
 TORCHVISION: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "channel_shuffle": (R.ChannelShuffle(), lambda: v2.RandomChannelPermutation()),

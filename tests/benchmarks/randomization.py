@@ -25,7 +25,7 @@ from typing import Any
 import kornia
 import kornia.augmentation as K  # noqa: N812 - the name Kornia's own documentation uses
 import torch
-from catalogue_rows import ALONE, CROPS, KORNIA, TORCHVISION
+from catalogue_rows import ALONE, KORNIA, SIZED, TORCHVISION
 from torch import Tensor
 from torch.nn import functional
 
@@ -160,8 +160,8 @@ def run_rows(device: torch.device, rounds: int, only: str = "") -> list[Row]:
         for name, (transform, theirs) in TORCHVISION.items():
             # Most of torchvision's raise in backward.
             row(f"{name} | torchvision", x, [transform], theirs(), fewer, backward=False)
-        for library, crop in CROPS.items():
-            row(f"crop | {library}", x, [R.Crop()], crop(shape[2:]).to(device), fewer)
+        for name, (transform, of_size) in SIZED.items():
+            row(name, x, [transform], of_size(shape[2:]).to(device), fewer)
         for name, transform in ALONE.items():
             row(f"{name} | a copy", x, [transform], torch.clone, fewer)
     return rows
