@@ -96,8 +96,12 @@ def evaluate_corruptions(
     Raises ValueError for images outside [0, 1], labels that do not fit, and scores that are NaN.
     """
     suite = CorruptionSuite() if suite is None else suite
-    if len(x) == 0 or y.shape != (len(x),):
-        raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got shape {y.shape}")
+    for argument, array, axes in (("x", x, 4), ("y", y, 1)):
+        if not isinstance(array, np.ndarray) or array.ndim != axes:
+            got = f"shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ValueError(f"{argument} must be a NumPy array with {axes} axes, got {got}")
+    if len(x) == 0 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got {y.dtype} of {len(y)}")
     low, high = x.min(), x.max()
     if not (low >= 0 and high <= 1):  # also for NaN
         raise ValueError(f"x must be in [0, 1], got pixels from {low} to {high}")
@@ -114,6 +118,8 @@ def _correct(model: Any, x: Array, y: Array) -> int:
     undefined = int(np.isnan(scores).any(axis=1).sum())
     if undefined:
         raise ValueError(f"model must predict numbers, got NaN for {undefined} of {len(x)} images")
+    if not 0 <= y.min() <= y.max() < scores.shape[1]:
+        raise ValueError(f"y must be from 0 to {scores.shape[1] - 1}, as many as scores, got {y.min()} to {y.max()}")
     return int(np.sum(np.argmax(scores, axis=1) == y))
 
 

@@ -125,9 +125,16 @@ class Report(RowsFile):
 
 
 def read_rows(entries: Iterable[Any]) -> Iterable[Row]:
-    """Turn decoded JSON objects into rows; ValueError for one that has other keys than a row's."""
+    """Turn decoded JSON objects into rows; ValueError for one with other keys or kinds of values."""
     names = {f.name for f in fields(Row)}
     for entry in entries:
         if not isinstance(entry, dict) or set(entry) != names:
             raise ValueError(f"each of rows must have the keys {sorted(names)}, got {entry!r}")
+        texts, numbers = (entry["model"], entry["cell"]), (entry["accuracy"], entry["low"], entry["high"])
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, (int, float)) for number in numbers)
+            and type(entry["n"]) is int
+        ):
+            raise ValueError(f"each of rows must have texts, numbers and a whole n, got {entry!r}")
         yield Row(**entry)

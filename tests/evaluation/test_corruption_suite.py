@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from art_domainrand.evaluation import CorruptionReport, Row, evaluate_corruptions
 from art_domainrand.randomization import CORRUPTIONS, CorruptionSuite
@@ -90,6 +91,14 @@ def test_bad_input_is_named(tmp_path):
     x, y = images_of_two_classes()
     with pytest.raises(ValueError, match="y must hold one class index for each of 20"):
         evaluate_corruptions(by_brightness, x, y[:3])
+    with pytest.raises(ValueError, match="y must hold one class index for each of 20 > 0 images, got float64 of 20"):
+        evaluate_corruptions(by_brightness, x, y + 0.5)
+    with pytest.raises(ValueError, match=r"y must be a NumPy array with 1 axes, got shape \(20, 2\)"):
+        evaluate_corruptions(by_brightness, x, np.eye(2)[y])
+    with pytest.raises(ValueError, match="x must be a NumPy array with 4 axes, got Tensor"):
+        evaluate_corruptions(by_brightness, torch.from_numpy(x), y)
+    with pytest.raises(ValueError, match="y must be from 0 to 1, as many as scores, got 1 to 2"):
+        evaluate_corruptions(by_brightness, x, y + 1)
     with pytest.raises(ValueError, match=r"x must be in \[0, 1\], got pixels from"):
         evaluate_corruptions(by_brightness, x * 2, y)
     with pytest.raises(ValueError, match="got NaN for 20 of 20 images"):

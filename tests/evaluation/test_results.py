@@ -53,6 +53,15 @@ def test_the_json_has_metadata_on_top_and_plain_rows():
     assert (row["model"], row["cell"], row["accuracy"], row["n"]) == ("standard", "clean", 0.98, 100)
 
 
+@pytest.mark.parametrize(
+    "change", [{"accuracy": "0.5"}, {"low": None}, {"n": 3.0}, {"n": True}, {"model": 3}, {"cell": ["clean"]}]
+)
+def test_values_of_another_kind_are_refused(change):
+    (row,) = json.loads(Report(ROWS[:1]).to_json())["rows"]
+    with pytest.raises(ValueError, match="each of rows must have texts, numbers and a whole n, got"):
+        Report.from_json(json.dumps({"rows": [row | change]}))
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"rows": 1}', '{"rows": [{"model": "a"}]}', '{"rows": [3]}'])
 def test_other_json_is_refused(text):
     with pytest.raises(ValueError, match="rows"):
