@@ -1,6 +1,8 @@
 """Auto-PGD under ART's interface."""
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -93,7 +95,7 @@ class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
         **options: Unpack[AutoOptions],
     ) -> None:
         check.check_estimator(estimator)
-        check.check_budget(norm, eps, eps_step)
+        check_auto(norm, eps, eps_step)
         self._set_options({**options})
         # Not ART's constructor: it builds another estimator around the model to change its loss.
         EvasionAttack.__init__(self, estimator=estimator)
@@ -104,14 +106,14 @@ class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
         self._check_params()
 
     def _check_params(self) -> None:
-        check.check_budget(self.norm, self.eps, self.eps_step)
-        check.check_radius(self.norm, self.eps)
+        check_auto(self.norm, self.eps, self.eps_step)
         check.check_counts(
             max_iter=self.max_iter,
             nb_random_init=self.nb_random_init,
             nb_target_classes=self.nb_target_classes,
             batch_size=self.batch_size,
         )
+        check.require(self.nb_target_classes >= 1, "nb_target_classes", "be >= 1", self.nb_target_classes)
         check.check_flags(targeted=self.targeted, early_stop=self.early_stop, verbose=self.verbose)
         loss = self.loss_type
         rule = f"be one of {LOSS_TYPES} or a function of scores and labels"
@@ -122,7 +124,7 @@ class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
         check_options({name: getattr(self, name) for name in DEFAULTS})
 
     def _radius_and_step(self) -> tuple[Any, Any]:
-        return self.eps, self.eps_step
+        return self.eps, self.eps  # the step sizes are Auto-PGD's own
 
     def _restarts(self) -> int:
         return max(1, self.nb_random_init)
@@ -137,6 +139,13 @@ class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
             auto_stage(job, self.max_iter, self._restarts(), at_random, self.early_stop, towards=ranked[:, rank])
             for rank in range(ranked.shape[1])
         ]
+
+
+def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
+    """Check the ball, and ``eps_step`` although it is not used; it need not be of the same kind as ``eps``."""
+    check.check_radius(norm, eps)
+    number = isinstance(eps_step, (Real, np.ndarray)) and not isinstance(eps_step, bool)
+    check.require(number and bool(np.all(np.asarray(eps_step) > 0)), "eps_step", "be > 0", eps_step)
 
 
 def auto_stage(
@@ -167,12 +176,14 @@ def auto_stage(
             early_stop=early_stop,
             worthwhile=worthwhile,
         )
-    lengths = [int(share * max_iter) for _, share in L1_PHASES]
+    lengths = [min(math.ceil(share * max_iter), max(max_iter - 1, 0) // 2) for _, share in L1_PHASES]
     return Stage(
         name="Auto-PGD in L1",
         aim=aim,
         steps=lambda ball, mask, ids: SparseSteps(ball, mask, max_iter - sum(lengths), warm=True),
-        start=lambda restart, around, ids: shrinking_balls(job, aim(ids), start(restart, around, ids), lengths, ids),
+        start=lambda restart, around, ids: shrinking_balls(
+            job, aim(ids), start(restart, around, ids), lengths, ids, warm=at_random
+        ),
         max_iter=max_iter - sum(lengths),
         restarts=restarts,
         early_stop=early_stop,
@@ -204,19 +215,23 @@ def surface_noise(job: Job, restart: int, everyone: slice) -> Tensor:
         device = job.generator.device
         return torch.randn(tuple(job.x.shape), generator=job.generator, device=device)
     noise = job.starts.at(restart, everyone)
-    length = lp_norm(noise, job.starts.norm)
     eps = job.starts.eps
-    radius = eps.to(noise.device) if isinstance(eps, Tensor) else eps
-    surface: Tensor = (noise * (radius / torch.where(length > 0, length, torch.inf))).to(noise.dtype)
+    radius = torch.as_tensor(eps, dtype=torch.float64, device=noise.device)
+    unit = torch.where(radius > 0, noise / radius, 0.0)  # in L-inf every feature may have its own radius
+    length = lp_norm(unit, job.starts.norm)
+    surface: Tensor = (noise / torch.where(length > 0, length, torch.inf)).to(noise.dtype)
     return surface
 
 
-def shrinking_balls(job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor) -> Tensor:
-    """Climb in balls of three and two times the radius, each from the best point of the one before."""
+def shrinking_balls(job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, *, warm: bool) -> Tensor:
+    """Climb in balls of three and two times the radius, each from the best point of the one before.
+
+    ``warm`` says that the start's own sparsity counts, as that of a random start does in the authors' code.
+    """
     problem = job.problem
     oracle = Oracle(problem.source, aim, problem.expectation, random=problem.random)
     rows = torch.arange(len(ids), device=ids.device)
-    adv, warm = start, False
+    adv = start
     for (factor, _), length in zip(L1_PHASES, lengths, strict=True):
         around = problem.ball(ids)
         around.eps = around.eps * factor

@@ -272,7 +272,8 @@ class GradientAttack(ABC):
         return results.tainted
 
     def _asked(self) -> check.Said:
-        return check.Said(", ".join(name for name in SEARCH_PARAMS if getattr(self, name) != DEFAULTS[name]))
+        known = DEFAULTS | {"step_schedule": "constant"}
+        return check.Said(", ".join(name for name in known if getattr(self, name, known[name]) != known[name]))
 
     def _compiled(self) -> Compiler | None:
         """What compiles the model, kept for the next call; None without ``compile``."""

@@ -15,6 +15,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.options import view_through
 from art_domainrand.attacks.oracle import Expectation, is_random
+from art_domainrand.attacks.quantize import levels_of
 from art_domainrand.attacks.search import Problem
 from art_domainrand.attacks.starts import PrivateGenerator, Starts
 from art_domainrand.gradients import Gradients
@@ -52,8 +53,6 @@ class Job:
         size = check.sizes_for("eps_step", step, norm, shape)
         low, high = (None if bound is None else bound.to(device) for bound in box)
         private = None if attack.seed is None else stream.on(device, attack.seed)
-        # Without a seed ART's global generator decides, by one number.
-        drawn = private or torch.Generator(device).manual_seed(int(np.random.randint(2**31)))  # noqa: NPY002
         starts = Starts(norm, shape, eps, device, private, lambda rows: slice(0, len(x)))
 
         def ball_of(ids: Tensor) -> Ball:
@@ -65,6 +64,13 @@ class Job:
 
         view = view_through(attack.randomization, attack.estimator)
         random = view is not None or is_random(source, x)
+        drawn = private or torch.Generator(device)
+        if private is None and (random or norm == 1):
+            # Without a seed ART's global generator decides, by one number, where there is something to draw.
+            drawn.manual_seed(int(np.random.randint(2**31)))  # noqa: NPY002
+        if attack.quantize:  # say so before the work, not after
+            for first in range(0, len(x), attack.batch_size):
+                levels_of(ball_of(torch.arange(first, min(first + attack.batch_size, len(x)), device=device)))
         as_predicted = type(attack.estimator).predict is PyTorchClassifier.predict
         problem = Problem(
             source=source,

@@ -86,7 +86,7 @@ class Results:
 
         ``ids`` must not repeat.
         """
-        unmet = self.margin[ids] == -torch.inf
+        unmet = (self.margin[ids] == -torch.inf) & ~self.fooled[ids]
         better = (fooled & ~self.fooled[ids]) | ((fooled == self.fooled[ids]) & (margin > self.margin[ids])) | unmet
         self.margin[ids] = torch.where(better, margin, self.margin[ids])
         self.fooled[ids] |= fooled
@@ -220,8 +220,10 @@ class Climb:
         else:
             fooled, margin = torch.zeros_like(self.best_fooled), torch.zeros_like(self.best_margin)
         self.offer(rows, adv, fooled, margin)
+        # Without keep_best the proposals that have not fooled are only where the climb began.
+        met = rows if self.stage.keep_best else self.best_fooled.nonzero().squeeze(1)
         if self.stage.keep_best or self.stage.early_stop:
-            self.offer(rows, *self.judged(self.best, rows))
+            self.offer(met, *self.judged(self.best[met], met))
         self.note_tainted()
 
     def offer(self, rows: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor) -> None:
@@ -232,4 +234,4 @@ class Climb:
 
     def note_tainted(self) -> None:
         """Note which samples met a non-finite gradient."""
-        self.results.tainted[self.ids] |= self.steps.tainted.isnan()
+        self.results.tainted[self.ids[self.steps.tainted.isnan()]] = True  # a sample may be here once per restart

@@ -216,9 +216,9 @@ class Best:
 class Halving:
     """The step size rule of Auto-PGD (Croce & Hein 2020, section 3.1): ``factor`` (A,) starts at one and is halved.
 
-    At a checkpoint it is halved for samples whose loss rose in fewer than 75% of the steps since the last one
-    (condition 1), or whose best loss has not changed since although the step was not halved then either (condition 2).
-    These samples go back to their best point.
+    At a checkpoint it is halved for samples whose loss rose in no more than 75% of the steps since the last one
+    (condition 1, where equality counts as in the authors' code, not as in the paper), or whose best loss has not
+    changed since although the step was not halved then either (condition 2). These samples go back to their best point.
     """
 
     def __init__(self, best: Best, max_iter: int) -> None:

@@ -81,9 +81,13 @@ class DeviceGradients:
             outputs, labels = self.run(leaf, full[rows], reduced[rows])
             scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
             values = None if objective is None else objective(scores, rows)
-            target = self.loss(outputs, labels) if values is None else values.sum()
+            target = self.loss(outputs, labels) * self.share(rows, len(x)) if values is None else values.sum()
             grad = self.differentiate(target, leaf, sign if values is None else 1)
         return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
+
+    def share(self, rows: slice, n: int) -> float:
+        """What the mean loss of some rows counts for in that of all ``n``, so that parts of a batch agree in scale."""
+        return (rows.stop - rows.start) / n if getattr(self.estimator._loss, "reduction", None) == "mean" else 1.0
 
     def differentiate(self, target: Tensor, leaf: Tensor, sign: int) -> Tensor:
         """``sign`` times the gradient of a scalar."""

@@ -39,5 +39,6 @@ class Parts:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not allocate: its own error on accelerators, a plain RuntimeError on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether torch could not allocate: its own error on CUDA, a plain RuntimeError on the CPU and elsewhere."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or "out of memory" in said
