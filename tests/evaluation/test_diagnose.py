@@ -141,6 +141,7 @@ def test_random_predictions(kind):
     assert found.names == ("random_predictions",)  # and held still, its gradient is the derivative
     assert found.findings[0].numbers["spread"] > 0.01
     assert "eot_samples" in found.findings[0].advice
+    assert not any(check.skipped for check in found.checks)
 
 
 def test_a_smoothed_classifier_is_random_and_nothing_else():
@@ -256,6 +257,7 @@ def test_estimator_and_generators_are_as_found():
     model(torch.from_numpy(X)).sum().backward()
     before = [p.grad.clone() for p in model.parameters()], [b.clone() for b in model.buffers()]
     modes = [m.training for m in model.modules()]
+    np.random.seed(5)  # not the seed that diagnose uses inside
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     one, two = (examined(wrap(model)) for _ in range(2))
     assert one == two
@@ -316,6 +318,31 @@ def test_small_differences_are_no_finding():
     assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.04, "only_pgd": 0.0}) is None  # one in sixteen by accident
     assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.05, "only_pgd": 0.0}) is not None
     assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.2, "only_pgd": 0.2}) is None
+
+
+def test_a_vanished_gradient_counts_where_the_losses_differ_little():
+    numbers = {"accuracy_own": 0.52, "accuracy_margin": 0.5, "only_margin": 0.02, "only_own": 0.0, "n": 100.0}
+    assert symptoms.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.0}) is None
+    found = symptoms.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.02})
+    assert found is not None
+    assert "vanishes in float32 on 10.0% of the images" in found.message
+
+
+def test_where_the_loss_has_vanished_is_where_the_label_is_all_but_certain():
+    """With one rival the loss's gradient is the margin's times one minus the probability of the label."""
+    found = examined(wrap(Then(after=lambda z: 5 * z)))
+    with torch.no_grad():
+        logits = 5 * trained()(torch.from_numpy(X)).double()
+    doubt = 1 - logits.softmax(1)[range(96), Y]
+    (numbers,) = [check.numbers for check in found.checks if check.name == "loss_scale"]
+    assert 0.1 < numbers["saturated"] < 0.9
+    assert numbers["saturated"] == pytest.approx(float((doubt < 2**-23).double().mean()), abs=0.04)
+
+
+def test_an_estimate_that_is_right_on_average_is_one_all_the_same():
+    numbers = {"wrong": 0.0, "rough": 0.5, "hidden": 0.0}
+    assert symptoms.gradient_check(numbers) is None
+    assert symptoms.gradient_check(numbers, ["JpegCompression"]) is not None
 
 
 def test_public_names():
