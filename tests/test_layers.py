@@ -16,7 +16,7 @@ LAYERS = [
     {"randomization", "norms", "losses", "state"},
     {"gradients"},
     {"attacks", "preprocessors"},
-    {"data", "evaluation"},
+    {"data", "evaluation", "training"},
     {"augment", "demo", "gallery"},
     {"cli"},
 ]

@@ -34,15 +34,17 @@ def model_forward(estimator: Any) -> Callable[[Tensor], Any]:
     return in_turn
 
 
-def preprocessing_chain(estimator: Any) -> Preprocess:
-    """The estimator's preprocessing for prediction as one function on tensors, with constants already on the device.
+def preprocessing_chain(estimator: Any, *, fit: bool = False) -> Preprocess:
+    """The estimator's preprocessing for prediction, or with ``fit`` for training, as one function on tensors.
+
+    Constants are on the device already.
 
     ART's default ``preprocessing=(0, 1)`` subtracts 0 and divides by 1, a pass over the batch in each direction that is
     left out; any other mean and standard deviation are copied to the device once instead of at every call.
     """
     if type(estimator)._apply_preprocessing is not PyTorchEstimator._apply_preprocessing:
-        return lambda x, y: estimator._apply_preprocessing(x, y=y, fit=False, no_grad=False)
-    operations = [op for op in estimator.preprocessing_operations if op.apply_predict]
+        return lambda x, y: estimator._apply_preprocessing(x, y=y, fit=fit, no_grad=False)
+    operations = [op for op in estimator.preprocessing_operations if (op.apply_fit if fit else op.apply_predict)]
     steps = [s for s in (preprocessing_step(op, estimator.device) for op in operations) if s is not None]
 
     def chain(x: Tensor, y: Any) -> tuple[Tensor, Any]:

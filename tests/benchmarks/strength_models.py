@@ -22,9 +22,10 @@ from art_domainrand.data import LabelledImages, digits, image_folder
 
 @dataclass(frozen=True)
 class Recipe:
-    """Data, budget of the adversary, and how long to train."""
+    """The adversary's budget on the robust and on the undefended model, and how the models are trained."""
 
     eps: float
+    eps_undefended: float
     net: Callable[[], nn.Module]
     epochs: int
     steps: int
@@ -51,8 +52,8 @@ def cifar_net() -> nn.Module:
 
 
 RECIPES = {
-    "digits": Recipe(0.1, digits_net, epochs=25, steps=7, batch=64, rate=1e-3),
-    "cifar": Recipe(8 / 255, cifar_net, epochs=8, steps=2, batch=128, rate=2e-3),
+    "digits": Recipe(0.1, 0.2, digits_net, epochs=25, steps=7, batch=64, rate=1e-3),
+    "cifar": Recipe(8 / 255, 8 / 255, cifar_net, epochs=8, steps=2, batch=128, rate=2e-3),
 }
 
 

@@ -1,0 +1,97 @@
+"""How much of every range of a pipeline is drawn from: curricula that move a box inside the unit cube."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from art_domainrand.randomization.transform import Draw
+
+# Automatic domain randomization (OpenAI et al. 2019, "Solving Rubik's cube with a robot hand", section 5.2).
+BOUNDARY_SHARE = 0.5  # share of images drawn at a boundary, p_b
+BUFFER = 64  # images seen at a boundary before it is judged, m
+STEP = 0.05  # by how much a boundary moves, Delta, as a share of the range
+FIRST_WIDTH = 0.1  # of every range, at the start
+HOLDS, FAILS = 0.9, 0.7  # boundary accuracy over accuracy inside: widen from here on, narrow from here down
+
+
+class Ranges:
+    """The box ``[low, high]`` (P,) of the unit cube that draws are placed in; the whole cube at first."""
+
+    def __init__(self, parameters: int) -> None:
+        self.low, self.high = torch.zeros(parameters), torch.ones(parameters)
+
+    def place(self, draw: Draw) -> Draw:
+        """The draw with every coordinate moved into the box, in proportion."""
+        low, high = self.low.to(draw.u.device), self.high.to(draw.u.device)
+        return replace(draw, u=low + (high - low) * draw.u)
+
+    def warm_up(self, share: float) -> None:
+        """Draw from the middle ``share`` of every range."""
+        self.low.fill_(0.5 - share / 2)
+        self.high.fill_(0.5 + share / 2)
+
+    def learn(self, hits: Tensor, rows: Tensor) -> None:
+        """Take note of which of the images ``rows`` (b,) of the last draw were classified correctly, 1 or 0 each."""
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value.clone())
+
+
+class AutomaticRanges(Ranges):
+    """Automatic domain randomization: every boundary widens while the accuracy at it holds.
+
+    Half of the images are drawn with one coordinate at one of its boundaries. Once 64 of them have been seen there, the
+    boundary moves out by 5% of the range if their accuracy is at least 0.9 of that of the images inside, and in if it
+    is at most 0.7. OpenAI's thresholds are absolute; relative ones serve data sets of any difficulty.
+    """
+
+    def __init__(self, parameters: int) -> None:
+        super().__init__(parameters)
+        self.warm_up(FIRST_WIDTH)
+        # Row 0 belongs to lower, row 1 to upper boundaries.
+        self.hits, self.seen = torch.zeros(2, parameters), torch.zeros(2, parameters)
+        self.inside = torch.tensor([0.0, 0.0])  # hits and images, with exponential forgetting
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def place(self, draw: Draw) -> Draw:
+        inside = super().place(draw)
+        parameters = inside.u.shape[1]
+        # The draw's own seeds decide, so that the same draw is placed in the same way.
+        code = (draw.seeds.cpu() >> 20) % (1 << 30)
+        at = (code % 1009) < BOUNDARY_SHARE * 1009
+        coordinate, side = (code // 1009) % max(parameters, 1), (code // (1009 * max(parameters, 1))) % 2
+        self._last = (at, side * max(parameters, 1) + coordinate)
+        if not parameters:
+            return inside
+        bounds = torch.stack((self.low, self.high))[side, coordinate].to(inside.u)
+        u = inside.u.clone()
+        rows = at.nonzero().squeeze(1).to(u.device)
+        u[rows, coordinate.to(u.device)[rows]] = bounds[rows]
+        return replace(inside, u=u)
+
+    def learn(self, hits: Tensor, rows: Tensor) -> None:
+        if self._last is None or not self.low.numel():
+            return
+        at, place = (values[rows] for values in self._last)
+        hits = hits.detach().float().cpu()
+        self.inside = 0.9 * self.inside + torch.stack((hits[~at].sum(), (~at).sum().float()))
+        self.hits.view(-1).index_add_(0, place[at], hits[at])
+        self.seen.view(-1).index_add_(0, place[at], torch.ones(int(at.sum())))
+        full = self.seen >= BUFFER
+        if bool(full.any()) and self.inside[1] > 0:
+            self._move(full)
+
+    def _move(self, full: Tensor) -> None:
+        share = self.hits / self.seen.clamp_min(1) / (self.inside[0] / self.inside[1]).clamp_min(1e-6)
+        move = STEP * (full & (share >= HOLDS)).float() - STEP * (full & (share <= FAILS)).float()
+        self.low = (self.low - move[0]).clamp(0, 0.5)
+        self.high = (self.high + move[1]).clamp(0.5, 1)
+        self.hits[full], self.seen[full] = 0.0, 0.0

@@ -1,0 +1,297 @@
+"""How strong the attacks are and what that costs, beside ART's and torchattacks', on models trained here.
+
+Run ``python tests/benchmarks/strength.py [--cifar ARCHIVE] [--cache FOLDER] [--part ensemble|early|random|scale]
+[--json FILE]`` (needs the extra ``peers``). Robust accuracies are percentages of the test images that
+survive; times are seconds of this process on one CPU thread, else of the wall clock.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torchattacks
+import typer
+from art.attacks.evasion import AutoProjectedGradientDescent, ProjectedGradientDescentPyTorch
+from art.estimators.classification import PyTorchClassifier
+from art.preprocessing.expectation_over_transformation import EoTImageRotationPyTorch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from art_domainrand import PGD, AutoPGD, DomainRandomization, StrongestAttack
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.data import LabelledImages
+
+import measure
+import strength_models as models
+
+Row = dict[str, Any]
+ANGLES = 30.0
+PREDICTIONS = 20
+
+
+class Model:
+    """A trained network, its estimator and the images it is attacked on."""
+
+    def __init__(self, name: str, net: nn.Module, test: LabelledImages, eps: float) -> None:
+        self.name, self.net, self.test, self.eps = name, net, test, eps
+        self.estimator = models.classifier(net, test)
+        device = next(net.parameters()).device
+        self.x, self.y = torch.from_numpy(test.x).to(device), torch.from_numpy(test.y).to(device)
+
+    def accuracy(self, adv: Any) -> float:
+        """The percentage of ``adv`` that is classified correctly."""
+        with torch.no_grad():
+            scores = self.net(torch.as_tensor(adv, device=self.x.device))
+        return 100 * float((scores.argmax(1) == self.y).float().mean())
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    """The result and the seconds it took."""
+    clock = time.process_time if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter
+    begin = clock()
+    found = run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return found, clock() - begin
+
+
+def attacked(model: Model, attacks: dict[str, Callable[[], Any]]) -> list[Row]:
+    """Robust accuracy and time of every attack on a model."""
+    rows = []
+    for name, run in attacks.items():
+        adv, seconds = timed(run)
+        rows.append({"model": model.name, "attack": name, "robust %": model.accuracy(adv), "seconds": seconds})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def ensemble(model: Model) -> list[Row]:
+    """ART's strongest gradient attacks, AutoAttack's gradient part, and ours."""
+    x, y, c = model.test.x, model.test.y, model.estimator
+    common = {"eps": model.eps, "batch_size": len(x), "verbose": False}
+    auto = torchattacks.MultiAttack(
+        [
+            torchattacks.APGD(model.net, eps=model.eps, steps=100, n_restarts=1, loss="ce", seed=0),
+            torchattacks.APGDT(model.net, eps=model.eps, steps=100, n_restarts=1, n_classes=10, seed=0),
+        ]
+    )
+    art_apgd = {"eps_step": model.eps / 4, "max_iter": 100, "nb_random_init": 1}
+    rows = attacked(
+        model,
+        {
+            "none": lambda: x,
+            "ART PGD-100 x 5": lambda: ProjectedGradientDescentPyTorch(
+                c, eps_step=model.eps / 10, max_iter=100, num_random_init=5, **common
+            ).generate(x, y),
+            "ART APGD-CE": lambda: AutoProjectedGradientDescent(
+                c, loss_type="cross_entropy", **art_apgd, **common
+            ).generate(x, y),
+            "ART APGD-DLR": lambda: AutoProjectedGradientDescent(
+                c, loss_type="difference_logits_ratio", **art_apgd, **common
+            ).generate(x, y),
+            "torchattacks AutoAttack, gradient part": lambda: auto(model.x, model.y),
+            **{
+                f"StrongestAttack, {budget}, seed {seed}": lambda budget=budget, seed=seed: StrongestAttack(
+                    c, budget=budget, seed=seed, **common
+                ).generate(x, y)
+                for budget in ("quick", "standard")
+                for seed in range(3)
+            },
+            "AutoPGD-CE": lambda: AutoPGD(
+                c, loss_type="cross_entropy", max_iter=100, nb_random_init=1, seed=0, **common
+            ).generate(x, y),
+        },
+    )
+    base = next(row["seconds"] for row in rows if row["attack"].startswith("torchattacks"))
+    return [row | {"time, of AutoAttack's": row["seconds"] / base} for row in rows]
+
+
+def early(undefended: Model, robust: Model) -> list[Row]:
+    """PGD with ``early_stop`` against ART's at equal settings, and the share of samples that was still active."""
+    return [early_row(undefended), early_row(robust)]
+
+
+def early_row(model: Model) -> Row:
+    """One model's comparison."""
+    x, y, steps = model.test.x, model.test.y, 100
+    options = {"eps": model.eps, "eps_step": model.eps / 10, "max_iter": steps, "batch_size": len(x), "verbose": False}
+    theirs, art_seconds = timed(lambda: ProjectedGradientDescentPyTorch(model.estimator, **options).generate(x, y))
+    ours, seconds = timed(lambda: PGD(model.estimator, early_stop=True, **options).generate(x, y))
+    with CountRows(model.net) as counted:
+        PGD(model.estimator, early_stop=True, **options).generate(x, y)
+    active = counted.rows / (len(x) * steps)
+    return {
+        "model": model.name,
+        "ART PGD-100 %": model.accuracy(theirs),
+        "ours %": model.accuracy(ours),
+        "ART s": art_seconds,
+        "ours s": seconds,
+        "ART / ours": art_seconds / seconds,
+        "mean active share": active,
+        "speed-up x active share": art_seconds / seconds * active,
+    }
+
+
+class CountRows:
+    """Counts the images that a network sees inside the ``with`` block."""
+
+    def __init__(self, net: nn.Module) -> None:
+        # ART calls the layers of a Sequential one by one, so the first layer counts, not the network.
+        self.first = next(module for module in net.modules() if not list(module.children()))
+        self.rows = 0
+
+    def __enter__(self) -> "CountRows":
+        self.hook = self.first.register_forward_hook(self.count)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.hook.remove()
+
+    def count(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.rows += len(inputs[0])
+
+
+def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64)) -> list[Row]:
+    """A defence that turns every input at random, under EOT-PGD, ours and ART's, with 1 to 64 draws a step."""
+    n = min(len(model.test), 200)
+    x, y = model.test.x[:n], model.test.y[:n]
+    rotation = R.Pipeline([R.Rotation((-ANGLES, ANGLES))])
+    defended = models.classifier(
+        model.net, model.test, DomainRandomization(rotation, apply_predict=True, apply_fit=False, seed=0)
+    )
+    options = {"eps": model.eps, "eps_step": model.eps / 4, "max_iter": 20, "batch_size": n, "verbose": False}
+
+    def accuracy(adv: Any) -> float:
+        hits = [(defended.predict(adv).argmax(1) == y).mean() for _ in range(PREDICTIONS)]
+        return 100 * float(np.mean(hits))
+
+    rows = [{"attack": "none", "draws": 0, "robust %": accuracy(x), "seconds": 0.0}]
+    for count in counts:
+        sides: dict[str, Callable[[], Any]] = {
+            "ours": lambda count=count: PGD(defended, eot_samples=count, seed=0, **options).generate(x, y),
+            "ART's EoTImageRotation": lambda count=count: ProjectedGradientDescentPyTorch(
+                eot_classifier(model, count), **options
+            ).generate(x, y),
+        }
+        for name, run in sides.items():
+            adv, seconds = timed(run)
+            rows.append({"attack": name, "draws": count, "robust %": accuracy(adv), "seconds": seconds})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def eot_classifier(model: Model, count: int) -> PyTorchClassifier:
+    """The same network behind ART's expectation over rotations."""
+    transform = EoTImageRotationPyTorch(
+        nb_samples=count, clip_values=(0, 1), angles=(-ANGLES, ANGLES), apply_predict=True
+    )
+    return PyTorchClassifier(
+        model.net,
+        nn.CrossEntropyLoss(),
+        model.test.x.shape[1:],
+        10,
+        clip_values=(0, 1),
+        preprocessing_defences=transform,
+        device_type="cpu",
+    )
+
+
+def variance(model: Model, draws: int = 16, repeats: int = 64) -> list[Row]:
+    """The variance of the mean gradient over 16 draws by how they are drawn, against independent ones."""
+    pipeline = R.Pipeline([R.Rotation((-ANGLES, ANGLES)), R.Translation(), R.Brightness(), R.Contrast()])
+    view = DomainRandomization(pipeline)
+    x, y = model.x[:32], model.y[:32]
+    rows = []
+    for method in ("uniform", "antithetic", "sobol", "stratified"):
+        generator = torch.Generator(x.device).manual_seed(0)
+        gradients = []
+        for _ in range(repeats):
+            leaf = x.clone().requires_grad_()
+            draw = pipeline.sample(len(x) * draws, generator, method=method)
+            scores = model.net(view.randomize(leaf.repeat_interleave(draws, 0), draw))
+            loss = nn.functional.cross_entropy(scores, y.repeat_interleave(draws), reduction="sum") / draws
+            gradients.append(torch.autograd.grad(loss, leaf)[0])
+        spread = torch.stack(gradients).var(dim=0).flatten(1).sum(1)
+        rows.append({"draws": method, "variance": spread})
+    base = rows[0]["variance"]
+    ratios = [(row["variance"] / base) for row in rows]
+    return [
+        {"draws": row["draws"], "variance, of uniform's (median image)": float(ratio.median())}
+        for row, ratio in zip(rows, ratios, strict=True)
+    ]
+
+
+class Scaled(nn.Module):
+    """A network whose scores are 500 times as large, so that its cross-entropy has next to no gradient."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.net(x) * 500
+        return scores
+
+
+def scaled(undefended: Model) -> list[Row]:
+    """Attacks on an undefended model whose logits are 500 times as large."""
+    model = Model(f"{undefended.name}, logits x500", Scaled(undefended.net), undefended.test, undefended.eps)
+    x, y, c = model.test.x, model.test.y, model.estimator
+    options = {"eps": model.eps, "eps_step": model.eps / 4, "max_iter": 40, "batch_size": len(x), "verbose": False}
+    return attacked(
+        model,
+        {
+            "ART PGD": lambda: ProjectedGradientDescentPyTorch(c, **options).generate(x, y),
+            "PGD": lambda: PGD(c, **options).generate(x, y),
+            "PGD, margin": lambda: PGD(c, loss="margin", **options).generate(x, y),
+            "PGD, dlr": lambda: PGD(c, loss="dlr", **options).generate(x, y),
+        },
+    )
+
+
+def main(
+    cifar: Annotated[Path | None, typer.Option(help="archive or folder of CIFAR-10")] = None,
+    cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
+    part: Annotated[str, typer.Option(help="ensemble, early, random, scale or all")] = "all",
+    images: Annotated[int, typer.Option(help="CIFAR test images to attack")] = 300,
+    device: str = "cpu",
+    threads: int = 1,
+    json: Annotated[Path | None, typer.Option(help="also write the tables here")] = None,
+) -> None:
+    """Train or load the models, attack them, print the tables."""
+    torch.set_num_threads(threads)
+    tables: dict[str, list[Row]] = {}
+    for name in ["digits"] + ([] if cifar is None else ["cifar"]):
+        recipe = models.RECIPES[name]
+        train, test = models.data(name, cifar)
+        test = test[slice(0, images if name == "cifar" else len(test))]
+        plain, robust = (
+            Model(f"{name}, {kind}", models.trained(name, adversarial, train, cache).to(device), test, eps)
+            for kind, adversarial, eps in (
+                ("undefended", False, recipe.eps_undefended),
+                ("adversarially trained", True, recipe.eps),
+            )
+        )
+        if part in ("all", "ensemble"):
+            tables[f"{name}: ensemble"] = ensemble(plain) + ensemble(robust)
+        if part in ("all", "early"):
+            tables[f"{name}: early stop"] = early(plain, robust)
+        if part in ("all", "scale"):
+            tables[f"{name}: logits x500"] = scaled(plain)
+        if part in ("all", "random") and name == "digits":
+            tables[f"{name}: random input"] = random_input(robust)
+            tables[f"{name}: variance of the gradient"] = variance(robust)
+    about = measure.surroundings(torch.device(device)) | {"threads": threads}
+    print(about)
+    for title, rows in tables.items():
+        print(f"\n{title}")
+        measure.print_table(rows)
+    measure.write(json, {"about": about, "tables": tables})
+
+
+if __name__ == "__main__":
+    typer.run(main)
