@@ -1,6 +1,8 @@
 """Gradient attacks and domain randomization for the Adversarial Robustness Toolbox (ART)."""
 
 from art_domainrand.attacks.apgd import AutoPGD
+from art_domainrand.attacks.composite import CompositeAttack
+from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
@@ -13,9 +15,13 @@ __all__ = [
     "FGSM",
     "PGD",
     "AutoPGD",
+    "CompositeAttack",
+    "DomainAttack",
     "DomainMapping",
     "DomainRandomization",
     "StrongestAttack",
     "diagnose",
     "domain_mapping",
+    "grid_attack",
+    "worst_of",
 ]

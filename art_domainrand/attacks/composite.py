@@ -1,0 +1,144 @@
+"""Attacks that choose the domain and the pixels together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+import torch
+from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from torch import Tensor
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.domain import DomainOptions, DomainSearching
+from art_domainrand.attacks.domain_job import DomainJob, Found, find
+from art_domainrand.attacks.domain_search import Plan, Track
+from art_domainrand.attacks.findings import Findings
+from art_domainrand.attacks.scene import BallAround
+from art_domainrand.norms import Ball, ball, rows_of
+from art_domainrand.randomization.pipeline import Item
+
+ORDERS = ("joint", "domain_first", "pixels_first")
+
+
+class CompositeAttack(DomainSearching):
+    """The adversary chooses the domain and, within an Lp budget, the pixels.
+
+    The images returned are what the model is to be shown; the estimator's own preprocessors come after. ``order`` says
+    how they are made, and so which image the budget is about, T being the pipeline under the draw that is found:
+
+    - "domain_first": T(x) + delta. The worst domain is found as by :class:`DomainAttack`, then the pixels of the image
+      in it are attacked: the result lies within ``eps`` of T(x), ``findings.replay(x)``.
+    - "joint": T(x) + delta as well, but once the worst domain is found, draw and pixels climb on together.
+    - "pixels_first": T(x + delta), an adversarial image that gets into another domain. The pixels are attacked first,
+      then the worst domain for them is found: x + delta lies within ``eps`` of x, and the result need not.
+
+    Pixels take the steps of Auto-PGD (Croce & Hein 2020, algorithm 1), in every norm along its steepest direction.
+
+    :param norm: "inf", ``np.inf`` or a real p >= 1.
+    :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
+    :param max_iter: Steps in the pixels; each costs two evaluations, beside the ``evaluations`` that find the domain.
+    :param order: "joint", "domain_first" or "pixels_first".
+    :param options: As are the other parameters, those of :class:`DomainAttack`.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+    """
+
+    attack_params: ClassVar[list[str]] = [*DomainSearching.attack_params, "norm", "eps", "max_iter", "order"]
+    _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, LossGradientsMixin, ClassifierMixin)
+
+    def __init__(
+        self,
+        estimator: Any,
+        pipeline: Item,
+        norm: float | str = np.inf,
+        eps: Any = 0.3,
+        max_iter: int = 40,
+        batch_size: int = 32,
+        targeted: bool = False,
+        verbose: bool = True,
+        *,
+        order: str = "joint",
+        **options: Unpack[DomainOptions],
+    ) -> None:
+        self.norm, self.eps, self.max_iter, self.order = norm, eps, max_iter, order
+        super().__init__(estimator, pipeline, batch_size, targeted, verbose, {**options})
+        self.eps = check.plain(eps)
+
+    def _check_params(self) -> None:
+        # The step is the algorithm's; one of the kind of eps passes.
+        step = np.ones(self.eps.shape) if isinstance(self.eps, np.ndarray) else 1.0
+        check.check_budget(self.norm, self.eps, step)
+        check.check_counts(max_iter=self.max_iter)
+        check.require(self.order in ORDERS, "order", f"be one of {list(ORDERS)}", self.order)
+        super()._check_params()
+
+    def generate(self, x: Any, y: Any = None, mask: Any = None, **kwargs: Any) -> Any:
+        """The images the model is to be shown, (N, ...), as a float32 array.
+
+        :param x: Images as in :meth:`DomainAttack.generate`.
+        :param y: Labels as there.
+        :param mask: Array or tensor that broadcasts to ``x``; where it is zero, ``delta`` is zero too. It belongs to
+            the image that delta is added to: the original for "pixels_first", the one in its domain for the others.
+        """
+        check.require(not kwargs, "generate", "be given x, y and mask only", sorted(kwargs), TypeError)
+        images = self.find(x, y, mask).images
+        return images.cpu().numpy() if isinstance(images, Tensor) else images
+
+    def find(self, x: Any, y: Any = None, mask: Any = None) -> Findings:
+        """Like :meth:`generate`, with the draws and ``delta``; tensors give tensors."""
+        self._check_params()
+        return find(self, x, y, mask, self._solve, "before" if self.order == "pixels_first" else "after")
+
+    def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
+        host = ids.to(job.x.device)
+        x = job.x[host].to(ids.device)
+        mask = None if job.mask is None else job.mask[host].to(ids.device)
+        around = self._around(job, ids)
+        plan = Plan(0, 1, self.max_iter, climbs=True, tries=False)
+        if self.order == "pixels_first":
+            scene = job.scene(x, ids, None, around)
+            search = job.search(scene, ids, mask)
+            search.best = still(search.best, x)
+            search.climb(search.best.take(search.rows), search.rows, plan, domain=False)
+            perturbed = scene.shown(search.best.point, search.rows, settle=True)
+            behind = job.scene(perturbed, ids, job.view, None)
+            final = job.search(behind, ids)
+            final.search(self.plan(job))
+            return job.judged(behind, final, perturbed.double() - x.double()), scene.tainted + behind.tainted
+        scene = job.scene(x, ids, job.view, around)
+        search = job.search(scene, ids, mask)
+        search.search(self.plan(job))
+        search.best = still(search.best, x)
+        rows = search.left()
+        if self.order == "joint":
+            plan = replace(plan, tries=job.ground.tries)
+        search.climb(search.best.take(rows), rows, plan, number=AFTER, domain=self.order == "joint")
+        found = job.judged(scene, search)
+        with torch.no_grad():
+            delta = found.images.double() - scene.base(search.best.point, search.rows).double()
+        return replace(found, delta=delta), scene.tainted
+
+    def _around(self, job: DomainJob, ids: Tensor) -> BallAround:
+        """The balls of the samples ``ids`` around whatever images."""
+        eps = check.sizes_for("eps", self.eps, check.norm_order(self.norm), tuple(job.x.shape))
+        own = rows_of(eps, job.x, ids.cpu())
+        like = job.x[ids.to(job.x.device)]
+        low, high = (None if bound is None else bound.to(ids.device) for bound in job.box)
+
+        def around(base: Tensor, rows: Tensor) -> Ball:
+            size = rows_of(own, like, rows.cpu())
+            size = size.to(base.device) if isinstance(size, Tensor) else size
+            return ball(check.norm_order(self.norm), base, size, low, high)
+
+        return around
+
+
+# Trials of the joint climb are numbered apart from those of the domain's.
+AFTER = 1 << 33
+
+
+def still(track: Track, x: Tensor) -> Track:
+    """The same points, with pixels that may move but have not yet."""
+    return Track(replace(track.point, delta=torch.zeros_like(x)), track.fooled, track.margin)

@@ -1,0 +1,279 @@
+"""Attacks that choose the domain an image is shown in, not its pixels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Unpack
+
+import numpy as np
+import torch
+from art.attacks.attack import EvasionAttack
+from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.estimator import BaseEstimator
+from torch import Tensor
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.domain_job import DomainJob, Found, find, seeded_generator
+from art_domainrand.attacks.domain_search import Plan
+from art_domainrand.attacks.findings import Findings
+from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
+from art_domainrand.attacks.starts import PrivateGenerator
+from art_domainrand.gradients import Compiler
+from art_domainrand.randomization.geometry import Rotation, Translation
+from art_domainrand.randomization.pipeline import Item, Pipeline
+
+DEVICE_OPTIONS = list(DeviceOptions.__annotations__)
+# A fifth of the evaluations finds where to start from; the rest climbs.
+STARTS = 5
+
+
+class DomainOptions(DeviceOptions, total=False):
+    """What attacks on the domain take by keyword."""
+
+    fraction: float
+    evaluations: int
+    k: int | None
+    points: Any
+    loss: Any
+    early_stop: bool
+    eot_samples: int
+
+
+DOMAIN_DEFAULTS: dict[str, Any] = {
+    "fraction": 1.0,
+    "evaluations": 100,
+    "k": None,
+    "points": None,
+    "loss": "margin",
+    "early_stop": False,
+    "eot_samples": 1,
+}
+DOMAIN_OPTIONS = [*DOMAIN_DEFAULTS, *DEVICE_OPTIONS]
+
+
+class DomainSearching(EvasionAttack):
+    """What the attacks on the domain share: their options, checked, and their stream of random numbers."""
+
+    attack_params: ClassVar[list[str]] = [
+        *EvasionAttack.attack_params, "pipeline", "batch_size", "targeted", "verbose", *DOMAIN_OPTIONS,
+    ]  # fmt: skip
+    _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
+
+    pipeline: Any
+    fraction: float
+    evaluations: int
+    k: int | None
+    points: Any
+    loss: Any
+    early_stop: bool
+    eot_samples: int
+    seed: int | None
+    memory_format: str | None
+    autocast: torch.dtype | None
+    compile: bool | str
+
+    def __init__(
+        self, estimator: Any, pipeline: Any, batch_size: int, targeted: bool, verbose: bool, options: dict[str, Any]
+    ) -> None:
+        check.check_estimator(estimator)
+        super().__init__(estimator=estimator)
+        self.pipeline, self.batch_size, self.targeted, self.verbose = pipeline, batch_size, targeted, verbose
+        unknown = sorted(set(options) - set(DOMAIN_OPTIONS))
+        if unknown:
+            raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {DOMAIN_OPTIONS}")
+        own = {name: value for name, value in options.items() if name in DOMAIN_DEFAULTS}
+        device = {name: value for name, value in options.items() if name in DEVICE_OPTIONS}
+        for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS)).items():
+            setattr(self, name, value)
+        self.stream = PrivateGenerator()
+        self._compiler: Compiler | None = None
+        self._check_params()
+
+    def _check_params(self) -> None:
+        if not isinstance(self.pipeline, Pipeline):
+            self.pipeline = Pipeline(self.pipeline)
+        check.check_counts(batch_size=self.batch_size, evaluations=self.evaluations)
+        check.check_flags(targeted=self.targeted, verbose=self.verbose)
+        named = {name: getattr(self, name) for name in ("loss", "early_stop", "eot_samples", *DEVICE_OPTIONS)}
+        check_options(named)
+        number = isinstance(self.fraction, (int, float, np.number)) and not isinstance(self.fraction, bool)
+        check.require(number and 0 < self.fraction <= 1, "fraction", "be a number in (0, 1]", self.fraction)
+        if self.points is not None:
+            check_points(self.points, self.pipeline)
+        if self.k is not None:
+            check.check_counts(k=self.k)
+            check.require(1 <= self.k <= self.evaluations, "k", f"be from 1 to evaluations={self.evaluations}", self.k)
+        check.require(self.evaluations >= 1, "evaluations", "be >= 1", self.evaluations)
+
+    def set_params(self, **kwargs: Any) -> None:
+        """Set parameters by name; if one of them is refused, none is set."""
+        before = {name: getattr(self, name) for name in kwargs if name in self.attack_params}
+        try:
+            super().set_params(**kwargs)
+        except Exception:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def generator(self) -> torch.Generator:
+        """Where this call's random numbers come from."""
+        return seeded_generator(self)
+
+    def compiler(self) -> Compiler | None:
+        """What compiles the model, kept for the next call; None without ``compile``."""
+        backend = "inductor" if self.compile is True else self.compile
+        if backend and (self._compiler is None or self._compiler.backend != backend):
+            self._compiler = Compiler(backend)
+        return self._compiler if backend else None
+
+    def plan(self, job: DomainJob) -> Plan:
+        """How the evaluations of the domain are spent."""
+        starts = max(1, self.evaluations // STARTS) if self.points is None else len(self.points)
+        k = min(self.evaluations, starts if self.k is None else self.k)
+        return Plan.of(self.evaluations, k, climbs=job.climbs, tries=job.ground.tries or not job.climbs)
+
+
+class DomainAttack(DomainSearching):
+    """The adversary chooses the domain, not the pixels: the draw of ``pipeline`` under which each image fares worst.
+
+    The worst of ``k`` random draws starts a projected ascent on the draw's coordinates u inside the unit cube: sign
+    steps, half as wide as the ranges at first, with Auto-PGD's momentum and halving (Croce & Hein 2020), from the two
+    worst draws of every sample. What has no slope, such as a choice, a gate, a selector, a threshold, a transform that
+    is not differentiable or the seed of a noise, is drawn anew where the sample stood worst so far, between the steps.
+    The worst point met is returned: a success if there was one, then by margin.
+
+    ``norm`` and ``eps`` do not apply: the ranges of the pipeline are the budget, and ``fraction`` scales it. Inside
+    ART's ``AutoAttack``, which discards what lies outside its own ``eps``, give that one the width of ``clip_values``.
+
+    :param estimator: Any ART classifier with ``clip_values``. Without loss gradients the search goes by trial alone.
+    :param pipeline: A :class:`Pipeline`, or what one is made from.
+    :param batch_size: Images at a time; results do not depend on it.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param verbose: Show a progress bar.
+    :param fraction: How far into the ranges to go, in (0, 1]: every coordinate stays within 0.5 +- fraction / 2.
+    :param evaluations: Model evaluations per image, spent exactly unless it stops early: a forward pass counts one and
+        a backward pass counts one, so a step of ascent costs two, and a random draw or a trial one.
+    :param k: How many of them go to random draws first; None: a fifth.
+    :param points: (k, P) points of the unit cube to start from in place of random ones, whatever the ``fraction``.
+    :param loss: What the steps ascend: "margin", "cross_entropy", "dlr", a function of scores (B, K) and class indices
+        (B,) to (B,), or None for the estimator's own loss.
+    :param early_stop: Let an image go once it is fooled.
+    :param eot_samples: How many draws of a random estimator every evaluation averages over.
+    :param seed: None takes one number from ``np.random`` per call; an int is a private stream that continues from call
+        to call.
+    :param memory_format, autocast, compile: As in :class:`~art_domainrand.PGD`.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+
+    Where the estimator is random, what is returned must fool it under ten fresh draws to count.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        pipeline: Item,
+        batch_size: int = 32,
+        targeted: bool = False,
+        verbose: bool = True,
+        **options: Unpack[DomainOptions],
+    ) -> None:
+        super().__init__(estimator, pipeline, batch_size, targeted, verbose, {**options})
+
+    def generate(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+        """The images under the worst domain found, (N, ...), as a float32 array.
+
+        :param x: Images (N, C, H, W), or (N, H, W, C) if the estimator has channels last, as an array or tensor, in the
+            units of ``clip_values``.
+        :param y: Class indices (N,), or one-hot or soft labels (N, K), to leave, or with ``targeted`` to reach. None:
+            the estimator's own predictions.
+        """
+        check.require(not kwargs, "generate", "be given x and y only", sorted(kwargs), TypeError)
+        images = self.find(x, y).images
+        return images.cpu().numpy() if isinstance(images, Tensor) else images
+
+    def find(self, x: Any, y: Any = None) -> Findings:
+        """Like :meth:`generate`, with the draws: each finding can be made again and printed as parameters.
+
+        Arrays give arrays; tensors give tensors on the estimator's device.
+        """
+        self._check_params()
+        return find(self, x, y, None, self._solve)
+
+    def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
+        scene = job.scene(job.x[ids.to(job.x.device)].to(ids.device), ids, job.view, None)
+        search = job.search(scene, ids)
+        search.search(self.plan(job))
+        return job.judged(scene, search), scene.tainted
+
+
+def worst_of(
+    estimator: Any,
+    x: Any,
+    y: Any,
+    pipeline: Item,
+    k: int = 10,
+    *,
+    batch_size: int = 128,
+    targeted: bool = False,
+    fraction: float = 1.0,
+    seed: int | None = None,
+    **options: Any,
+) -> Findings:
+    """Per image the worst of ``k`` random draws: a success if there is one, then by margin.
+
+    Parameters are those of :class:`DomainAttack`; ``y`` None takes the estimator's own predictions. Costs ``k`` forward
+    passes per image and no gradient.
+    """
+    check.check_counts(k=k)
+    check.require(k >= 1, "k", "be >= 1", k)
+    own = {"evaluations": k, "k": k, "fraction": fraction, "seed": seed}
+    attack = DomainAttack(estimator, pipeline, batch_size, targeted, False, **{**own, **options})
+    return attack.find(x, y)
+
+
+def grid_attack(
+    estimator: Any,
+    *,
+    angle: float = 30.0,
+    shift: float = 3 / 32,
+    angles: int = 31,
+    shifts: int = 5,
+    padding: str = "zeros",
+    batch_size: int = 128,
+    **options: Any,
+) -> DomainAttack:
+    """The grid attack of Engstrom et al. 2019 ("Exploring the landscape of spatial robustness", section 4.1).
+
+    Every one of 5 x 5 translations by up to 3 pixels of 32 either way, combined with 31 rotations by up to 30 degrees
+    either way, and per image the worst of the 775.
+
+    :param angle: The largest rotation, in degrees.
+    :param shift: The largest translation, as a share of width and height.
+    :param angles, shifts: How many values from one end of the range to the other; with one the range is its middle.
+    :param padding: What comes from beyond the image: "zeros" as in the paper, "border" or "reflection".
+    :param options: Those of :class:`DomainAttack`; with more ``evaluations`` than points the ascent goes on from the
+        worst two.
+    """
+    check.check_counts(angles=angles, shifts=shifts)
+    check.require(min(angles, shifts) >= 1, "angles and shifts", "be >= 1", min(angles, shifts))
+    pipeline = Pipeline(
+        [
+            Rotation((-angle, angle), padding=padding),
+            Translation((-shift, shift), (-shift, shift), padding=padding),
+        ]
+    )
+    points = torch.cartesian_prod(ends(angles), ends(shifts), ends(shifts))
+    own = {"points": points, "evaluations": len(points)}
+    return DomainAttack(estimator, pipeline, batch_size, **{**own, **options})
+
+
+def ends(count: int) -> Tensor:
+    """``count`` points evenly spaced over [0, 1], ends included; its middle for one."""
+    return torch.linspace(0, 1, count) if count > 1 else torch.tensor([0.5])
+
+
+def check_points(points: Any, pipeline: Pipeline) -> None:
+    """Check given starts."""
+    values = check.as_tensor("points", points)
+    width = len(pipeline.parameters)
+    fits = values.dim() == 2 and len(values) > 0 and values.shape[1] == width
+    check.require(fits, "points", f"have shape (k, {width})", check.Said(f"shape {tuple(values.shape)}"))
+    check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Said("others"))

@@ -1,0 +1,127 @@
+"""What an attack on the domain found: images, the draws that made them, and how bad they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from art_domainrand.attacks.arguments import require
+from art_domainrand.attacks.coordinates import coordinates, physical_values
+from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.randomization.pipeline import Pipeline
+from art_domainrand.randomization.serialize import from_dict, to_dict
+from art_domainrand.randomization.transform import Draw
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """The worst domain found for each of N images.
+
+    :param images: What the model is to be shown, (N, ...): an array if the attack was given one, else a tensor.
+    :param draw: The :class:`Draw` of each image, on the CPU: :meth:`replay` makes the images from it, bit for bit.
+    :param margins: (N,) best other score minus the score of the label; for a targeted attack the score of the target
+        minus the best other one. The larger, the worse for the model.
+    :param fooled: (N,) whether the predicted class is not the label, or is the target.
+    :param randomization: The pipeline, in the layout and range of the estimator's images.
+    :param forwards: How many images went forward through the model, for all N together.
+    :param backwards: How many gradients of images were taken.
+    :param delta: For attacks that change pixels too: what was added, (N, ...), in float64, where it is exact: the image
+        plus ``delta``, rounded to float32, is the perturbed image to the bit. None otherwise.
+    :param added: Whether ``delta`` was added "before" or "after" the randomization; None without.
+    """
+
+    images: Any
+    draw: Draw
+    margins: Any
+    fooled: Any
+    randomization: DomainRandomization
+    forwards: int
+    backwards: int
+    delta: Any = None
+    added: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.draw)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline whose draws these are."""
+        return self.randomization.pipeline
+
+    @property
+    def evaluations(self) -> float:
+        """Model evaluations per image: a forward pass counts one, and so does a backward pass."""
+        return (self.forwards + self.backwards) / max(len(self), 1)
+
+    def values(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The physical value of every parameter, whether it acts or not: name in ``pipeline.parameters`` -> (N,)."""
+        return {name: value.numpy() for name, value in physical_values(self.pipeline, self.draw.u).items()}
+
+    def describe(self, i: int) -> dict[str, str]:
+        """What happened to image ``i`` in words, without what does not act there: "0 Rotation angle" -> "12 degrees".
+
+        Pixel fields such as noise are those of ``draw.seeds[i]``.
+        """
+        u = self.draw[i].u
+        acting = [(c, column) for column, c in enumerate(coordinates(self.pipeline)) if bool(c.acts(u)[0])]
+        return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[0, column]) for c, column in acting}
+
+    def replay(self, x: Any) -> Any:
+        """Randomize the original images ``x`` (N, ...) by the draws, as arrays or tensors like ``x``."""
+        return replay(self.randomization, x, self.draw)
+
+    def to_json(self) -> str:
+        """Everything but the images: pipeline, draws, margins and counts, exactly, and the parameters for readers."""
+        require(self.delta is None, "delta", "be None (pixels belong into an array file)", "perturbed pixels")
+        document = {
+            "pipeline": to_dict(self.pipeline),
+            "clip_values": [np.asarray(bound).tolist() for bound in self.randomization.clip_values],
+            "channels_first": self.randomization.channels_first,
+            "u": self.draw.u.double().tolist(),
+            "seeds": self.draw.seeds.tolist(),
+            "margins": torch.as_tensor(self.margins).double().tolist(),
+            "fooled": torch.as_tensor(self.fooled).tolist(),
+            "forwards": self.forwards,
+            "backwards": self.backwards,
+            "parameters": [self.describe(i) for i in range(len(self))],
+        }
+        return json.dumps(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, x: Any) -> Findings:
+        """Read what :meth:`to_json` wrote and make the images from the original ones, ``x``, again."""
+        document = json.loads(text)
+        low, high = (np.asarray(bound) for bound in document["clip_values"])
+        view = DomainRandomization(
+            from_dict(document["pipeline"]),
+            clip_values=(low, high),
+            channels_first=document["channels_first"],
+            seed=0,
+        )
+        width = len(view.pipeline.parameters)
+        u = torch.tensor(document["u"], dtype=torch.float32).reshape(-1, width)
+        draw = Draw(u, torch.tensor(document["seeds"], dtype=torch.int64))
+        found = cls(
+            images=None,
+            draw=draw,
+            margins=np.asarray(document["margins"], dtype=np.float32),
+            fooled=np.asarray(document["fooled"], dtype=bool),
+            randomization=view,
+            forwards=document["forwards"],
+            backwards=document["backwards"],
+        )
+        return replace(found, images=replay(view, x, draw))
+
+
+def replay(view: DomainRandomization, x: Any, draw: Draw) -> Any:
+    """The images ``x`` (N, ...) randomized by ``draw``, in float32."""
+    images = x if isinstance(x, Tensor) else torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+    require(len(images) == len(draw), "x", f"hold {len(draw)} images, one for each draw", len(images))
+    with torch.no_grad():
+        changed = view.randomize(images.float(), draw.to(images.device))
+    return changed if isinstance(x, Tensor) else changed.numpy()
