@@ -11,7 +11,9 @@ from torch import Tensor
 
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.distributions import Choice, Distribution, select
+from art_domainrand.randomization.geometry import Flip
 from art_domainrand.randomization.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.random_corruption import RandomCorruption
 from art_domainrand.randomization.transform import Draw, Transform
 
 # Slopes are looked for on this many images of noise, each under a draw of its own.
@@ -46,6 +48,12 @@ class Coordinate:
             return "applied" if int(chosen(self.owner, u)) == 0 else "not applied"
         if self.name.endswith("selector") and isinstance(self.owner, OneOf):
             return name_of(self.owner.transforms[int(chosen(self.owner, u))])
+        own = self.name.rpartition(".")[2]
+        if isinstance(self.owner, Flip):
+            return "flipped" if float(u) < getattr(self.owner, own) else "not flipped"
+        if isinstance(self.owner, RandomCorruption) and own == "name":
+            names = self.owner.names
+            return names[min(int(u * len(names)), len(names) - 1)]
         return f"{float(self.distribution.icdf(u)):.4g}{f' {self.unit}' if self.unit else ''}"
 
 

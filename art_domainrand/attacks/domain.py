@@ -213,6 +213,7 @@ def worst_of(
     *,
     batch_size: int = 128,
     targeted: bool = False,
+    verbose: bool = False,
     fraction: float = 1.0,
     seed: int | None = None,
     **options: Any,
@@ -225,7 +226,7 @@ def worst_of(
     check.check_counts(k=k)
     check.require(k >= 1, "k", "be >= 1", k)
     own = {"evaluations": k, "k": k, "fraction": fraction, "seed": seed}
-    attack = DomainAttack(estimator, pipeline, batch_size, targeted, False, **{**own, **options})
+    attack = DomainAttack(estimator, pipeline, batch_size, targeted, verbose, **{**own, **options})
     return attack.find(x, y)
 
 

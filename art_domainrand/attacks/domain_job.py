@@ -71,9 +71,13 @@ class DomainJob:
         )
 
     def judged(self, scene: Scene, search: DomainSearch, delta: Tensor | None = None) -> Found:
-        """The images of a finished search; looked at again where what the steps saw cannot be trusted."""
+        """The images of a finished search.
+
+        They are looked at again where what the steps saw is not quite what is returned: where the steps cannot be
+        trusted, and where perturbed pixels were pulled into their ball to the last bit.
+        """
         images, best = scene.shown(search.best.point, search.rows, settle=True), search.best
-        if not self.trusted:
+        if not self.trusted or scene.around is not None:
             fooled, margin = scene.oracle.judge(images, search.rows)
             best = Track(best.point, fooled, margin)
         return Found(images, best, delta)
@@ -95,6 +99,7 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
         box = check.clip_bounds(attack.estimator.clip_values, tuple(images.shape[1:]), images.device)
         check.check_images(images, *box)
         mask = check.mask_for(mask, images)
+        mask = None if mask is None else mask.to(images.device)
         check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)
         if y is not None:
             y = check.class_labels(y, len(images), attack.estimator.nb_classes)

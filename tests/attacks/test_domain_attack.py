@@ -7,7 +7,8 @@ from art.attacks.evasion import AutoAttack
 from art.estimators.classification import BlackBoxClassifier, EnsembleClassifier, PyTorchClassifier
 from torch import nn
 
-from art_domainrand import DomainAttack, DomainRandomization, grid_attack, worst_of
+from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, grid_attack, worst_of
+from art_domainrand.data import digits
 from art_domainrand.losses import margin
 from art_domainrand.randomization import (
     Brightness,
@@ -262,3 +263,58 @@ def test_arts_autoattack_takes_it():
     again = DomainAttack(make_classifier(), MANY, verbose=False, seed=0).find(x, y)
     assert again.fooled.any()
     assert ((make_classifier().predict(adversarial).argmax(1) != y) == again.fooled).all()
+
+
+@pytest.fixture(scope="module")
+def reader() -> tuple[PyTorchClassifier, np.ndarray, np.ndarray]:
+    """A small network that reads digits, and 60 of those it reads rightly."""
+    train, test = digits(size=16)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(1, 8, 5, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
+        optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+        x, y = torch.from_numpy(train.x), torch.from_numpy(train.y)
+        for _ in range(8):
+            for rows in torch.randperm(len(x)).split(64):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+                optimizer.step()
+    options = {"input_shape": (1, 16, 16), "nb_classes": 10, "clip_values": (0, 1), "device_type": "cpu"}
+    classifier = PyTorchClassifier(model, nn.CrossEntropyLoss(), **options)
+    right = (classifier.predict(test.x).argmax(1) == test.y).nonzero()[0][:60]
+    assert len(right) == 60
+    return classifier, test.x[right], test.y[right]
+
+
+TEN = Pipeline(
+    [
+        Rotation((-10, 10)),
+        Scale((0.9, 1.1)),
+        Shear((-7, 7), (-7, 7)),
+        Translation((-0.05, 0.05), (-0.05, 0.05)),
+        OneOf([Contrast((0.8, 1.2)), Gamma((0.8, 1.2))]),
+        Brightness((-0.05, 0.05)),
+        Sometimes(GaussianNoise((0.0, 0.05))),
+    ]
+)
+
+
+@pytest.mark.parametrize("evaluations", [20, 60])
+def test_it_beats_as_many_random_draws(reader, evaluations):
+    classifier, x, y = reader
+    assert len(TEN.parameters) >= 10
+    random = worst_of(classifier, x, y, TEN, evaluations, seed=0)
+    found = DomainAttack(classifier, TEN, evaluations=evaluations, verbose=False, seed=0).find(x, y)
+    assert found.evaluations == random.evaluations == evaluations
+    assert found.fooled.mean() > random.fooled.mean() + 0.1
+    assert found.margins.mean() > random.margins.mean() + 1
+
+
+def test_domain_and_pixels_together_are_stronger_than_either(reader):
+    classifier, x, y = reader
+    options = {"evaluations": 20, "max_iter": 20, "fraction": 0.5, "verbose": False, "seed": 0, "batch_size": 60}
+    joint = CompositeAttack(classifier, TEN, eps=0.02, **options).find(x, y)
+    domain = CompositeAttack(classifier, TEN, eps=0.0, **options).find(x, y)
+    pixels = CompositeAttack(classifier, Brightness((0.0, 0.0)), eps=0.02, **options).find(x, y)
+    assert joint.fooled.mean() > max(domain.fooled.mean(), pixels.fooled.mean()) + 0.05
+    assert joint.margins.mean() > max(domain.margins.mean(), pixels.margins.mean()) + 0.5

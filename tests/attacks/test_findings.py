@@ -120,6 +120,14 @@ def test_findings_are_told_in_physical_units_and_without_what_does_not_act():
         "4 GaussianNoise std": "0.05 intensity",
     }
     np.testing.assert_allclose(found.values()["0.angle"], 15)
+    pipeline = Pipeline([Flip(0.5, 0.5), RandomCorruption(("fog", "contrast"), 2)])
+    other = Draw(torch.tensor([[0.4, 0.6, 0.6, 0.5]]), draw.seeds)
+    assert Findings(None, other, None, None, DomainRandomization(pipeline, seed=0), 0, 0).describe(0) == {
+        "0 Flip horizontal": "flipped",
+        "0 Flip vertical": "not flipped",
+        "1 RandomCorruption name": "contrast",
+        "1 RandomCorruption severity": "2",
+    }
     corners = Findings(
         None, Draw(torch.full((1, 8), 0.5), draw.seeds), None, None, DomainRandomization(Perspective()), 0, 0
     )
