@@ -1,0 +1,198 @@
+"""What ART's ``fit`` does, with the images randomized afresh in every epoch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from art.defences.trainer import Trainer
+from art.estimators.classification.pytorch import PyTorchClassifier
+from art.utils import check_and_transform_label_format
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from ..attacks.arguments import Said, check_counts, check_flags, require
+from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
+from ..preprocessors.clipping import ClipRange
+from ..preprocessors.streams import Stream
+from ..randomization.mixing import Mixing
+from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
+from .proportions import plan_batch
+from .sources import Labels, open_source
+
+Step = Callable[[Tensor, Any], None]
+
+
+def fit_randomized(
+    classifier: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    pipeline: Any,
+    batch_size: int = 128,
+    nb_epochs: int = 10,
+    attack: Any = None,
+    proportions: tuple[float, float, float] | None = None,
+    training_mode: bool = True,
+    drop_last: bool = False,
+    scheduler: Any = None,
+    verbose: bool = False,
+    seed: int | None = None,
+    mixing: Mixing | None = None,
+    clip_values: tuple[Any, Any] | None = None,
+    channels_first: bool | None = None,
+    num_workers: int | None = None,
+    pin_memory: bool | None = None,
+) -> None:
+    """Train ``classifier`` as ``classifier.fit`` does, but draw the randomization anew for every batch of every epoch.
+
+    ART's ``fit`` runs the preprocessors once over all the data before the first epoch, so that a random one freezes.
+    Here each batch is randomized on the classifier's device, then goes through the classifier's own preprocessing
+    (whatever has ``apply_fit``, the standardisation too; drawn anew where it is random), its loss and its optimizer.
+    With a pipeline that changes nothing, the weights are those of ``classifier.fit`` bit for bit. Estimators whose
+    ``fit`` is not ``PyTorchClassifier``'s own (a regressor, a detector, one smoothed or of another framework) are given
+    each batch through their ``fit``, so that what they add to training stays.
+
+    :param classifier: an estimator of ART with an optimizer.
+    :param x: images as an array or tensor, a map-style torch Dataset or a DataLoader, see
+        :class:`RandomizedDataGenerator`.
+    :param y: labels, one-hot (N, K) indices (N,), or probabilities if the loss takes them; None where ``x``
+        yields them.
+    :param pipeline: a pipeline, what one is made from, or a preprocessor with one. None randomizes by the classifier's
+        own preprocessing alone, of which each batch then sees a new draw.
+    :param batch_size: rows of a batch, adversarial images and copies included.
+    :param attack: an untargeted attack; part of each batch is then adversarial, made from randomized images.
+    :param proportions: originals to randomized copies to adversarial images; None is (0, 1, 0), all randomized, and
+        (0, 1, 1) with an attack. See :class:`RandomizedDataGenerator`.
+    :param training_mode: whether the model trains in training mode.
+    :param drop_last: leave out an epoch's last batch if it is not full.
+    :param scheduler: a learning rate scheduler, stepped after every epoch.
+    :param verbose: show a progress bar.
+    :param seed: an int >= 0 repeats order and draws. None takes fresh entropy for the draws, and leaves the order to
+        torch's global generator, drawn as ART's ``fit`` draws it. Dropout and the like always are the model's own.
+    :param mixing: a :class:`MixUp` or :class:`CutMix` of every batch; the loss must take probabilities.
+    :param clip_values: the range of the pixels, by default that of the classifier, or (0, 1) if it has none.
+    :param channels_first: the layout of the images, by default that of the classifier.
+    :param num_workers: processes that read a dataset; None is a DataLoader's own number, or 0.
+    :param pin_memory: read into memory from which a GPU copies faster; without a GPU it has no effect.
+
+    Raises ValueError or TypeError for arguments as said above, for pixels outside ``clip_values`` and for a classifier
+    without an optimizer, TypeError for a trainer: give its ``fit_generator`` a :class:`RandomizedDataGenerator`.
+    """
+    _check_estimator(classifier)
+    check_counts(batch_size=batch_size, nb_epochs=nb_epochs)
+    check_flags(training_mode=training_mode, drop_last=drop_last, verbose=verbose)
+    check_parts(attack, mixing)
+    randomization = _randomization(classifier, pipeline, clip_values, channels_first)
+    if proportions is None:
+        proportions = (0, 1, 0) if attack is None else (0, 1, 1)
+    mix = plan_batch(int(batch_size), proportions, attack is not None)
+    source = open_source(x, y, shuffle=None, num_workers=num_workers, pin_memory=pin_memory)
+    alike = _trains_as_pytorch_classifier(classifier)
+    device = classifier.device if isinstance(getattr(classifier, "device", None), torch.device) else torch.device("cpu")
+    first = classifier.channels_first if randomization is None else randomization.channels_first
+    classes = getattr(classifier, "nb_classes", None)
+    maker = BatchMaker(mix, randomization, attack, mixing, classes, bool(first), device)
+    limits = None if randomization is None else ClipRange(randomization.clip_values)
+    last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
+    epochs = Epochs(source, maker, last, limits, _one_hot(classes) if alike else None)
+    step = _own_step(classifier, training_mode) if alike else _step_through_fit(classifier, training_mode)
+    stream = Stream(seed)
+    for number in tqdm(range(nb_epochs), disable=not verbose, desc="Epochs"):
+        order = _order_of_art(len(source)) if seed is None and source.shuffle else None
+        for images, labels in epochs.epoch(number, Stream(stream.next_seed()), order):
+            step(images, labels)
+        if scheduler is not None:
+            scheduler.step()
+
+
+def _check_estimator(classifier: Any) -> None:
+    name = Said(type(classifier).__name__)
+    rule = "be an estimator, not a trainer; use trainer.fit_generator(RandomizedDataGenerator(...))"
+    require(not isinstance(classifier, Trainer), "classifier", rule, name, TypeError)
+    require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, TypeError)
+    if _trains_as_pytorch_classifier(classifier):
+        require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
+
+
+def _trains_as_pytorch_classifier(classifier: Any) -> bool:
+    return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit
+
+
+def _randomization(classifier: Any, pipeline: Any, clip_values: Any, channels_first: Any) -> Any:
+    if pipeline is None:
+        return None
+    if hasattr(pipeline, "forward") and hasattr(pipeline, "clip_values"):
+        return as_randomization(pipeline, clip_values, channels_first)
+    limits = getattr(classifier, "clip_values", None) if clip_values is None else clip_values
+    layout = getattr(classifier, "channels_first", None) if channels_first is None else channels_first
+    return as_randomization(pipeline, limits, layout)
+
+
+def _order_of_art(images: int) -> Iterable[int]:
+    """A new order, by the numbers that the DataLoader of ART's ``fit`` would take from torch's global generator."""
+    everything: DataLoader[Any] = DataLoader(range(images), batch_size=images, shuffle=True, collate_fn=list)  # type: ignore[arg-type]
+    return next(iter(everything))  # type: ignore[no-any-return]
+
+
+def _one_hot(nb_classes: int | None) -> Callable[[Labels], Labels]:
+    def encode(y: Labels) -> Labels:
+        require(isinstance(y, Tensor), "y", "hold class labels for a classifier", Said("detections"))
+        return torch.from_numpy(check_and_transform_label_format(y.cpu().numpy(), nb_classes))  # type: ignore[union-attr]
+
+    return encode
+
+
+def _own_step(classifier: Any, training_mode: bool) -> Step:
+    """One step of ``PyTorchClassifier.fit``, with tensors that are on the device already."""
+    forward, preprocess = model_forward(classifier), _preprocessing(classifier)
+
+    def step(x: Tensor, y: Tensor) -> None:
+        classifier.model.train(mode=training_mode)  # an attack may have changed it
+        with torch.no_grad():
+            x, y = preprocess(x, y)
+        y = classifier.reduce_labels(y)
+        classifier.optimizer.zero_grad()
+        try:
+            outputs = forward(x)
+        except ValueError as error:
+            if "Expected more than 1 value per channel when training" in str(error):
+                error.add_note("The last batch has too few images for batch normalization: set drop_last=True.")
+            raise
+        loss = classifier._loss(outputs, y)
+        if classifier._use_amp:
+            from apex import amp  # type: ignore[import-not-found]
+
+            with amp.scale_loss(loss, classifier.optimizer) as scaled_loss:
+                scaled_loss.backward()
+        else:
+            loss.backward()
+        classifier.optimizer.step()
+
+    return step
+
+
+def _preprocessing(classifier: Any) -> Preprocess:
+    """The classifier's preprocessing for training, on tensors; through arrays where a defence knows nothing else."""
+    if classifier.all_framework_preprocessing:
+        return preprocessing_chain(classifier, fit=True)
+
+    def through_arrays(x: Tensor, y: Any) -> tuple[Tensor, Any]:
+        changed, labels = classifier._apply_preprocessing(x.cpu().numpy(), y.cpu().numpy(), fit=True)
+        return torch.from_numpy(changed).to(x.device), torch.from_numpy(labels).to(x.device)
+
+    return through_arrays
+
+
+def _step_through_fit(estimator: Any, training_mode: bool) -> Step:
+    """One epoch of the estimator's own ``fit`` on a single batch."""
+    known = inspect.signature(estimator.fit).parameters
+    options = {"training_mode": training_mode} if "training_mode" in known else {}
+
+    def step(x: Tensor, y: Labels) -> None:
+        estimator.fit(x.cpu().numpy(), to_numpy(y), batch_size=len(x), nb_epochs=1, **options)
+
+    return step

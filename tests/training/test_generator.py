@@ -1,0 +1,420 @@
+"""Batches of originals, fresh copies and adversarial images: exact epochs, exact proportions, seeds, ART's loops."""
+
+import copy
+import pickle
+import random
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
+from art.data_generators import DataGenerator, PyTorchDataGenerator
+from art.defences.trainer import (
+    AdversarialTrainer,
+    AdversarialTrainerAWPPyTorch,
+    AdversarialTrainerFBFPyTorch,
+    AdversarialTrainerMadryPGD,
+    AdversarialTrainerTRADESPyTorch,
+)
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
+
+from art_domainrand import FGSM, DomainMapping
+from art_domainrand.randomization import Brightness, CutMix, Flip, GaussianNoise, MixUp, Pipeline
+from art_domainrand.training.generator import RandomizedDataGenerator
+
+from tests_support import CLASSES, SHAPE, cnn, make_classifier
+
+N = 26
+SHIFT = Brightness((0.05, 0.3))
+# Every image has one grey value, which tells it from all others, well inside the range.
+X = np.broadcast_to(np.linspace(0.1, 0.6, N, dtype=np.float32)[:, None, None, None], (N, *SHAPE)).copy()
+Y = np.arange(N) % CLASSES
+
+
+def generator(x=X, y=Y, *, batch_size=8, pipeline=SHIFT, seed=0, **options):
+    return RandomizedDataGenerator(x, y, batch_size=batch_size, pipeline=pipeline, seed=seed, **options)
+
+
+def trainable(**options):
+    model = nn.Sequential(cnn())  # one child: TRADES and FBF take the first of the outputs of the children
+    return make_classifier(model, optimizer=torch.optim.SGD(model.parameters(), lr=0.05), **options)
+
+
+def grey(x):
+    """Which image each row is, for rows that show one unchanged."""
+    return np.round((x[:, 0, 0, 0] - 0.1) / 0.5 * (N - 1)).astype(int)
+
+
+def same(a, b):
+    return all(np.array_equal(p, q) for one, two in zip(a, b, strict=True) for p, q in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(
+    ("batch_size", "proportions", "sources"), [(8, (1, 1, 0), 4), (9, (2, 1, 0), 6), (5, (1, 0, 0), 5)]
+)
+def test_an_epoch_shows_every_original_once(batch_size, proportions, sources, drop_last):
+    data = generator(batch_size=batch_size, proportions=proportions, drop_last=drop_last)
+    orders = []
+    for _ in range(3):
+        seen = []
+        for x, y in data:
+            originals = min(sources, N - len(seen))
+            assert len(x) == len(y)
+            np.testing.assert_array_equal(x[:originals], X[grey(x[:originals])])
+            np.testing.assert_array_equal(y[:originals], Y[grey(x[:originals])])
+            seen += grey(x[:originals]).tolist()
+        orders.append(seen)
+        assert len(set(seen)) == len(seen) == (N // sources * sources if drop_last else N)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    assert data.images == N
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "proportions", "rows"), [(8, None, (4, 4, 0)), (12, (1, 2, 0), (4, 8, 0)), (8, (3, 1, 0), (6, 2, 0))]
+)
+def test_copies_are_randomized_images_of_the_batch_with_their_labels(batch_size, proportions, rows):
+    data = generator(batch_size=batch_size, proportions=proportions, pipeline=Brightness(0.25))
+    assert data.rows == rows
+    x, y = data.get_batch()
+    assert len(x) == batch_size
+    originals, copies = x[: rows[0]], x[rows[0] :]
+    source = grey(copies - np.float32(0.25))
+    np.testing.assert_allclose(copies, X[source] + 0.25, atol=1e-6)
+    np.testing.assert_array_equal(y[rows[0] :], Y[source])
+    counts = np.bincount(source, minlength=N)[grey(originals)]
+    assert counts.sum() == rows[1]
+    assert counts.max() - counts.min() <= 1
+
+
+def test_randomized_images_alone_show_each_image_once():
+    data = generator(batch_size=8, proportions=(0, 1, 0), pipeline=Brightness(0.25))
+    assert sorted(np.concatenate([grey(x - np.float32(0.25)) for x, _ in data])) == list(range(N))
+
+
+@pytest.mark.parametrize("attack_type", [FGSM, FastGradientMethod])
+@pytest.mark.parametrize(
+    ("proportions", "rows"), [((1, 1, 1), (4, 4, 4)), ((2, 2, 1), (5, 5, 2)), ((1, 0, 1), (6, 0, 6))]
+)
+def test_adversarial_rows_are_the_attack_on_randomized_rows(attack_type, proportions, rows):
+    attack = attack_type(make_classifier(), eps=0.05)
+    data = generator(batch_size=12, pipeline=Brightness(0.25), proportions=proportions, attack=attack)
+    assert data.rows == rows
+    x, y = data.get_batch()
+    clean = x[:4] + np.float32(0.25) if not rows[1] else x[rows[0] : rows[0] + rows[2]]
+    if not rows[1]:  # adversarial images of randomized ones that are not in the batch themselves
+        clean = np.minimum(x[: rows[0]] + np.float32(0.25), 1)
+    expected = attack.generate(clean, y=y[rows[0] + rows[1] :])
+    assert not np.array_equal(expected, clean)
+    np.testing.assert_array_equal(x[rows[0] + rows[1] :], expected)
+
+
+def test_adversarial_images_follow_the_weights():
+    classifier = make_classifier()
+    data = generator(batch_size=12, attack=FGSM(classifier, eps=0.05), shuffle=False, pipeline=Brightness(0.25))
+    before = [x[len(x) * 2 // 3 :] for x, _ in data]
+    with torch.no_grad():
+        for p in classifier.model.parameters():
+            p.neg_()
+    assert not any(np.array_equal(a, x[-len(a) :]) for a, (x, _) in zip(before, data, strict=True))
+
+
+def test_draws_are_new_in_every_epoch_and_repeat_with_the_seed():
+    one, two, other = (
+        generator(seed=3, shuffle=False),
+        generator(seed=3, shuffle=False),
+        generator(seed=4, shuffle=False),
+    )
+    epochs = [list(one) for _ in range(3)]
+    assert all(same(a, two) for a in epochs)
+    assert not same(epochs[0], other)
+    for a in range(3):
+        for b in range(a):
+            for (x, _), (z, _) in zip(epochs[a], epochs[b], strict=True):
+                half = len(x) // 2
+                np.testing.assert_array_equal(x[:half], z[:half])
+                assert not (x[half:] == z[half:]).any()
+    draws = np.concatenate([x[len(x) // 2 :, 0, 0, 0] for x, _ in epochs[0]]) - X[:, 0, 0, 0]
+    assert len(np.unique(draws.round(5))) > N - 3
+    assert not same(generator(seed=None), generator(seed=None))
+
+
+def test_copies_and_pickles_take_streams_of_their_own():
+    data = generator()
+    data.get_batch()
+    twins = [copy.deepcopy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data))]
+    epochs = [list(twin) for twin in twins] + [list(data)]
+    assert not any(same(epochs[a], epochs[b]) for a in range(4) for b in range(a))
+
+
+def test_get_batch_goes_through_the_epochs():
+    one, two = generator(), generator()
+    assert same([one.get_batch() for _ in range(3 * len(one))], [batch for _ in range(3) for batch in two])
+    x, _ = one.get_batch()
+    x += 1  # what a trainer does with a batch is its own
+    assert X.max() < 0.7
+
+
+@pytest.mark.parametrize("batch_size", [8, 12, 60])
+@pytest.mark.parametrize("rounding", [np.floor, np.ceil])
+def test_the_loops_of_art_go_through_an_epoch_exactly(batch_size, rounding):
+    data = generator(batch_size=batch_size, proportions=(1, 0, 0))
+    batches = int(rounding(data.size / data.batch_size))
+    assert batches == len(data) == -(-N // batch_size)
+    for _ in range(2):
+        seen = np.concatenate([grey(data.get_batch()[0]) for _ in range(batches)])
+        assert sorted(seen) == list(range(N))
+
+
+TRAINERS = {
+    "standard": lambda c: AdversarialTrainer(c, FastGradientMethod(c, eps=0.05), ratio=0.5),
+    "ours": lambda c: AdversarialTrainer(c, FGSM(c, eps=0.05), ratio=1.0),
+    "madry": lambda c: AdversarialTrainerMadryPGD(c, eps=0.05, eps_step=0.02, max_iter=2).trainer,
+    "trades": lambda c: AdversarialTrainerTRADESPyTorch(c, _pgd(c), beta=6.0),
+    "awp": lambda c: AdversarialTrainerAWPPyTorch(c, _proxy(), _pgd(c), mode="TRADES", gamma=0.01, beta=6.0, warmup=0),
+    "fbf": lambda c: AdversarialTrainerFBFPyTorch(c, eps=0.05),
+}
+
+
+def _pgd(classifier):
+    return ProjectedGradientDescent(classifier, eps=0.05, eps_step=0.02, max_iter=2, verbose=False)
+
+
+def _proxy():
+    return trainable()
+
+
+class Spy(RandomizedDataGenerator):
+    """Keeps every batch it gives away."""
+
+    def get_batch(self):
+        batch = super().get_batch()
+        self.given = [*getattr(self, "given", []), batch]
+        return batch
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_trainers_see_new_draws_in_every_epoch(name):
+    classifier = trainable()
+    before = [p.detach().clone() for p in classifier.model.parameters()]
+    data = Spy(X, np.eye(CLASSES, dtype=np.float32)[Y], batch_size=8, pipeline=SHIFT, seed=0)
+    TRAINERS[name](classifier).fit_generator(data, nb_epochs=2)
+    assert len(data.given) == 2 * len(data)
+    first, second = data.given[: len(data)], data.given[len(data) :]
+    for epoch in (first, second):
+        assert sorted(np.concatenate([grey(x[: len(x) // 2]) for x, _ in epoch])) == list(range(N))
+    copies = [np.concatenate([x[len(x) // 2 :, 0, 0, 0] for x, _ in epoch]) for epoch in (first, second)]
+    assert not np.isin(*copies).any()
+    assert any(not torch.equal(a, b) for a, b in zip(before, classifier.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("preprocessing", [(0, 1), (0.4, 0.2)])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_fit_generator_of_a_classifier(preprocessing, one_hot):
+    labels = np.eye(CLASSES, dtype=np.float32)[Y] if one_hot else Y
+    classifier = trainable(preprocessing=preprocessing)
+    data = Spy(X, labels, batch_size=8, pipeline=SHIFT, seed=0)
+    classifier.fit_generator(data, nb_epochs=2)
+    assert len(data.given) == 2 * len(data)
+    by_hand = trainable(preprocessing=preprocessing)
+    for x, y in data.given:  # one step of ART's fit a batch; its shuffle changes the rounding only
+        by_hand.fit(x, y, batch_size=8, nb_epochs=1)
+    for a, b in zip(classifier.model.parameters(), by_hand.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+class Pairs(Dataset):
+    """Single images and labels, as a dataset on disk yields them."""
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, index):
+        return torch.from_numpy(X[index]), int(Y[index])
+
+
+def test_workers_and_sources_change_no_bit():
+    arrays = list(generator())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # more workers than cores
+        sources = {
+            "tensors": generator(torch.from_numpy(X), torch.from_numpy(Y)),
+            "dataset": generator(TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)), None),
+            "workers": generator(Pairs(), None, num_workers=2, pin_memory=True),
+            "loader": generator(DataLoader(Pairs(), batch_size=3, shuffle=True), None),
+            "loader with workers": generator(DataLoader(Pairs(), shuffle=True, num_workers=1, prefetch_factor=1), None),
+        }
+        for name, data in sources.items():
+            epochs = [list(data), list(data)]
+            assert same(arrays, epochs[0]), name
+            assert not same(*epochs), name
+
+
+def test_a_loader_keeps_its_order():
+    in_order = generator(DataLoader(Pairs(), batch_size=5), None, proportions=(1, 0, 0))
+    assert np.concatenate([grey(x) for x, _ in in_order]).tolist() == list(range(N))
+    batches = [[3, 1], [4], [0, 2]]
+    chosen = generator(DataLoader(Pairs(), batch_sampler=batches), None, proportions=(1, 0, 0), batch_size=2)
+    assert [grey(x).tolist() for x, _ in chosen] == [[3, 1], [4, 0], [2]]
+    assert chosen.size == 6
+    weights = [1.0] * 3 + [0.0] * (N - 3)
+    sampled = generator(DataLoader(Pairs(), sampler=WeightedRandomSampler(weights, 10)), None, proportions=(1, 0, 0))
+    assert set(np.concatenate([grey(x) for x, _ in sampled])) <= {0, 1, 2}
+    assert sampled.images == 10
+    short = generator(DataLoader(Pairs(), batch_size=8, drop_last=True), None, proportions=(1, 0, 0))
+    assert len(short) == 3
+
+
+def test_a_sampler_is_told_the_epoch():
+    class Sampler(list):
+        def set_epoch(self, epoch):
+            self[:] = [epoch, epoch + 1]
+
+    data = generator(DataLoader(Pairs(), sampler=Sampler([0, 0])), None, proportions=(1, 0, 0), batch_size=2)
+    assert [[grey(x).tolist() for x, _ in data] for _ in range(3)] == [[[0, 1]], [[1, 2]], [[2, 3]]]
+
+
+@pytest.mark.parametrize(
+    "labels", [Y, Y[:, None], np.eye(CLASSES, dtype=np.float32)[Y], np.full((N, CLASSES), 0.25), Y.astype(np.float32)]
+)
+def test_labels_pass_through(labels):
+    data = generator(y=labels, proportions=(1, 0, 0))
+    for x, y in data:
+        assert y.dtype == labels.dtype
+        np.testing.assert_array_equal(y, labels[grey(x)])
+
+
+def test_detections_follow_their_images():
+    boxes = [{"boxes": np.array([[0.0, 1.0, 3.0, 4.0]], dtype=np.float32), "labels": np.array([i])} for i in range(N)]
+    data = generator(y=boxes, pipeline=Flip(1.0), proportions=(1, 1, 0))
+    _, y = data.get_batch()
+    assert [label["labels"][0] for label in y[:4]] == [label["labels"][0] for label in y[4:]]
+    for label in y[:4]:
+        np.testing.assert_array_equal(label["boxes"], [[0, 1, 3, 4]])
+    for label in y[4:]:
+        np.testing.assert_allclose(label["boxes"], [[5, 1, 8, 4]], atol=1e-5)
+    loader = DataLoader([(X[i], boxes[i]) for i in range(N)], collate_fn=lambda rows: tuple(zip(*rows, strict=True)))
+    _, from_loader = generator(loader, None, pipeline=Flip(1.0)).get_batch()
+    np.testing.assert_allclose(from_loader[-1]["boxes"], [[5, 1, 8, 4]], atol=1e-5)
+
+
+@pytest.mark.parametrize("mixing", [MixUp(), CutMix()])
+def test_mixing_gives_soft_labels(mixing):
+    data = generator(mixing=mixing, nb_classes=CLASSES)
+    x, y = data.get_batch()
+    assert y.shape == (8, CLASSES)
+    np.testing.assert_allclose(y.sum(1), 1, atol=1e-6)
+    assert ((y > 0.01).sum(1) == 2).any()
+    assert x.shape == (8, *SHAPE)
+    nhwc = generator(np.moveaxis(X, 1, -1), mixing=mixing, nb_classes=CLASSES, channels_first=False)
+    np.testing.assert_array_equal(np.moveaxis(nhwc.get_batch()[0], -1, 1), x)
+
+
+def test_range_layout_and_dtype():
+    raw = np.moveaxis((X * 255).round().astype(np.uint8), 1, -1)
+    data = generator(raw, clip_values=(0, 255), channels_first=False, pipeline=Brightness(0.1), shuffle=False)
+    x, _ = data.get_batch()
+    assert x.dtype == np.float32
+    np.testing.assert_array_equal(x[:4], raw[:4])
+    np.testing.assert_allclose(x[4:], raw[:4] + 25.5, rtol=1e-5)
+    mapped = generator(pipeline=DomainMapping("night", severity=5), proportions=(0, 1, 0))
+    assert mapped.get_batch()[0].mean() < X.mean()
+
+
+def test_global_generators_are_left_alone():
+    torch.manual_seed(0)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    attack = FGSM(make_classifier(), eps=0.05)
+    data = generator(
+        Pairs(), None, attack=attack, batch_size=9, pipeline=Pipeline([SHIFT, GaussianNoise(0.1)]), num_workers=1
+    )
+    list(data)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])
+    assert before[2] == random.getstate()
+
+
+def test_the_loader_is_a_true_one():
+    data, twin = generator(), generator()
+    loader = data.loader()
+    assert isinstance(loader, DataLoader)
+    assert isinstance(data, DataGenerator)
+    assert len(loader) == len(data)
+    for _ in range(2):
+        assert same([(x.numpy(), y.numpy()) for x, y in loader], twin)
+    one_hot = generator(y=np.eye(CLASSES, dtype=np.float32)[Y])
+    classifier = trainable()
+    before = classifier.model[0][0].weight.detach().clone()
+    classifier.fit_generator(PyTorchDataGenerator(one_hot.loader(), one_hot.size, one_hot.batch_size), nb_epochs=1)
+    assert not torch.equal(before, classifier.model[0][0].weight)
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        return iter(Pairs())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be >= 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be an int"),
+        ({"batch_size": 64, "drop_last": True}, ValueError, "batch_size must be at most that of the 26 images"),
+        ({"drop_last": 1}, ValueError, "drop_last must be a bool"),
+        ({"attack": "pgd"}, TypeError, "attack must be an attack of ART, got str"),
+        ({"attack": FastGradientMethod(make_classifier(), targeted=True)}, ValueError, "attack must be untargeted"),
+        ({"mixing": 0.2}, TypeError, "mixing must be None, MixUp or CutMix, got 0.2"),
+        ({"pipeline": "rotate"}, TypeError, "pipeline takes transforms"),
+        ({"pipeline": DomainMapping("night"), "clip_values": (0, 1)}, ValueError, "clip_values must be None where"),
+        ({"seed": -1}, ValueError, "seed must be None or an int >= 0, got -1"),
+        ({"shuffle": "yes"}, ValueError, "shuffle must be None, True or False"),
+        ({"num_workers": 2}, ValueError, "num_workers must be None or 0 where x is an array, got 2"),
+        ({"num_workers": -1}, ValueError, "num_workers must be None or an int >= 0"),
+        ({"pin_memory": "cuda"}, ValueError, "pin_memory must be None, True or False"),
+        ({"x": X[0, 0]}, ValueError, "x must be 4D images or 5D videos, got float32 of \\(8, 8\\)"),
+        ({"x": X[:0]}, ValueError, "x must hold at least one image, got 0"),
+        ({"x": [X]}, TypeError, "x must be an array of images, a torch Dataset or a DataLoader, got list"),
+        ({"y": None}, ValueError, "y must be given where x is an array"),
+        ({"y": Y[:5]}, ValueError, "y must hold one label for each of the 26 images, got 5"),
+        ({"x": Pairs()}, ValueError, "y must be None where x is a Dataset"),
+        ({"x": Endless(), "y": None}, ValueError, "x must be a dataset with a length and items by position"),
+        ({"x": DataLoader(Endless()), "y": None}, ValueError, "read a stream into one first, got Endless"),
+        ({"x": DataLoader(Pairs()), "y": None, "shuffle": True}, ValueError, "shuffle must be None where x is a DataL"),
+        ({"x": DataLoader(Pairs(), batch_size=None), "y": None}, ValueError, "be a DataLoader that collates batches"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_bad_arguments_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        generator(**options)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X * 3, "x must lie within clip_values"),
+        (np.full_like(X, np.nan), "x must be finite"),
+    ],
+)
+def test_bad_pixels_are_refused(x, message):
+    with pytest.raises(ValueError, match=message):
+        list(generator(x))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([(X[0], 0, 1)], "x must yield pairs \\(image, label\\)"),
+        ([(X[0, 0], 0)], "x must yield 3D images or 4D videos, got a batch of shape \\(1, 8, 8\\)"),
+        ([(X[0], {"boxes": np.zeros((1, 4))})], "x must yield detections as a list"),
+    ],
+)
+def test_bad_items_of_a_dataset_are_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        list(generator(DataLoader(dataset), None, batch_size=2))
+
+
+def test_it_says_what_it_is():
+    assert repr(generator()) == "RandomizedDataGenerator(26 images, 7 batches of (4, 4, 0) rows)"
