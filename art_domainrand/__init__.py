@@ -7,6 +7,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.evaluation.diagnose import diagnose
+from art_domainrand.preprocessors.differentiable import DifferentiableDefence
 from art_domainrand.preprocessors.domain_mapping import DomainMapping
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.domains import domain_mapping
@@ -16,6 +17,7 @@ __all__ = [
     "PGD",
     "AutoPGD",
     "CompositeAttack",
+    "DifferentiableDefence",
     "DomainAttack",
     "DomainMapping",
     "DomainRandomization",

@@ -1,0 +1,391 @@
+"""NumPy-only defences behind PyTorch: the defence's values, the promised gradients, and chains in ART."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from art.attacks.evasion import ProjectedGradientDescentPyTorch
+from art.defences.preprocessor import (
+    CutMix,
+    Cutout,
+    FeatureSqueezing,
+    GaussianAugmentation,
+    JpegCompression,
+    LabelSmoothing,
+    Mixup,
+    PixelDefend,
+    Preprocessor,
+    SpatialSmoothing,
+    SpatialSmoothingPyTorch,
+    ThermometerEncoding,
+    TotalVarMin,
+)
+from art.estimators.classification import PyTorchClassifier
+from sklearn.datasets import load_digits
+from torch import nn
+
+from art_domainrand import PGD, DifferentiableDefence, DomainRandomization
+from art_domainrand.randomization import Brightness, GaussianNoise
+
+from tests_support import CLASSES, SHAPE, cnn, make_classifier
+
+UNIT = (0.0, 1.0)
+
+
+def pixel_defend():
+    """PixelDefend with a linear stand-in for the PixelCNN, which must return 256 scores above -1 a pixel.
+
+    Any eps above 0 wraps around at dark pixels under NumPy 2, in ART itself.
+    """
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64 * 256), nn.Sigmoid())
+    return PixelDefend(clip_values=UNIT, eps=0, pixel_cnn=make_classifier(model, nb_classes=256))
+
+
+DEFENCES = {
+    "jpeg": lambda: JpegCompression(UNIT, quality=30, channels_first=True),
+    "squeezing": lambda: FeatureSqueezing(UNIT, bit_depth=3),
+    "smoothing": lambda: SpatialSmoothing(3, channels_first=True, clip_values=UNIT),
+    "total variation": lambda: TotalVarMin(clip_values=UNIT, max_iter=2),
+    "thermometer": lambda: ThermometerEncoding(UNIT, num_space=4, channels_first=True),
+    "cutout": lambda: Cutout(3, channels_first=True),
+    "mixup": lambda: Mixup(CLASSES),
+    "cutmix": lambda: CutMix(CLASSES, channels_first=True),
+    "noise": lambda: GaussianAugmentation(sigma=0.1, augmentation=False),
+    "more noise": lambda: GaussianAugmentation(sigma=0.1, ratio=0.5),
+    "label smoothing": lambda: LabelSmoothing(),
+    "pixel defend": pixel_defend,
+}
+KEEPS_SHAPE = sorted(set(DEFENCES) - {"thermometer", "more noise"})
+# These look at one image at a time, so that batches change nothing, not even the numbers drawn from np.random.
+ONE_BY_ONE = sorted(set(KEEPS_SHAPE) - {"mixup", "cutmix"} | {"thermometer"})
+
+
+def one_hot(labels):
+    return np.eye(CLASSES, dtype=np.float32)[labels]
+
+
+def value_of(function, *arguments):
+    """What a function of the global NumPy generator returns, always from the same state of it."""
+    np.random.seed(3)
+    return function(*arguments)
+
+
+def same_labels(ours, theirs):
+    return np.array_equal(np.asarray(ours), np.asarray(theirs).astype(np.float32))
+
+
+@pytest.mark.parametrize("name", DEFENCES)
+def test_values_and_labels_are_the_defences(name, images, labels):
+    defence, y = DEFENCES[name](), one_hot(labels)
+    expected, named = value_of(defence, images.copy(), y.copy())
+    ours = DifferentiableDefence(DEFENCES[name](), batch_size=None)
+    before = images.copy()
+    tensor, tensor_y = value_of(ours.forward, torch.from_numpy(images), torch.from_numpy(y))
+    array, array_y = value_of(ours, images, y)
+    assert isinstance(tensor_y, torch.Tensor)
+    for got, got_y in ((tensor, tensor_y), (array, array_y)):
+        assert np.array_equal(np.asarray(got), expected.astype(np.float32))
+        assert same_labels(got_y, named)
+        assert np.asarray(got).dtype == np.asarray(got_y).dtype == np.float32
+    assert np.array_equal(images, before)
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+def test_batches_change_nothing_where_images_are_independent(name, images, labels):
+    y = one_hot(labels)
+    expected, named = value_of(DEFENCES[name](), images.copy(), y.copy())
+    got, got_y = value_of(DifferentiableDefence(DEFENCES[name](), batch_size=3).forward, torch.from_numpy(images), y)
+    assert np.array_equal(got.numpy(), expected.astype(np.float32))
+    assert same_labels(got_y, named)
+
+
+def test_the_defence_sees_batches(images):
+    seen = []
+
+    class Watching(FeatureSqueezing):
+        def __call__(self, x, y=None):
+            seen.append(len(x))
+            return super().__call__(x, y)
+
+    DifferentiableDefence(Watching(UNIT), batch_size=4).forward(torch.from_numpy(images))
+    assert seen == [4, 4, 2]
+
+
+def test_labels_may_be_indices_lists_or_none(images, labels):
+    squeeze = DifferentiableDefence(FeatureSqueezing(UNIT), batch_size=4)
+    x = torch.from_numpy(images)
+    assert torch.equal(squeeze.forward(x, torch.from_numpy(labels))[1], torch.from_numpy(labels))
+    boxes = [{"labels": label} for label in labels]
+    assert squeeze.forward(x, boxes)[1] == boxes
+    assert squeeze.forward(x)[1] is None
+    mixed = DifferentiableDefence(Mixup(CLASSES)).forward(x, torch.from_numpy(labels))[1]
+    assert mixed.shape == (10, CLASSES)
+    assert mixed.dtype == torch.float32
+    with pytest.raises(ValueError, match=r"y must be None, an array, a tensor or a list, got dict"):
+        squeeze.forward(x, {"labels": labels})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_dtype_is_kept(dtype, images):
+    x = torch.from_numpy(images).to(dtype)
+    for name in ("jpeg", "squeezing", "smoothing"):
+        got = DifferentiableDefence(DEFENCES[name]()).forward(x)[0]
+        assert got.dtype == dtype
+        shown = x.float() if dtype in (torch.float16, torch.bfloat16) else x
+        assert torch.equal(got, torch.from_numpy(np.asarray(DEFENCES[name]()(shown.numpy().copy())[0])).to(dtype))
+
+
+def test_float16_arrays_and_integer_images_are_kept(images):
+    smooth = DifferentiableDefence(DEFENCES["smoothing"]())
+    assert smooth(images.astype(np.float16))[0].dtype == np.float16
+    pixels = (images * 255).astype(np.uint8)
+    squeezed = DifferentiableDefence(FeatureSqueezing((0, 255), bit_depth=2))(pixels)[0]
+    assert squeezed.dtype == np.uint8
+    assert set(np.unique(squeezed)) == {0, 85, 170, 255}
+
+
+def test_feature_squeezing_works_in_a_float32_model(images):
+    with pytest.raises(RuntimeError, match="double"):  # ART's own, as NumPy 2 promotes it to float64
+        make_classifier(preprocessing_defences=[FeatureSqueezing(np.array(UNIT))]).predict(images)
+    wrapped = DifferentiableDefence(FeatureSqueezing(np.array(UNIT)))
+    assert make_classifier(preprocessing_defences=[wrapped]).predict(images).shape == (10, CLASSES)
+
+
+# Gradients.
+
+
+def gradient(ours, x, weight):
+    leaf = torch.from_numpy(x).requires_grad_()
+    (value_of(ours.forward, leaf)[0] * torch.from_numpy(weight)).sum().backward()
+    return leaf.grad.numpy()
+
+
+@pytest.mark.parametrize("name", sorted(set(KEEPS_SHAPE) - {"mixup", "cutmix", "label smoothing"}))
+def test_straight_through_is_the_identity(name, images):
+    weight = np.random.default_rng(2).standard_normal(images.shape).astype(np.float32)
+    ours = DifferentiableDefence(DEFENCES[name](), batch_size=4)
+    assert np.array_equal(gradient(ours, images, weight), weight)
+    assert np.array_equal(ours.estimate_gradient(images, weight), weight)
+
+
+def test_thermometer_takes_its_own_gradient(images):
+    weight = np.random.default_rng(2).standard_normal((10, 4, 8, 8)).astype(np.float32)
+    expected = DEFENCES["thermometer"]().estimate_gradient(images.copy(), weight.copy())
+    ours = DifferentiableDefence(DEFENCES["thermometer"](), "defence", batch_size=3)
+    assert np.abs(expected).max() > 0.1
+    assert np.array_equal(gradient(ours, images, weight), expected.astype(np.float32))
+    assert np.array_equal(ours.estimate_gradient(images, weight), expected.astype(np.float32))
+
+
+def test_a_surrogate_is_differentiated_at_the_images(images):
+    weight = np.random.default_rng(2).standard_normal(images.shape).astype(np.float32)
+    ours = DifferentiableDefence(DEFENCES["jpeg"](), lambda x: x**3, batch_size=3)
+    assert np.allclose(gradient(ours, images, weight), 3 * images**2 * weight, rtol=1e-6)
+    per_class = np.stack([weight, 2 * weight], 1)
+    assert np.allclose(ours.estimate_gradient(images, per_class), 3 * images[:, None] ** 2 * per_class, rtol=1e-6)
+    assert np.array_equal(ours(images)[0], DEFENCES["jpeg"]()(images)[0])
+
+
+def test_a_surrogate_keeps_no_gradients_of_its_own(images):
+    smooth = nn.Conv2d(1, 1, 3, padding=1)
+    gradient(DifferentiableDefence(DEFENCES["smoothing"](), smooth), images, images)
+    assert smooth.weight.grad is None
+
+
+def test_gradients_that_cannot_be_are_refused(images):
+    x = torch.from_numpy(images).requires_grad_()
+    thermometer = DEFENCES["thermometer"]()
+    assert DifferentiableDefence(thermometer).forward(x.detach())[0].shape == (10, 4, 8, 8)
+    with pytest.raises(ValueError, match=r'defence must keep the shape for backward="straight_through".*\(10, 4, 8, 8'):
+        DifferentiableDefence(thermometer).forward(x)
+    with pytest.raises(ValueError, match=r"must keep the number of images where a gradient is asked for, got 15 for 1"):
+        DifferentiableDefence(DEFENCES["more noise"](), "defence").forward(x)
+    with pytest.raises(ValueError, match=r"backward must return a tensor of shape \(10, 4, 8, 8\), got \(10, 1, 8, 8"):
+        DifferentiableDefence(thermometer, lambda x: x).forward(x)[0].sum().backward()
+    with pytest.raises(ValueError, match="backward must be differentiable in the images"):
+        DifferentiableDefence(DEFENCES["jpeg"](), lambda x: x.round().detach()).forward(x)[0].sum().backward()
+
+    class Flat(JpegCompression):
+        def estimate_gradient(self, x, grad):
+            return grad.reshape(len(grad), -1)
+
+    with pytest.raises(ValueError, match=r"estimate_gradient of Flat must have the shape \(10, 1, 8, 8\).*\(10, 64\)"):
+        DifferentiableDefence(Flat(UNIT, channels_first=True), "defence").forward(x)[0].sum().backward()
+
+
+# In ART.
+
+
+def randomization(seed=0, **kwargs):
+    return DomainRandomization([Brightness((-0.1, 0.1)), GaussianNoise(0.02)], seed=seed, apply_predict=True, **kwargs)
+
+
+def chain(*middle):
+    return make_classifier(
+        preprocessing_defences=[randomization(0), *middle, randomization(1)], preprocessing=(0.5, 0.25)
+    )
+
+
+def test_art_refuses_the_chain_that_this_makes_possible(images):
+    with pytest.raises(NotImplementedError):
+        chain(JpegCompression(UNIT, channels_first=True)).predict(images)
+
+
+@pytest.mark.parametrize("attack", [PGD, ProjectedGradientDescentPyTorch])
+def test_chains_of_any_order_predict_train_and_are_attacked(attack, images, labels):
+    middle = [DifferentiableDefence(DEFENCES[name](), apply_fit=True) for name in ("jpeg", "smoothing", "squeezing")]
+    classifier = chain(*middle)
+    assert classifier.predict(images).shape == (10, CLASSES)
+    adversarial = attack(classifier, eps=0.1, eps_step=0.05, max_iter=3, verbose=False).generate(images, labels)
+    assert 0.05 < np.abs(adversarial - images).max() <= 0.1 + 1e-6
+    classifier._optimizer = torch.optim.SGD(classifier.model.parameters(), lr=0.01)
+    before = classifier.model[0].weight.detach().clone()
+    classifier.fit(images, labels, nb_epochs=1, batch_size=5)
+    assert not torch.equal(before, classifier.model[0].weight)
+
+
+def test_the_gradient_of_a_chain_is_the_chain_rule(images, labels):
+    """randomization, JPEG straight through, randomization, standardisation: by hand, with the same draws."""
+    classifier = chain(DifferentiableDefence(DEFENCES["jpeg"]()))
+    y = one_hot(labels)
+    got = classifier.loss_gradient(images, y)
+    first, second = randomization(0), randomization(1)
+    leaf = torch.from_numpy(images).requires_grad_()
+    shifted = first.forward(leaf)[0]
+    compressed = torch.from_numpy(DEFENCES["jpeg"]()(shifted.detach().numpy())[0])
+    seen = shifted + (compressed - shifted).detach()
+    loss = nn.functional.cross_entropy(classifier.model((second.forward(seen)[0] - 0.5) / 0.25), torch.tensor(labels))
+    loss.backward()
+    assert np.abs(got).max() > 1e-3
+    assert np.allclose(got, leaf.grad.numpy(), atol=1e-6)
+
+
+def test_thermometer_in_a_chain_is_attacked_through_its_own_gradient(images, labels):
+    encode = DifferentiableDefence(DEFENCES["thermometer"](), "defence")
+    classifier = make_classifier(cnn(channels=4), preprocessing_defences=[randomization(), encode])
+    assert np.abs(classifier.loss_gradient(images, one_hot(labels))).max() > 0
+    assert PGD(classifier, eps=0.1, max_iter=2, verbose=False).generate(images, labels).shape == images.shape
+
+
+def test_mixup_and_label_smoothing_train_behind_randomization(images, labels):
+    """Their labels are distributions, which ART hands to the loss in the dtype that this keeps."""
+    defences = [DomainRandomization(Brightness(), seed=0)]
+    defences += [DifferentiableDefence(LabelSmoothing()), DifferentiableDefence(Mixup(CLASSES))]
+    model = cnn()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    classifier = make_classifier(model, preprocessing_defences=defences, optimizer=optimizer)
+    before = model[0].weight.detach().clone()
+    classifier.fit(images, labels, nb_epochs=1)
+    assert not torch.equal(before, model[0].weight)
+
+
+def test_pgd_through_the_defence_beats_pgd_past_it():
+    """JPEG undoes much of what PGD does to the bare model; with the codec in the loop PGD keeps what survives it."""
+    digits = load_digits()  # 8x8 pixels in 0 .. 16
+    x, y = (digits.images[:, None] / 16).astype(np.float32), digits.target
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(torch.from_numpy(x[:1000])), torch.from_numpy(y[:1000])).backward()
+        optimizer.step()
+    jpeg = DifferentiableDefence(JpegCompression(UNIT, quality=10, channels_first=True))
+    bare, defended = (
+        PyTorchClassifier(
+            model,
+            nn.CrossEntropyLoss(),
+            SHAPE,
+            10,
+            clip_values=UNIT,
+            preprocessing_defences=defences,
+            device_type="cpu",
+        )
+        for defences in (None, [jpeg])
+    )
+    x, y = x[1000:1256], y[1000:1256]
+
+    def accuracy(seen):
+        return (defended.predict(seen).argmax(1) == y).mean()
+
+    def robust(estimator):
+        attack = PGD(estimator, eps=0.15, eps_step=0.03, max_iter=20, batch_size=256, keep_best=True, verbose=False)
+        return accuracy(attack.generate(x, y))
+
+    assert accuracy(x) > 0.9
+    assert robust(defended) < robust(bare) - 0.05  # measured: 0.254 and 0.344
+
+
+# The object.
+
+
+def test_flags_follow_the_defence_unless_given():
+    squeeze = FeatureSqueezing(UNIT)
+    assert (squeeze.apply_fit, squeeze.apply_predict) == (False, True)
+    ours = DifferentiableDefence(squeeze)
+    assert (ours.apply_fit, ours.apply_predict, ours.is_fitted) == (False, True, True)
+    ours.set_params(apply_fit=True)
+    assert (ours.apply_fit, ours.apply_predict) == (True, True)
+    ours.set_params(defence=Cutout(3))
+    assert (ours.apply_fit, ours.apply_predict) == (True, False)
+
+
+def test_set_params_checks_all_before_it_sets_any():
+    ours = DifferentiableDefence(JpegCompression(UNIT), batch_size=7)
+    for wrong, words in (
+        ({"batch_size": 0}, r"batch_size must be None or an int >= 1, got 0"),
+        ({"backward": "identity"}, r'backward must be "straight_through", "defence" or a function, got \'identity\''),
+        ({"apply_fit": 1}, r"apply_fit must be None, True or False, got 1"),
+        ({"device_type": "tpu"}, r'device_type must be "gpu" or "cpu", got \'tpu\''),
+        ({"defence": cnn()}, r"defence must be a NumPy preprocessor of ART.*got Sequential"),
+        ({"defence": SpatialSmoothingPyTorch()}, r"those in PyTorch are chained as they are.*SpatialSmoothingPyTorch"),
+        ({"bacth_size": 3}, r"parameters must be among .* got \['bacth_size'\]"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ours.set_params(**({"batch_size": 9} | wrong))
+        assert ours.batch_size == 7
+    ours.set_params(batch_size=9, backward="defence")
+    assert (ours.batch_size, ours.backward) == (9, "defence")
+
+
+def test_it_shows_its_parameters():
+    shown = repr(DifferentiableDefence(JpegCompression(UNIT, quality=30)))
+    assert "defence=JpegCompression(quality=30," in shown
+    assert "backward='straight_through', batch_size=128" in shown
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_do_the_same(copied, images):
+    ours = DifferentiableDefence(DEFENCES["jpeg"](), torch.sigmoid, batch_size=4)
+    other = copied(ours)
+    assert np.array_equal(other(images)[0], ours(images)[0])
+    assert np.array_equal(gradient(other, images, images), gradient(ours, images, images))
+
+
+def test_fit_reaches_the_defence(images):
+    class Centering(Preprocessor):
+        def fit(self, x, y=None, **kwargs):
+            self.mean = x.mean(0)
+            self._is_fitted = True
+
+        def __call__(self, x, y=None):
+            return x - self.mean, y
+
+    ours = DifferentiableDefence(Centering())
+    assert not ours.is_fitted
+    ours.fit(images)
+    assert ours.is_fitted
+    assert np.array_equal(ours(images)[0], images - images.mean(0))
+
+
+def test_arrays_of_objects_go_to_the_defence_as_they_are():
+    class Doubling(Preprocessor):
+        def __call__(self, x, y=None):
+            return np.array([2 * item for item in x] + [None], dtype=object)[:-1], y
+
+    x = np.array([np.ones(2), np.ones(3), None], dtype=object)[:-1]
+    ours = DifferentiableDefence(Doubling())
+    assert [len(item) for item in ours(x)[0]] == [2, 3]
+    assert ours.estimate_gradient(x, x) is x
