@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -119,7 +118,7 @@ def _check_estimator(classifier: Any) -> None:
 
 
 def _trains_as_pytorch_classifier(classifier: Any) -> bool:
-    return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit
+    return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit and "fit" not in vars(classifier)
 
 
 def _randomization(classifier: Any, pipeline: Any, clip_values: Any, channels_first: Any) -> Any:
@@ -154,7 +153,7 @@ def _own_step(classifier: Any, training_mode: bool) -> Step:
         classifier.model.train(mode=training_mode)  # an attack may have changed it
         with torch.no_grad():
             x, y = preprocess(x, y)
-        y = classifier.reduce_labels(y)
+        y = _reduced(classifier, y)
         classifier.optimizer.zero_grad()
         try:
             outputs = forward(x)
@@ -175,6 +174,12 @@ def _own_step(classifier: Any, training_mode: bool) -> Step:
     return step
 
 
+def _reduced(classifier: Any, y: Tensor) -> Tensor:
+    """Labels as the loss takes them; ART loses a column of float labels where they are tensors rather than arrays."""
+    reduced: Tensor = classifier.reduce_labels(y)
+    return reduced[:, None] if reduced.dim() < y.dim() and reduced.is_floating_point() else reduced
+
+
 def _preprocessing(classifier: Any) -> Preprocess:
     """The classifier's preprocessing for training, on tensors; through arrays where a defence knows nothing else."""
     if classifier.all_framework_preprocessing:
@@ -182,15 +187,14 @@ def _preprocessing(classifier: Any) -> Preprocess:
 
     def through_arrays(x: Tensor, y: Any) -> tuple[Tensor, Any]:
         changed, labels = classifier._apply_preprocessing(x.cpu().numpy(), y.cpu().numpy(), fit=True)
-        return torch.from_numpy(changed).to(x.device), torch.from_numpy(labels).to(x.device)
+        return torch.from_numpy(changed).to(x), torch.from_numpy(labels).to(y.device)
 
     return through_arrays
 
 
 def _step_through_fit(estimator: Any, training_mode: bool) -> Step:
     """One epoch of the estimator's own ``fit`` on a single batch."""
-    known = inspect.signature(estimator.fit).parameters
-    options = {"training_mode": training_mode} if "training_mode" in known else {}
+    options = {} if training_mode else {"training_mode": False}  # not every fit knows it
 
     def step(x: Tensor, y: Labels) -> None:
         estimator.fit(x.cpu().numpy(), to_numpy(y), batch_size=len(x), nb_epochs=1, **options)
