@@ -11,6 +11,9 @@ from art_domainrand.preprocessors.differentiable import DifferentiableDefence
 from art_domainrand.preprocessors.domain_mapping import DomainMapping
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.domains import domain_mapping
+from art_domainrand.training.attacks import use_attack
+from art_domainrand.training.module import randomized
+from art_domainrand.training.paired import paired
 
 __all__ = [
     "FGSM",
@@ -25,5 +28,8 @@ __all__ = [
     "diagnose",
     "domain_mapping",
     "grid_attack",
+    "paired",
+    "randomized",
+    "use_attack",
     "worst_of",
 ]

@@ -1,0 +1,131 @@
+"""The clean and the adversarial view of a batch under one draw, in ART's trainers that compare the two."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from art.defences.trainer import (
+    AdversarialTrainerAWPPyTorch,
+    AdversarialTrainerOAATPyTorch,
+    AdversarialTrainerTRADESPyTorch,
+)
+
+from .module import Randomized
+
+COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
+"""ART's trainers that put a clean and an adversarial view of one batch into their loss."""
+
+
+@contextmanager
+def paired(trainer: Any) -> Iterator[None]:
+    """Show ``trainer`` both views of a batch under the same draw: ``with paired(trainer): trainer.fit(x, y)``.
+
+    TRADES, AWP and OAAT compare a model's output for clean images with that for adversarial ones, but ART preprocesses
+    the two by independent draws, so that their distance measures the randomization along with the attack. Inside this
+    block, in ``fit`` and ``fit_generator``, both are preprocessed with one draw, and the next batch with a fresh one;
+    so are :class:`Randomized` modules in the models at work (each of them with its own draw). Other random
+    preprocessors are paired too, if they draw from the global generators of torch, NumPy or Python. The attack runs
+    before, with draws of its own.
+
+    ART also preprocesses validation images twice, by the training preprocessing and again in ``predict``; here
+    they are left to ``predict``, so that validation sees what prediction sees.
+
+    Whatever happens inside, the trainer, its classifiers and preprocessors are left as found.
+
+    :param trainer: an ``AdversarialTrainerTRADESPyTorch``, ``AdversarialTrainerAWPPyTorch`` or
+        ``AdversarialTrainerOAATPyTorch``.
+    :raises ValueError: for any other trainer; they show the model one view of a batch.
+    """
+    if not isinstance(trainer, COMPARING):
+        names = ", ".join(kind.__name__ for kind in COMPARING)
+        raise ValueError(f"trainer must be one that compares two views ({names}), got {type(trainer).__name__}")
+    classifier = trainer._classifier
+    process, preprocess = trainer._batch_process, classifier._apply_preprocessing
+    batch: _Batch | None = None
+
+    def process_paired(*args: Any, **kwargs: Any) -> Any:
+        nonlocal batch
+        with _Batch(trainer) as batch:
+            try:
+                return process(*args, **kwargs)
+            finally:
+                batch = None
+
+    def preprocess_paired(x: Any, y: Any, fit: bool = False, no_grad: bool = True) -> Any:
+        if not fit:
+            return preprocess(x, y, fit=fit, no_grad=no_grad)
+        if batch is None:  # validation images, which predict will preprocess
+            return x, y
+        return batch.view(lambda: preprocess(x, y, fit=fit, no_grad=no_grad))
+
+    with (
+        _replaced(trainer, "_batch_process", process_paired),
+        _replaced(classifier, "_apply_preprocessing", preprocess_paired),
+    ):
+        yield
+
+
+class _Batch:
+    """One batch of a trainer, whose views, from the first on, all take the draws of the first."""
+
+    def __init__(self, trainer: Any) -> None:
+        classifier = trainer._classifier
+        models = [classifier.model] + [c.model for c in [getattr(trainer, "_proxy_classifier", None)] if c is not None]
+        modules = [m.randomization for model in models for m in model.modules() if isinstance(m, Randomized)]
+        operations = [op for op in classifier.preprocessing_operations if hasattr(op, "replay")]
+        self._random = {id(op): op for op in operations + modules}.values()
+        self._held = ExitStack()
+        self._states: list[Any] | None = None
+        self._device = classifier.device
+
+    def __enter__(self) -> _Batch:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
+
+    def view(self, preprocess: Callable[[], Any]) -> Any:
+        """Preprocess one view."""
+        if self._states is None:
+            for op in self._random:
+                self._held.enter_context(op.replay())
+            self._states = _global_states(self._device)
+            return preprocess()
+        now = _global_states(self._device)
+        _set_global_states(self._states, self._device)
+        try:
+            return preprocess()
+        finally:
+            _set_global_states(now, self._device)
+
+
+def _global_states(device: torch.device) -> list[Any]:
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return [torch.get_rng_state(), np.random.get_state(), random.getstate(), cuda]  # noqa: NPY002 - ART's own
+
+
+def _set_global_states(states: list[Any], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])  # noqa: NPY002
+    random.setstate(states[2])
+    if states[3] is not None:
+        torch.cuda.set_rng_state(states[3], device)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Give ``owner`` alone, not its class, another method."""
+    before = vars(owner).get(name)
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
