@@ -50,7 +50,7 @@ class CountingPGD(PGD):
 
 
 class Plain(nn.Module):
-    """Of an ``nn.Sequential`` ART shows its trainers the outputs of all layers, of which TRADES and FBF read the first."""
+    """Of an ``nn.Sequential`` ART shows its trainers the outputs of all layers; TRADES and FBF read the first."""
 
     def __init__(self):
         super().__init__()
@@ -127,9 +127,7 @@ def one_hot(labels):
 
 
 def pgd(made, **options):
-    return CountingPGD(
-        made, **({"eps": EPS, "eps_step": 0.05, "max_iter": 3, "batch_size": 8, "verbose": False} | options)
-    )
+    return CountingPGD(made, eps=EPS, eps_step=0.05, max_iter=3, batch_size=8, verbose=False, **options)
 
 
 @pytest.mark.parametrize("name", TRAINERS)
