@@ -14,6 +14,7 @@ from art_domainrand.randomization.domains import domain_mapping
 from art_domainrand.training.attacks import use_attack
 from art_domainrand.training.module import randomized
 from art_domainrand.training.paired import paired
+from art_domainrand.training.trainer import DomainAdversarialTrainer
 
 __all__ = [
     "FGSM",
@@ -21,6 +22,7 @@ __all__ = [
     "AutoPGD",
     "CompositeAttack",
     "DifferentiableDefence",
+    "DomainAdversarialTrainer",
     "DomainAttack",
     "DomainMapping",
     "DomainRandomization",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from art_domainrand.evaluation.files import whole_file
 
@@ -29,29 +27,33 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if state.get("version") != VERSION:
         raise ValueError(f"checkpoint must be of version {VERSION}, got {state.get('version')!r} in {str(path)!r}")
-    differs = [key for key in settings if state["settings"].get(key) != settings[key]]
-    if differs:
-        key = differs[0]
+    for key, value in settings.items():
         was = state["settings"].get(key)
-        raise ValueError(f"{key} must be {was!r}, as in the run to resume in {str(path)!r}, got {settings[key]!r}")
+        if was != value:
+            raise ValueError(f"{key} must be {was!r}, as in the run to resume in {str(path)!r}, got {value!r}")
     return state
 
 
-def random_state() -> dict[str, Any]:
-    """The global random states, which dropout (torch) and attacks without a seed (NumPy) draw from."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
-    kept = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.array(keys, dtype=np.int64))}
-    return kept | {"numpy_rest": [str(name), int(position), int(has_gauss), float(gauss)]}
+def plain(value: Any) -> Any:
+    """A setting as a plain value that is the same in every process: numbers and words as they are, all else named."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return getattr(value, "__qualname__", None) or repr(value)
 
 
-def restore_random_state(state: dict[str, Any]) -> None:
-    """Continue the global random states from where they were."""
-    torch.set_rng_state(state["torch"].cpu().to(torch.uint8))
-    name, position, has_gauss, gauss = state["numpy_rest"]
-    keys = state["numpy"].cpu().numpy().astype(np.uint32)
-    np.random.set_state((name, keys, position, has_gauss, gauss))  # noqa: NPY002
+def attack_settings(attack: Any) -> dict[str, Any]:
+    """What an attack is, apart from what changes no result or is replaced in training."""
+    left_out = {"batch_size", "verbose", "summary_writer", "seed"}
+    names = [name for name in attack.attack_params if name not in left_out and hasattr(attack, name)]
+    return {"attack": type(attack).__name__} | {f"attack.{name}": plain(getattr(attack, name)) for name in names}
 
 
-def to_device(state: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The tensors of a flat dictionary on ``device``."""
-    return {key: value.to(device) if isinstance(value, Tensor) else value for key, value in state.items()}
+def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What an optimizer is: its class and the hyperparameters of its groups."""
+    found: dict[str, Any] = {"optimizer": type(optimizer).__name__}
+    for number, group in enumerate(optimizer.param_groups):
+        place = "optimizer" if number == 0 else f"optimizer group {number}"
+        found |= {f"{place}.{name}": plain(value) for name, value in group.items() if name != "params"}
+    return found

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one of ``processes`` has of a batch: the ``rows``, of which the first ``images`` count.
+
+    A process for which there is no image runs one that does not count, since all must take part in every average.
+    ``share`` weighs its mean loss, so that the average over processes is the mean over the batch.
+    """
+
+    rows: Tensor
+    images: int
+    share: float
+
+    @classmethod
+    def of(cls, batch: int, rank: int, processes: int) -> Part:
+        """The part of the process ``rank`` of a batch of so many images: every ``processes``-th row."""
+        rows = torch.arange(rank, batch, processes)
+        return cls(rows if len(rows) else torch.zeros(1, dtype=torch.int64), len(rows), len(rows) * processes / batch)
 
 
 def world() -> tuple[int, int]:
@@ -58,3 +78,23 @@ def same_everywhere(value: Any) -> Any:
     box = [value]
     distributed.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def of_everyone(value: Any) -> list[Any]:
+    """The ``value`` of every process, in order of rank, objects that can be pickled."""
+    processes = world()[1]
+    if processes == 1:
+        return [value]
+    box = [None] * processes
+    distributed.all_gather_object(box, value)
+    return box
+
+
+@torch.no_grad()
+def agree(model: nn.Module) -> None:
+    """Give every process the first one's weights and buffers; batch statistics are each process's own in training."""
+    if world()[1] > 1:
+        for value in model.state_dict().values():
+            whole = value.contiguous()
+            distributed.broadcast(whole, src=0)
+            value.copy_(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Forward = Callable[[Tensor], Tensor]
+Forward = Callable[..., Tensor]
+"""One or more views (B, ...) -> their scores (views * B, K), under one draw of the classifier's own preprocessors."""
 LossOf = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -18,7 +20,7 @@ class Views:
     """A batch as the objective sees it, every tensor (B, ...); ``y`` holds class indices (B,).
 
     ``clean`` are the images as given, ``randomized`` and ``again`` two draws of the pipeline, ``adversarial`` the
-    attack's examples of the randomized images.
+    attack's examples of the first rows of the randomized images.
     """
 
     clean: Tensor
@@ -33,13 +35,14 @@ class Objective:
     """``loss(forward, views, loss_of, weight)`` returns a scalar and the scores (B, K) that the accuracy is taken of.
 
     ``attacked`` is the share of a batch that needs adversarial examples, ``draws`` how many draws of the pipeline it
-    takes, and ``weight`` the default weight of the second term.
+    takes (the scores of randomized images are of the last), and ``weight`` the default weight of the second term, None
+    where there is none.
     """
 
     loss: Callable[[Forward, Views, LossOf, float], tuple[Tensor, Tensor]]
     attacked: float = 1.0
     draws: int = 1
-    weight: float = 0.0
+    weight: float | None = None
 
 
 def standard(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
@@ -62,44 +65,51 @@ def madry(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tup
 
 
 def trades(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
-    """Natural loss plus ``weight`` times KL(natural || adversarial) (Zhang et al. 2019, equation 5)."""
-    natural, adversarial = forward(torch.cat((views.randomized, views.adversarial))).chunk(2)
-    return loss_of(natural, views.y) + weight * divergence(adversarial, natural), natural
+    """Natural loss plus ``weight`` times KL(natural || adversarial) (Zhang et al. 2019, equation 5).
+
+    As in ART's trainer the examples are the given attack's; the paper climbs the KL itself. Both halves pass the model
+    at once, so that batch normalization sees them together.
+    """
+    natural, adversarial = forward(views.randomized, views.adversarial).chunk(2)
+    return loss_of(natural, views.y) + weight * divergence(adversarial, natural).mean(), natural
 
 
 def mart(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Boosted cross-entropy on adversarial examples plus a KL weighted by misclassification (Wang et al. 2020, eq. 11).
 
     The boosted term is -log p_y - log(1 - max over others of p) on the adversarial, and every sample's KL counts
-    1 - p_y on the natural image.
+    1 - p_y on the natural image. log(1 - p) is taken from the scores: where p rounds to one, a logarithm of the rest
+    would have gradients of 1e12.
     """
-    natural, adversarial = forward(torch.cat((views.randomized, views.adversarial))).chunk(2)
+    natural, adversarial = forward(views.randomized, views.adversarial).chunk(2)
     label = views.y.unsqueeze(1)
-    probability = adversarial.softmax(1)
-    other = probability.scatter(1, label, 0.0).amax(1)
-    boosted = functional.cross_entropy(adversarial, views.y) - torch.log(1 - other + 1e-12).mean()
+    rival = adversarial.detach().scatter(1, label, -torch.inf).argmax(1, keepdim=True)
+    others = adversarial.scatter(1, rival, -torch.inf).logsumexp(1) - adversarial.logsumexp(1)
+    boosted = functional.cross_entropy(adversarial, views.y) - others.mean()
     missed = 1 - natural.softmax(1).gather(1, label).squeeze(1)
-    each = functional.kl_div(adversarial.log_softmax(1), natural.softmax(1), reduction="none").sum(1)
-    return boosted + weight * (each * missed).mean(), natural
+    return boosted + weight * (divergence(adversarial, natural) * missed).mean(), natural
 
 
 def consistency(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
-    """Adversarial loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws (AugMix).
+    """Adversarial and clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws.
 
-    Hendrycks et al. 2020, equation 3, whose augmentations are the pipeline here.
+    AugMix (Hendrycks et al. 2020, equation 3), whose augmentations are the pipeline here.
     """
     assert views.again is not None
-    x = torch.cat((views.clean, views.randomized, views.again, views.adversarial))
-    clean, first, second, adversarial = forward(x).chunk(4)
-    probabilities = [scores.softmax(1) for scores in (clean, first, second)]
-    middle = (sum(probabilities) / 3).clamp(1e-7, 1).log()  # type: ignore[union-attr]
-    apart = sum(functional.kl_div(middle, p, reduction="batchmean") for p in probabilities) / 3
-    return loss_of(adversarial, views.y) + loss_of(clean, views.y) + weight * apart, clean
+    scores = forward(views.clean, views.randomized, views.again, views.adversarial)
+    clean, first, second, adversarial = scores.chunk(4)
+    views_of = torch.stack((clean, first, second)).log_softmax(2)
+    middle = views_of.logsumexp(0) - math.log(3)
+    apart = functional.kl_div(middle.expand_as(views_of), views_of, reduction="none", log_target=True).sum(2).mean()
+    return loss_of(adversarial, views.y) + loss_of(clean, views.y) + weight * apart, second
 
 
 def divergence(scores: Tensor, target: Tensor) -> Tensor:
-    """KL(softmax(target) || softmax(scores)), the mean over the batch."""
-    return functional.kl_div(scores.log_softmax(1), target.softmax(1), reduction="batchmean")
+    """KL(softmax(target) || softmax(scores)) of every row (B,).
+
+    From logarithms on both sides: the gradient of p log p is not a number where p has underflown to zero.
+    """
+    return functional.kl_div(scores.log_softmax(1), target.log_softmax(1), reduction="none", log_target=True).sum(1)
 
 
 OBJECTIVES: dict[str, Objective] = {

@@ -8,6 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from art_domainrand.attacks.coordinates import Coordinate, coordinates
+from art_domainrand.randomization.distributions import Choice
+from art_domainrand.randomization.geometry import Flip
+from art_domainrand.randomization.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.random_corruption import RandomCorruption
 from art_domainrand.randomization.transform import Draw
 
 # Automatic domain randomization (OpenAI et al. 2019, "Solving Rubik's cube with a robot hand", section 5.2).
@@ -19,10 +24,20 @@ HOLDS, FAILS = 0.9, 0.7  # boundary accuracy over accuracy inside: widen from he
 
 
 class Ranges:
-    """The box ``[low, high]`` (P,) of the unit cube that draws are placed in; the whole cube at first."""
+    """The box ``[low, high]`` (P,) of the unit cube that draws are placed in; the whole cube at first.
 
-    def __init__(self, parameters: int) -> None:
-        self.low, self.high = torch.zeros(parameters), torch.ones(parameters)
+    Choices (gates, selectors, flips, which corruption) are no ranges: their odds stay as they are.
+    """
+
+    def __init__(self, pipeline: Pipeline | None) -> None:
+        self.coordinates = [] if pipeline is None else coordinates(pipeline)
+        self.movable = torch.tensor([is_range(c) for c in self.coordinates], dtype=torch.bool)
+        self.low, self.high = torch.zeros(len(self.movable)), torch.ones(len(self.movable))
+
+    @property
+    def width(self) -> float:
+        """The mean width of the ranges, as a share of the full ones."""
+        return float((self.high - self.low)[self.movable].mean()) if self.movable.any() else 1.0
 
     def place(self, draw: Draw) -> Draw:
         """The draw with every coordinate moved into the box, in proportion."""
@@ -31,16 +46,18 @@ class Ranges:
 
     def warm_up(self, share: float) -> None:
         """Draw from the middle ``share`` of every range."""
-        self.low.fill_(0.5 - share / 2)
-        self.high.fill_(0.5 + share / 2)
+        self.low[self.movable] = 0.5 - share / 2
+        self.high[self.movable] = 0.5 + share / 2
 
     def learn(self, hits: Tensor, rows: Tensor) -> None:
         """Take note of which of the images ``rows`` (b,) of the last draw were classified correctly, 1 or 0 each."""
 
     def state(self) -> dict[str, Tensor]:
+        """What :meth:`load` goes on from."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
 
     def load(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
         for name, value in state.items():
             setattr(self, name, value.clone())
 
@@ -50,35 +67,40 @@ class AutomaticRanges(Ranges):
 
     Half of the images are drawn with one coordinate at one of its boundaries. Once 64 of them have been seen there, the
     boundary moves out by 5% of the range if their accuracy is at least 0.9 of that of the images inside, and in if it
-    is at most 0.7. OpenAI's thresholds are absolute; relative ones serve data sets of any difficulty.
+    is at most 0.7. OpenAI's thresholds are absolute; relative ones serve data sets of any difficulty. An image whose
+    gate or selector leaves the coordinate without effect says nothing of the boundary, and counts as one inside.
     """
 
-    def __init__(self, parameters: int) -> None:
-        super().__init__(parameters)
+    def __init__(self, pipeline: Pipeline | None) -> None:
+        super().__init__(pipeline)
         self.warm_up(FIRST_WIDTH)
         # Row 0 belongs to lower, row 1 to upper boundaries.
-        self.hits, self.seen = torch.zeros(2, parameters), torch.zeros(2, parameters)
+        self.hits, self.seen = torch.zeros(2, len(self.movable)), torch.zeros(2, len(self.movable))
         self.inside = torch.tensor([0.0, 0.0])  # hits and images, with exponential forgetting
         self._last: tuple[Tensor, Tensor] | None = None
 
     def place(self, draw: Draw) -> Draw:
         inside = super().place(draw)
-        parameters = inside.u.shape[1]
+        if not self.movable.any():
+            return inside
+        columns = self.movable.nonzero().squeeze(1)
         # The draw's own seeds decide, so that the same draw is placed in the same way.
         code = (draw.seeds.cpu() >> 20) % (1 << 30)
         at = (code % 1009) < BOUNDARY_SHARE * 1009
-        coordinate, side = (code // 1009) % max(parameters, 1), (code // (1009 * max(parameters, 1))) % 2
-        self._last = (at, side * max(parameters, 1) + coordinate)
-        if not parameters:
-            return inside
-        bounds = torch.stack((self.low, self.high))[side, coordinate].to(inside.u)
-        u = inside.u.clone()
-        rows = at.nonzero().squeeze(1).to(u.device)
-        u[rows, coordinate.to(u.device)[rows]] = bounds[rows]
-        return replace(inside, u=u)
+        coordinate = columns[(code // 1009) % len(columns)]
+        side = (code // (1009 * len(columns))) % 2
+        u = inside.u.cpu()
+        for column in columns.tolist():
+            at &= (coordinate != column) | self.coordinates[column].acts(u)
+        self._last = (at, side * len(self.movable) + coordinate)
+        rows = at.nonzero().squeeze(1)
+        bounds = torch.stack((self.low, self.high))[side, coordinate].to(u)
+        u = u.clone()
+        u[rows, coordinate[rows]] = bounds[rows]
+        return replace(inside, u=u.to(inside.u.device))
 
     def learn(self, hits: Tensor, rows: Tensor) -> None:
-        if self._last is None or not self.low.numel():
+        if self._last is None:
             return
         at, place = (values[rows] for values in self._last)
         hits = hits.detach().float().cpu()
@@ -92,6 +114,15 @@ class AutomaticRanges(Ranges):
     def _move(self, full: Tensor) -> None:
         share = self.hits / self.seen.clamp_min(1) / (self.inside[0] / self.inside[1]).clamp_min(1e-6)
         move = STEP * (full & (share >= HOLDS)).float() - STEP * (full & (share <= FAILS)).float()
-        self.low = (self.low - move[0]).clamp(0, 0.5)
-        self.high = (self.high + move[1]).clamp(0.5, 1)
+        low, high = (self.low - move[0]).clamp(0, 0.5), (self.high + move[1]).clamp(0.5, 1)
+        self.low = torch.where(self.movable, low, self.low)
+        self.high = torch.where(self.movable, high, self.high)
         self.hits[full], self.seen[full] = 0.0, 0.0
+
+
+def is_range(coordinate: Coordinate) -> bool:
+    """Whether a coordinate is one of degree, and not of which or whether."""
+    low, high = coordinate.distribution.support
+    choice = isinstance(coordinate.owner, (Sometimes, OneOf, Flip)) or isinstance(coordinate.distribution, Choice)
+    named = isinstance(coordinate.owner, RandomCorruption) and coordinate.name.rpartition(".")[2] == "name"
+    return low < high and not choice and not named

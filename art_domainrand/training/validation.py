@@ -17,13 +17,18 @@ from art_domainrand.randomization.pipeline import Pipeline
 PGD_STEPS = 10
 TINY = 1e-30  # a step must be positive, also where eps is zero
 # Fast training has overfitted to its own one-step attack when PGD breaks this much more than that attack (Wong et al.
-# 2020, section 5: robust accuracy falls to zero within an epoch while the one-step accuracy rises).
+# 2020, section 5: robust accuracy falls to zero within an epoch while the one-step accuracy rises) ...
 OVERFIT_GAP = 0.2
+# ... and PGD leaves no more than this share of the one-step accuracy, or this much less than PGD left before.
+OVERFIT_SHARE, OVERFIT_FALL = 0.5, 0.1
 
 
 @dataclass(frozen=True)
 class Validator:
-    """Measures accuracies in [0, 1] on ``x`` (N, C, H, W) and ``y``, with draws and starts that never change."""
+    """Measures accuracies in [0, 1] on ``x`` (N, C, H, W) and class indices ``y`` (N,).
+
+    Draws and starts never change, so that epochs can be compared.
+    """
 
     classifier: PyTorchClassifier
     x: Array
@@ -36,7 +41,20 @@ class Validator:
 
     def measure(self) -> dict[str, float]:
         """``clean``, ``robust`` (PGD of ten steps from a random start), ``fast`` (one step) and ``shift`` accuracy."""
-        found = {"clean": self.accuracy(self.x)}
+        found = {"clean": self.accuracy(self.x)} | self.attacked()
+        if self.pipeline is not None:
+            shifted = DomainRandomization(
+                self.pipeline,
+                clip_values=tuple(self.classifier.clip_values),
+                seed=self.seed,
+                channels_first=self.classifier.channels_first,
+            )
+            found["shift"] = self.accuracy(shifted(self.x)[0])
+        return found
+
+    def attacked(self) -> dict[str, float]:
+        """``robust`` (PGD of ten steps from a random start) and ``fast`` (one step of 1.25 eps from one) accuracy."""
+        found = {}
         for name, steps, size in (("robust", PGD_STEPS, 2.5 / PGD_STEPS), ("fast", 1, 1.25)):
             attack = PGD(
                 self.classifier,
@@ -50,34 +68,30 @@ class Validator:
                 verbose=False,
             )
             found[name] = self.accuracy(attack.generate(self.x, self.y))
-        if self.pipeline is not None:
-            shifted = DomainRandomization(
-                self.pipeline,
-                clip_values=tuple(self.classifier.clip_values),
-                seed=self.seed,
-                channels_first=self.classifier.channels_first,
-            )
-            found["shift"] = self.accuracy(shifted(self.x)[0])
         return found
 
     def accuracy(self, x: Array) -> float:
-        labels = self.y.argmax(1) if self.y.ndim == 2 else self.y
-        return float((predict(self.classifier, x, batch_size=self.batch_size).argmax(1) == labels).mean())
+        """The share of the images ``x`` that are classified as ``y`` says."""
+        return float((predict(self.classifier, x, batch_size=self.batch_size).argmax(1) == self.y).mean())
 
 
-def warn_if_overfitted(history: list[dict[str, float]]) -> bool:
-    """Warn of catastrophic overfitting: PGD breaks far more than one step does, and more than it did before."""
+def is_overfitted(history: list[dict[str, float]], robust: str = "robust", fast: str = "fast") -> bool:
+    """Whether the last epoch shows catastrophic overfitting: PGD breaks what one step does not.
+
+    Epochs of an eps curriculum's warm-up are not judged: they were trained at a smaller eps than is measured.
+    """
     now = history[-1]
-    if now.get("fast", 0.0) - now.get("robust", 0.0) < OVERFIT_GAP:
+    if robust not in now or now.get("eps_share", 1.0) < 1 or now[fast] - now[robust] < OVERFIT_GAP:
         return False
-    before = max((row["robust"] for row in history[:-1] if "robust" in row), default=0.0)
-    if now["robust"] >= before and len(history) > 1:
-        return False
+    before = max((row[robust] for row in history[:-1] if robust in row), default=0.0)
+    return now[robust] <= OVERFIT_SHARE * now[fast] or now[robust] <= before - OVERFIT_FALL
+
+
+def warn_of_overfitting(row: dict[str, float], robust: str = "robust", fast: str = "fast") -> None:
+    """Say what :func:`is_overfitted` found, and what helps."""
     warnings.warn(
-        f"catastrophic overfitting: {now['fast']:.1%} accuracy under one step, {now['robust']:.1%} under "
-        f"PGD-{PGD_STEPS}; "
+        f"catastrophic overfitting: {row[fast]:.1%} accuracy under one step, {row[robust]:.1%} under PGD-{PGD_STEPS}; "
         'lower the learning rate or eps, raise eps_epochs, or train with objective="madry"',
         RuntimeWarning,
         stacklevel=2,
     )
-    return True

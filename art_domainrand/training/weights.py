@@ -24,7 +24,7 @@ class MovingAverage:
         """Take one step towards the weights of ``model``."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        trained = {name for name, _ in model.named_parameters()}
+        trained = {name for name, _ in model.named_parameters(remove_duplicate=False)}
         for name, value in model.state_dict().items():
             if name in trained:
                 self.values[name].lerp_(value, 1 - decay)
@@ -35,8 +35,8 @@ class MovingAverage:
     def worn_by(self, model: nn.Module) -> Iterator[None]:
         """Let ``model`` have the averaged weights inside the ``with`` block."""
         own = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(self.values)
         try:
+            model.load_state_dict(self.values)
             yield
         finally:
             model.load_state_dict(own)
@@ -47,17 +47,21 @@ def perturbed(model: nn.Module, gradients: dict[str, Tensor], gamma: float) -> I
     """Adversarial weight perturbation (Wu et al. 2020, equation 10): inside, every weight matrix is moved uphill.
 
     Layer by layer by ``gamma`` times the norm of the weights, along ``gradients`` of the loss; biases and
-    normalization, which have one axis, stay.
+    normalization, which have one axis, stay, and so does a layer whose gradient is zero or not finite.
     """
     moved: list[tuple[nn.Parameter, Tensor]] = []
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            gradient = gradients.get(name)
-            if gradient is None or weight.dim() < 2:
-                continue
-            moved.append((weight, weight.detach().clone()))
-            weight.add_(gradient * (gamma * weight.norm() / gradient.norm().clamp_min(1e-20)))
     try:
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                gradient = gradients.get(name)
+                if gradient is None or weight.dim() < 2:
+                    continue
+                moved.append((weight, weight.detach().clone()))
+                # Scaled by its largest entry first: squares of small gradients underflow.
+                unit = gradient / gradient.abs().amax().clamp_min(torch.finfo(gradient.dtype).tiny)
+                length = unit.norm()
+                step = unit * (gamma * weight.norm() / length.clamp_min(torch.finfo(unit.dtype).tiny))
+                weight.add_(torch.where(length.isfinite(), step, 0.0))
         yield
     finally:
         with torch.no_grad():

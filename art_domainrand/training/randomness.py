@@ -1,0 +1,88 @@
+"""Where a training run's random numbers come from: seeds of its own, and global generators that are given back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from art_domainrand.preprocessors.streams import Stream
+
+# What a derived seed is for; the same number never means two things.
+ORDER, DRAWS, ATTACK, GLOBAL = range(4)
+
+
+def derived_seed(seed: int, purpose: int, rank: int = 0) -> int:
+    """A seed in [0, 2^63) for one purpose and process, independent of all others."""
+    words = np.random.SeedSequence(seed, spawn_key=(purpose, rank)).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """The global random states, which dropout and defences in NumPy draw from, in tensors and plain values."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "numpy": torch.from_numpy(np.array(keys, dtype=np.int64)),
+        "numpy_rest": [str(name), int(position), int(has_gauss), float(gauss)],
+        "python": random.getstate(),
+    }
+
+
+def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
+    """Continue the global random states from where they were."""
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    name, position, has_gauss, gauss = state["numpy_rest"]
+    keys = state["numpy"].cpu().numpy().astype(np.uint32)
+    np.random.set_state((name, keys, position, has_gauss, gauss))  # noqa: NPY002
+    version, words, following = state["python"]
+    random.setstate((version, tuple(words), following))
+
+
+@contextmanager
+def own_randomness(seed: int, rank: int, device: torch.device) -> Iterator[None]:
+    """Seed the global generators for this process inside the ``with`` block; afterwards they are as they were.
+
+    Dropout and the like know no other generators: so a run repeats, and its processes drop different units.
+    """
+    before = random_state(device)
+    chosen = derived_seed(seed, GLOBAL, rank)
+    try:
+        torch.default_generator.manual_seed(chosen)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(chosen)
+        np.random.seed(chosen % 2**32)  # noqa: NPY002
+        random.seed(chosen)
+        yield
+    finally:
+        restore_random_state(before, device)
+
+
+def streams_of(classifier: Any) -> list[Stream]:
+    """The private streams of the classifier's own random preprocessors."""
+    found = (getattr(operation, "_stream", None) for operation in classifier.preprocessing_operations)
+    return [stream for stream in found if isinstance(stream, Stream)]
+
+
+def stream_state(stream: Stream) -> dict[str, Any]:
+    """Where a stream stands, in plain values; unlike its pickle, which branches off."""
+    return {
+        "root": str(stream._root),  # has more bits than a weights-only file may hold
+        "path": list(stream._path),
+        "calls": stream._calls,
+        "copies": stream._copies,
+    }
+
+
+def restore_stream(stream: Stream, state: dict[str, Any]) -> None:
+    """Continue a stream from where it stood."""
+    stream._root, stream._path = int(state["root"]), tuple(state["path"])
+    stream._calls, stream._copies = state["calls"], state["copies"]
