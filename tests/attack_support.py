@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from art_domainrand.losses import margin
 from art_domainrand.norms import lp_norm
+
 from tests_support import CLASSES, SHAPE
 
 SMALL = {"eps": 0.15, "eps_step": 0.05, "max_iter": 8, "verbose": False}

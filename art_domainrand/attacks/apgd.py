@@ -94,7 +94,7 @@ class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
         early_stop: bool = True,
         **options: Unpack[AutoOptions],
     ) -> None:
-        check.check_estimator(estimator)
+        check.check_estimator(estimator, self._estimator_requirements)
         check_auto(norm, eps, eps_step)
         self._set_options({**options})
         # Not ART's constructor: it builds another estimator around the model to change its loss.
@@ -201,7 +201,7 @@ def auto_start(job: Job, at_random: bool) -> Callable[[int, Ball, Tensor], Tenso
     def chosen(restart: int, around: Ball, ids: Tensor) -> Tensor:
         if restart not in kept:
             kept.clear()
-            kept[restart] = surface_noise(job, restart, everyone)
+            kept[restart] = surface_noise(job, everyone)
         noise, mask = kept[restart][ids], job.problem.mask(ids)
         noise = noise if mask is None else noise * mask
         return around.project(around.x + noise)
@@ -209,12 +209,12 @@ def auto_start(job: Job, at_random: bool) -> Callable[[int, Ball, Tensor], Tenso
     return chosen
 
 
-def surface_noise(job: Job, restart: int, everyone: slice) -> Tensor:
-    """Noise (N, ...) of length eps in L-inf and L2, or standard normal in L1."""
+def surface_noise(job: Job, everyone: slice) -> Tensor:
+    """Noise (N, ...) of length eps in L-inf and L2, or standard normal in L1; drawn anew at every call."""
     if job.starts.norm == 1:
         device = job.generator.device
         return torch.randn(tuple(job.x.shape), generator=job.generator, device=device)
-    noise = job.starts.at(restart, everyone)
+    noise = job.starts.draw(everyone).to(job.starts.device)
     eps = job.starts.eps
     radius = torch.as_tensor(eps, dtype=torch.float64, device=noise.device)
     unit = torch.where(radius > 0, noise / radius, 0.0)  # in L-inf every feature may have its own radius

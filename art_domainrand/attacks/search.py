@@ -81,13 +81,14 @@ class Results:
         flags = torch.zeros(n, dtype=torch.bool, device=device)
         return cls(out, torch.full((n,), -torch.inf, device=device), flags, flags.clone())
 
-    def offer(self, ids: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor) -> None:
+    def offer(self, ids: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor, instead: Tensor | None = None) -> None:
         """Take over what beats the best of a sample: the first success, and the larger margin among equals.
 
-        ``ids`` must not repeat.
+        ``ids`` must not repeat. What is offered ``instead`` (A,) is taken in any case.
         """
         unmet = (self.margin[ids] == -torch.inf) & ~self.fooled[ids]
         better = (fooled & ~self.fooled[ids]) | ((fooled == self.fooled[ids]) & (margin > self.margin[ids])) | unmet
+        better = better if instead is None else better | instead
         self.margin[ids] = torch.where(better, margin, self.margin[ids])
         self.fooled[ids] |= fooled
         host = ids.to(self.adv.device)
@@ -118,7 +119,11 @@ def run_stage(problem: Problem, stage: Stage, results: Results) -> None:
 
 
 class Climb:
-    """``together`` restarts of the samples ``ids`` in one batch, from the ``restart``-th on."""
+    """``together`` restarts of the samples ``ids`` in one batch, from the ``restart``-th on.
+
+    The result is that of the same restarts one after the other: with ``early_stop`` the first restart that fools a
+    sample decides, whichever gets there in fewer steps, so restarts after it leave at once and those before it go on.
+    """
 
     def __init__(
         self, problem: Problem, stage: Stage, results: Results, ids: Tensor, restart: int, together: int
@@ -135,6 +140,8 @@ class Climb:
         n, device = len(self.ids), ids.device
         self.rows = torch.arange(n, device=device)
         self.done = torch.zeros(n, dtype=torch.bool, device=device)
+        # The first restart in this batch that has fooled each sample.
+        self.first = torch.full((self.samples,), together, device=device)
         # What is proposed as a result, and how good it looked from the step that met it.
         self.best = self.adv
         self.best_fooled = self.done.clone()
@@ -183,7 +190,7 @@ class Climb:
         # What did not hold when looked at again was luck: the search goes on from where it is.
         failed = found[~fooled]
         self.best_fooled[failed], self.best_margin[failed] = False, -torch.inf
-        keep = (~self.results.fooled[self.ids]).nonzero().squeeze(1)
+        keep = (self.rows // self.samples < self.first[self.rows % self.samples]).nonzero().squeeze(1)
         if len(keep) == len(self.rows):
             return None
         self.note_tainted()
@@ -228,9 +235,20 @@ class Climb:
 
     def offer(self, rows: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor) -> None:
         """Hand examples to the results, restart by restart, since the same sample may come once from each."""
+        if self.groups == 1:
+            self.results.offer(self.ids[rows], adv, fooled, margin)
+            self.first[self.rows[rows[fooled]]] = 0
+            return
         for group in range(self.groups):
-            own = self.rows[rows] // self.samples == group if self.groups > 1 else torch.ones_like(fooled)
-            self.results.offer(self.ids[rows][own], adv[own], fooled[own], margin[own])
+            place = self.rows[rows] % self.samples
+            own = self.rows[rows] // self.samples == group
+            if self.stage.early_stop:
+                own &= group <= self.first[place]  # later restarts would not have been run
+            place, wins = place[own], fooled[own]
+            earlier = wins & (group < self.first[place])
+            instead = earlier & (self.first[place] < self.groups) if self.stage.early_stop else None
+            self.results.offer(self.ids[rows][own], adv[own], wins, margin[own], instead)
+            self.first[place[earlier]] = group
 
     def note_tainted(self) -> None:
         """Note which samples met a non-finite gradient."""

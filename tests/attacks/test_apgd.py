@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torchattacks
+from attack_support import Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images, wrap
 
 from art_domainrand import AutoPGD
 from art_domainrand.losses import LOSSES
-from attack_support import Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images, wrap
 
 EPS = {np.inf: 0.12, 2: 0.7, 1: 4.0}
 
@@ -279,7 +279,7 @@ def test_targeted_runs_reach_their_class():
 
 
 def test_targeted_dlr_aims_at_the_best_classes_in_turn():
-    """Samples that lie between two classes fall to the runner-up; with all classes no fewer than with one are fooled."""
+    """Samples near a border fall to the runner-up; with all classes no fewer than with one are fooled."""
     classifier, x = wrap(RowWise()), some_images(60, seed=2)
     y = predicted(classifier, x)
     runner_up = classifier.predict(x).argsort(1)[:, -2]
@@ -291,3 +291,14 @@ def test_targeted_dlr_aims_at_the_best_classes_in_turn():
     every = AutoPGD(classifier, nb_target_classes=9, verbose=False, **options).generate(x, y)
     assert (fooled(classifier, every, y) >= broken).all()
     assert np.array_equal(every[broken], one[broken]), "what the first class broke is not attacked again"
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+def test_every_class_aimed_at_starts_elsewhere(norm):
+    classifier, x = wrap(RowWise()), some_images(5)
+    options = {"max_iter": 1, "nb_random_init": 1, "loss_type": "targeted_dlr", "early_stop": False, "seed": 0}
+    with seen_by(classifier.model) as seen:
+        AutoPGD(classifier, norm, 0.01, verbose=False, **options).generate(x, predicted(classifier, x))
+    assert len(seen) == 3
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])

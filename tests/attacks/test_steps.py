@@ -1,15 +1,16 @@
 """How step sizes change: by schedule, and by the rule of Auto-PGD on losses made up for it."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import torch
+from attack_support import Linear, RowWise, distance, predicted, seen_by, some_images, wrap
 from torch import nn
 
 from art_domainrand import PGD
 from art_domainrand.attacks.steps import Halving
-from attack_support import Linear, RowWise, distance, predicted, seen_by, some_images, wrap
 
 
 def iterates(classifier, x, y, **options):
@@ -21,7 +22,7 @@ def iterates(classifier, x, y, **options):
 
 
 def sizes(points, norm=np.inf):
-    return [float(distance(b, a, norm).max()) for a, b in zip(points[:-1], points[1:], strict=True)]
+    return [float(distance(b, a, norm).max()) for a, b in itertools.pairwise(points)]
 
 
 @pytest.mark.parametrize("norm", [np.inf, 2])
