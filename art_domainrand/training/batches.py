@@ -142,16 +142,16 @@ def check_parts(attack: Any, mixing: Any) -> None:
 
 def attacked(attack: Any, x: Tensor, y: Labels) -> Tensor:
     """The adversarial images of ``attack`` for ``x``, without a progress bar; on the device where the attack can."""
-    quiet = getattr(attack, "verbose", None)
-    if quiet is not None:
-        attack.verbose = False
+    shows = "verbose" in getattr(attack, "attack_params", ()) and attack.verbose
+    if shows:
+        attack.set_params(verbose=False)  # ART's PGD has to tell its inner attack
     try:
         if hasattr(attack, "perturb"):
             return attack.perturb(x, y).detach().to(x)  # type: ignore[no-any-return]
         return torch.from_numpy(attack.generate(x.cpu().numpy(), y=to_numpy(y))).to(x)
     finally:
-        if quiet is not None:
-            attack.verbose = quiet
+        if shows:
+            attack.set_params(verbose=shows)
 
 
 def to_numpy(y: Labels) -> NDArray[Any] | list[Any]:

@@ -54,7 +54,7 @@ def plan_batch(batch_size: int, proportions: Any, attacked: bool) -> Mix:
     require(attacked or shares[2] == 0, "proportions", "have no adversarial part where attack is None", proportions)
     require(not attacked or shares[2] > 0, "proportions", "have an adversarial part where attack is given", proportions)
     exact = [batch_size * share / sum(shares) for share in shares]
-    rows = [math.floor(count + 1e-9) for count in exact]
+    rows = [math.floor(count) for count in exact]
     by_remainder = sorted(range(3), key=lambda k: rows[k] - exact[k])
     for k in by_remainder[: batch_size - sum(rows)]:
         rows[k] += 1

@@ -231,8 +231,11 @@ def test_estimators_with_a_fit_of_their_own_train_by_it():
     before = model[0].weight.detach().clone()
     fit_randomized(smoothed, X, Y, pipeline=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=0)
     assert [len(x) for x, _, _ in seen] == [8, 8, 6] * 2
+    assert model.training
     assert not np.isin(seen[0][0], X).all()
     assert not torch.equal(before, model[0].weight)
+    fit_randomized(smoothed, X, Y, pipeline=UNCHANGED, nb_epochs=1, training_mode=False)
+    assert not model.training
 
 
 def test_a_regressor_trains():

@@ -111,6 +111,14 @@ def test_adversarial_rows_are_the_attack_on_randomized_rows(attack_type, proport
     np.testing.assert_array_equal(x[rows[0] + rows[1] :], expected)
 
 
+def test_an_attack_shows_no_progress_and_is_left_as_found(capsys):
+    attack = _pgd(make_classifier())
+    attack.set_params(verbose=True)
+    generator(batch_size=12, attack=attack).get_batch()
+    assert attack.verbose
+    assert "PGD" not in capsys.readouterr().err
+
+
 def test_adversarial_images_follow_the_weights():
     classifier = make_classifier()
     data = generator(batch_size=12, attack=FGSM(classifier, eps=0.05), shuffle=False, pipeline=Brightness(0.25))
