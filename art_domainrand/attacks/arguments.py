@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.estimator import LossGradientsMixin
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,9 +38,10 @@ def norm_order(norm: Any) -> float:
         order = float("nan") if isinstance(norm, bool) else float(norm)
     except (TypeError, ValueError):
         order = float("nan")
-    require(
-        order >= 1 and (norm == "inf" or not isinstance(norm, str)), "norm", 'be "inf", np.inf or a real p >= 1', norm
-    )
+    named = norm == "inf" or not isinstance(norm, str)
+    advice = "; ART's SmoothAdv writes its epsilon here: give it epsilon=2 or np.inf, warmup=1, and the attack its eps"
+    got = Said(f"{norm!r}{advice}") if 0 < order < 1 else norm
+    require(order >= 1 and named, "norm", 'be "inf", np.inf or a real p >= 1', got)
     return order
 
 
@@ -86,11 +89,21 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
     require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
 
 
-def check_estimator(estimator: Any) -> None:
-    """Refuse a bare PyTorch model; ART itself checks what an estimator offers."""
+def check_estimator(estimator: Any, required: tuple[Any, ...] = ()) -> None:
+    """Refuse a bare PyTorch model, and an estimator without one of the ``required`` abilities; say what to do instead.
+
+    :raises TypeError: naming the rule. ART's own constructor checks the other requirements of an attack.
+    """
+    got = Said(type(estimator).__name__)
     bare = isinstance(estimator, torch.nn.Module)
     rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
-    require(not bare, "estimator", rule, Said(type(estimator).__name__), TypeError)
+    require(not bare, "estimator", rule, got, TypeError)
+    if LossGradientsMixin in required and not isinstance(estimator, LossGradientsMixin):
+        rule = "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or HopSkipJump)"
+        require(False, "estimator", rule, got, TypeError)
+    if ClassifierMixin in required and not isinstance(estimator, ClassifierMixin):
+        rule = "be a classifier (FGSM and PGD take regressors and object detectors too)"
+        require(False, "estimator", rule, got, TypeError)
 
 
 def check_counts(**counts: Any) -> None:
@@ -173,7 +186,8 @@ def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
     if outside.any():
         first = tuple(outside.nonzero()[0].tolist())
         bounds = [float(bound.expand(x.shape)[first]) for bound in (low, high)]
-        require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", float(x[first]))
+        got = Said(f"{float(x[first])}; clip x, or attack an estimator with clip_values=None")
+        require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", got)
 
 
 def as_tensor(name: str, values: Any) -> Tensor:

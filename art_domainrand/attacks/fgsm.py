@@ -48,7 +48,7 @@ class FGSM(GradientAttack, FastGradientMethod):
         summary_writer: Any = False,
         **options: Unpack[SearchOptions],
     ) -> None:
-        check.check_estimator(estimator)
+        check.check_estimator(estimator, self._estimator_requirements)
         check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
         eps, eps_step = check.plain(eps), check.plain(eps_step)
         self._set_options({**options})

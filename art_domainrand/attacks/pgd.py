@@ -88,7 +88,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         step_schedule: str = "constant",
         **options: Unpack[SearchOptions],
     ) -> None:
-        check.check_estimator(estimator)
+        check.check_estimator(estimator, self._estimator_requirements)
         check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
         check_schedule(step_schedule)
         check_single_run(summary_writer, num_random_init)

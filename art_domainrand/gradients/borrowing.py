@@ -10,6 +10,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 
 from art_domainrand.gradients.arrays import ArrayGradients
 from art_domainrand.gradients.compiling import Compiler
+from art_domainrand.gradients.detectors import DetectorGradients, is_framework_detector
 from art_domainrand.gradients.device import DeviceGradients
 from art_domainrand.gradients.protocol import Gradients
 from art_domainrand.state import as_found, channels_last, torch_models
@@ -44,7 +45,7 @@ def borrow(
         for model in torch_models(estimator):
             stack.enter_context(as_found(model))
         if not is_device_estimator(estimator):
-            yield ArrayGradients(estimator)
+            yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
             return
         if memory_format == "channels_last":
             stack.enter_context(channels_last(estimator._model))

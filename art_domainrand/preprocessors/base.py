@@ -175,7 +175,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         if len(self._held) != len(x):
             raise ValueError(
                 f"x must have {len(self._held)} images, as many as the draw held by replay(), got {len(x)}; "
-                "a replay over several batches needs batches of one size"
+                "a replay over several batches needs batches of one size, and an attack inside it one that keeps "
+                "fooled images in its batches: FGSM, PGD, or AutoPGD with early_stop=False"
             )
         return self._held.to(x.device)
 

@@ -72,4 +72,7 @@ class ClipRange:
         if (smallest < self._low - slack).any() or (largest > self._high + slack).any():
             ends = f"[{float(self._low.min()):g}, {float(self._high.max()):g}]"
             got = f"from {float(smallest.min()):g} to {float(largest.max()):g}"
-            raise ValueError(f"x must lie within clip_values {ends}, got values {got}")
+            raise ValueError(
+                f"x must lie within clip_values {ends}, got values {got}; the noise of ART's randomized smoothing "
+                "leaves them before preprocessing: randomize in training only there (apply_predict=False)"
+            )
