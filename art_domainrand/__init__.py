@@ -12,6 +12,8 @@ from art_domainrand.preprocessors.domain_mapping import DomainMapping
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.domains import domain_mapping
 from art_domainrand.training.attacks import use_attack
+from art_domainrand.training.fitting import fit_randomized
+from art_domainrand.training.generator import RandomizedDataGenerator
 from art_domainrand.training.module import randomized
 from art_domainrand.training.paired import paired
 from art_domainrand.training.trainer import DomainAdversarialTrainer
@@ -26,9 +28,11 @@ __all__ = [
     "DomainAttack",
     "DomainMapping",
     "DomainRandomization",
+    "RandomizedDataGenerator",
     "StrongestAttack",
     "diagnose",
     "domain_mapping",
+    "fit_randomized",
     "grid_attack",
     "paired",
     "randomized",
