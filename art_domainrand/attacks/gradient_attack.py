@@ -265,11 +265,15 @@ class GradientAttack(ABC):
         """Search with the options; return which samples (N,) met a non-finite gradient."""
         check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
         radius, step = self._radius_and_step()
-        job = Job.of(self, source, x, y, mask, box, radius, step, self._stream)
+        job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step, self._stream))
         results = Results.into(out, source.device)
         for stage in self._stages(job):
             run_stage(job.problem, stage, results)
         return results.tainted
+
+    def _prepared(self, job: Job) -> Job:
+        """What the attack changes about a job before its stages run."""
+        return job
 
     def _asked(self) -> check.Said:
         known = DEFAULTS | {"step_schedule": "constant"}

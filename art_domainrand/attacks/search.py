@@ -228,8 +228,8 @@ class Climb:
             fooled, margin = torch.zeros_like(self.best_fooled), torch.zeros_like(self.best_margin)
         self.offer(rows, adv, fooled, margin)
         # Without keep_best the proposals that have not fooled are only where the climb began.
-        met = rows if self.stage.keep_best else self.best_fooled.nonzero().squeeze(1)
-        if self.stage.keep_best or self.stage.early_stop:
+        met = rows if self.stage.keep_best else (self.best_fooled & self.stage.early_stop).nonzero().squeeze(1)
+        if len(met):
             self.offer(met, *self.judged(self.best[met], met))
         self.note_tainted()
 

@@ -107,12 +107,13 @@ class StrongestAttack(AlwaysSearches, EvasionAttack):
     def _restarts(self) -> int:
         return 1
 
-    def _stages(self, job: Job) -> list[Stage]:
+    def _prepared(self, job: Job) -> Job:
         expectation = job.problem.expectation
-        if job.problem.random and expectation.samples == 1:
-            job = replace(
-                job, problem=replace(job.problem, expectation=replace(expectation, samples=RANDOM_EOT_SAMPLES))
-            )
+        if not job.problem.random or expectation.samples > 1:
+            return job
+        return replace(job, problem=replace(job.problem, expectation=replace(expectation, samples=RANDOM_EOT_SAMPLES)))
+
+    def _stages(self, job: Job) -> list[Stage]:
         return [stage for stage_plan in BUDGETS[self.budget] for stage in plan(job, *stage_plan)]
 
 
