@@ -95,13 +95,9 @@ class _Batch:
             for op in self._random:
                 self._held.enter_context(op.replay())
             self._states = _global_states(self._device)
-            return preprocess()
-        now = _global_states(self._device)
-        _set_global_states(self._states, self._device)
-        try:
-            return preprocess()
-        finally:
-            _set_global_states(now, self._device)
+        else:
+            _set_global_states(self._states, self._device)
+        return preprocess()
 
 
 def _global_states(device: torch.device) -> list[Any]:

@@ -141,9 +141,18 @@ def test_float16_arrays_and_integer_images_are_kept(images):
     smooth = DifferentiableDefence(DEFENCES["smoothing"]())
     assert smooth(images.astype(np.float16))[0].dtype == np.float16
     pixels = (images * 255).astype(np.uint8)
-    squeezed = DifferentiableDefence(FeatureSqueezing((0, 255), bit_depth=2))(pixels)[0]
+    squeezed = DifferentiableDefence(FeatureSqueezing((0, 255), bit_depth=3))(pixels)[0]
     assert squeezed.dtype == np.uint8
-    assert set(np.unique(squeezed)) == {0, 85, 170, 255}
+    assert set(np.unique(squeezed)) == {round(255 * level / 7) for level in range(8)}
+
+
+def test_defences_that_write_to_their_input_write_to_a_copy(images, labels):
+    """ThermometerEncoding clips in place."""
+    beyond, y = 2 * images, one_hot(labels)
+    ours = DifferentiableDefence(DEFENCES["thermometer"](), "defence")
+    for x in (beyond.copy(), torch.from_numpy(beyond.copy())):
+        (ours if isinstance(x, np.ndarray) else ours.forward)(x, y)
+        assert np.array_equal(np.asarray(x), beyond)
 
 
 def test_feature_squeezing_works_in_a_float32_model(images):
