@@ -13,11 +13,12 @@ from art.defences.preprocessor import FeatureSqueezing, SpatialSmoothing
 from art.defences.trainer import AdversarialTrainer
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
 from art.estimators.classification import PyTorchClassifier
+from art.estimators.object_detection import PyTorchObjectDetector
 from art.estimators.regression import PyTorchRegressor
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from art_domainrand import FGSM, PGD, DomainRandomization
+from art_domainrand import FGSM, PGD, DomainRandomization, RandomizedDataGenerator
 from art_domainrand.data import digits
 from art_domainrand.randomization import Brightness, Flip, MixUp, Pipeline, Translation
 from art_domainrand.training.fitting import fit_randomized
@@ -252,6 +253,32 @@ def test_a_regressor_trains():
     before = error()
     fit_randomized(regressor, X, target, pipeline=Flip(0.5), batch_size=8, nb_epochs=20, seed=0)
     assert error() < before / 2
+
+
+class Detector(nn.Module):
+    """Learns one box, by a loss that it computes itself, as torchvision's detectors do."""
+
+    def __init__(self):
+        super().__init__()
+        self.box = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x, targets):
+        return {"loss": sum(((self.box - target["boxes"]) ** 2).sum() for target in targets) / len(x)}
+
+
+@pytest.mark.parametrize("way", ["fit_randomized", "fit_generator"])
+def test_a_detector_trains_on_boxes_that_follow(way):
+    model = Detector()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.4)
+    options = {"input_shape": SHAPE, "clip_values": (0, 1), "channels_first": True, "device_type": "cpu"}
+    detector = PyTorchObjectDetector(model, optimizer=optimizer, attack_losses=("loss",), **options)
+    boxes = [{"boxes": np.array([[0, 1, 3, 4]], dtype=np.float32), "labels": np.array([1])} for _ in range(N)]
+    if way == "fit_randomized":
+        fit_randomized(detector, X, boxes, pipeline=Flip(1.0), batch_size=8, nb_epochs=4)
+    else:
+        data = RandomizedDataGenerator(X, boxes, pipeline=Flip(1.0), batch_size=8, proportions=(0, 1, 0))
+        detector.fit_generator(data, nb_epochs=4)
+    torch.testing.assert_close(model.box.detach(), torch.tensor([5.0, 1.0, 8.0, 4.0]), rtol=0, atol=1e-3)
 
 
 def test_mixed_precision_of_apex_is_used_where_the_classifier_uses_it(monkeypatch):
