@@ -30,13 +30,19 @@ BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
     "quick": (
         ("margin", 20, 0, 1.0),
         ("cross_entropy", 40, 0, 1.0),
-        ("targeted_dlr", 30, 3, 0.25),
+        ("targeted_dlr", 30, 3, 0.2),
+        ("cross_entropy", 50, 0, 0.1),
+        ("targeted_dlr", 50, 4, 0.1),
     ),
     "standard": (
         ("margin", 20, 0, 1.0),
         ("cross_entropy", 50, 0, 1.0),
-        ("targeted_dlr", 30, 3, 0.5),
-        ("targeted_dlr", 100, 9, 0.25),
+        ("targeted_dlr", 50, 4, 0.3),
+        ("margin", 100, 0, 0.12),
+        ("dlr", 100, 0, 0.12),
+        ("cross_entropy", 100, 0, 0.12),
+        ("cross_entropy", 100, 0, 0.12),
+        ("targeted_dlr", 100, 4, 0.12),
     ),
     "full": (
         ("margin", 20, 0, 1.0),
@@ -86,7 +92,7 @@ class StrongestAttack(AlwaysSearches, EvasionAttack):
         budget: str = "standard",
         **options: Unpack[AutoOptions],
     ) -> None:
-        check.check_estimator(estimator)
+        check.check_estimator(estimator, self._estimator_requirements)
         check.check_radius(norm, eps)
         self._set_options({**options})
         super().__init__(estimator=estimator)
