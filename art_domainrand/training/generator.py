@@ -28,7 +28,7 @@ class RandomizedDataGenerator(DataGenerator):
     and the images of an epoch in a new order, each exactly once. Clean and adversarial views that a trainer compares
     (TRADES, AWP, OAAT) are views of one draw, since the randomizing is done before the trainer. Leave the same
     randomization out of the classifier's preprocessing, or the images are randomized twice. ``AdversarialTrainer`` with
-    an attack on another model pairs stored images with the wrong labels under every generator that shuffles: give that
+    an attack on another model pairs stored images with labels of others, whatever the generator: give that
     attack to the generator instead, as ``attack``, and the generator to ``classifier.fit_generator``.
 
     :param x: images (N, C, H, W) or (N, H, W, C), or videos, as an array or tensor; or a map-style
