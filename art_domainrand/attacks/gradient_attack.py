@@ -27,6 +27,13 @@ from art_domainrand.norms import Ball, Size, ball, per_sample
 
 SEARCH_PARAMS = list(DEFAULTS)
 
+# Parameters that ART's tools set whatever attack they are given, and what to give them instead.
+INSTEAD = {
+    "max_iter": " (ART's OAAT trainer sets it, use PGD or AutoPGD there)",
+    "eps_step": " (ART's OAAT trainer sets it, use PGD or AutoPGD there)",
+    "minimal": " (ART's metrics set it by name, use FGSM there, or adversarial_accuracy(attack_crafter=...))",
+}
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -155,6 +162,9 @@ class GradientAttack(ABC):
 
     def set_params(self, **kwargs: Any) -> None:
         """Set parameters by name; if one of them is refused, none is set."""
+        for name in kwargs:
+            known = name in self.attack_params
+            check.require(known, "parameter", f"be among those of {type(self).__name__}{INSTEAD.get(name, '')}", name)
         before = {name: getattr(self, name) for name in kwargs if name in self.attack_params}
         try:
             super().set_params(**kwargs)  # type: ignore[misc]
