@@ -13,6 +13,8 @@ from art_domainrand.randomization.transform import Draw
 
 # How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.
 AGREEING_DRAWS = 10
+# On a CPU the copies of a few samples at a time, this many bytes of images, stay in its cache: 1.6 times as fast.
+CACHE_BYTES = 1 << 21
 # Two predictions of this many images tell whether an estimator is random, or of as many copies of fewer images as make
 # the lesser number. A defence that flips one prediction in ten goes unnoticed by 32 in one case of 500.
 PROBES, FEWEST_PROBES = 32, 16
@@ -67,6 +69,8 @@ class Oracle:
     def evaluate(self, adv: Tensor, rows: Tensor) -> Standing:
         """Where ``adv`` (A, ...) stand, the adversarial examples of the samples ``rows`` (A,)."""
         copies, aim = self.expectation.samples, self._aim_at(rows)
+        if copies > 1 and self.parts.largest is None and adv.device.type == "cpu":
+            self.parts.largest = max(1, CACHE_BYTES // (copies * max(1, adv[:1].nbytes)))
         draws = self._draws(rows)
         n = len(adv)
         found = self.parts.over(n, lambda part: self._evaluate(adv, aim, draws, part))
