@@ -71,6 +71,11 @@ def use_attack(trainer: T, attack: EvasionAttack) -> T:
     whose ``eps`` no longer counts. All of them run ART's training loop otherwise unchanged. OAAT goes on setting the
     attack's ``eps``, ``eps_step`` and ``max_iter`` by its schedule, and makes its LPIPS attack itself.
 
+    Of ART's trainers themselves: TRADES and the fast one take the first layer of an ``nn.Sequential`` for its output;
+    put a module of another kind around it. ``PytorchDeepZ`` needs a ``concrete_to_zonotope`` under NumPy 2.4 if pixels
+    lie nearer than ``bound`` to 0 or 1. The certified trainers preprocess once in ``fit``: for fresh draws, call it
+    once an epoch.
+
     :param attack: made for ``trainer.classifier`` (any other makes ``AdversarialTrainer`` train on transferred images);
         untargeted. Its ``batch_size`` should be no less than the trainer's.
     :raises ValueError: for a trainer without an attack, as ``DPInstaHideTrainer`` is, or made with

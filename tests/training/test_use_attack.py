@@ -13,12 +13,14 @@ from art.defences.trainer import (
     AdversarialTrainerCertifiedPytorch,
     AdversarialTrainerFBFPyTorch,
     AdversarialTrainerMadryPGD,
+    AdversarialTrainerOAATPyTorch,
     AdversarialTrainerTRADESPyTorch,
     DPInstaHideTrainer,
 )
 from art.estimators.certification.deep_z import PytorchDeepZ
 from art.estimators.certification.interval import PyTorchIBPClassifier
 from torch import nn
+from training_support import OAAT
 
 from art_domainrand import PGD, DomainRandomization, use_attack
 from art_domainrand.randomization import GaussianNoise
@@ -67,7 +69,7 @@ def trainable(defences=None):
     )
 
 
-def certifier(kind):
+def certifier(kind, **options):
     torch.manual_seed(0)
     model = Convolutional()
     nn.init.ones_(model.conv.bias)  # so that no ReLU is dead
@@ -79,6 +81,7 @@ def certifier(kind):
         optimizer=torch.optim.SGD(model.parameters(), lr=0.01),
         clip_values=(0, 1),
         device_type="cpu",
+        **options,
     )
 
 
@@ -96,6 +99,10 @@ def trades(made):
 
 def awp(made):
     return AdversarialTrainerAWPPyTorch(made, trainable(), PGD(made, eps=0.3), "TRADES", 0.005, 6.0, 0)
+
+
+def oaat(made):
+    return AdversarialTrainerOAATPyTorch(made, trainable(), trainable(), [], PGD(made, eps=0.3), dict(OAAT))
 
 
 def standard(made):
@@ -116,6 +123,7 @@ TRAINERS = {
     "madry": (trainable, madry, {}),
     "trades": (trainable, trades, {}),
     "awp": (trainable, awp, {}),
+    "oaat": (trainable, oaat, {}),
     "fast": (trainable, fast, {}),
     "zonotope": (lambda: certifier(PytorchDeepZ), zonotope, {}),
     "interval": (lambda: certifier(PyTorchIBPClassifier), interval, {"limits": [0.0, 1.0]}),
@@ -189,6 +197,19 @@ def test_one_step_pgd_is_the_fast_trainers_attack(images, labels):
     np.random.seed(0)
     attack = PGD(made, eps=EPS, eps_step=1.25 * EPS, max_iter=1, num_random_init=1, batch_size=10, verbose=False)
     assert np.allclose(attack.generate(x, labels), theirs, atol=1e-6)
+
+
+def test_zonotopes_of_images_that_touch_the_range(images, labels):
+    """Where ART's own conversion fails under NumPy 2.4, one of the user's trains."""
+
+    def zonotope_within(sample, bound):
+        low, high = (sample - bound).clip(0, 1), (sample + bound).clip(0, 1)
+        return ((low + high) / 2)[None], np.diag(((high - low) / 2).ravel()).reshape(-1, *sample.shape)
+
+    made = certifier(PytorchDeepZ, concrete_to_zonotope=zonotope_within)
+    attack = pgd(made)
+    use_attack(zonotope(made), attack).fit(images.round(), one_hot(labels), nb_epochs=1, verbose=False)
+    assert len(attack.made) == 2
 
 
 @pytest.mark.parametrize("name", TRAINERS)
