@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .distributions import Distribution, Range, Uniform, require_support
+from .straight_through import wants_gradient
 from .transform import PixelTransform, Values
 
 SMALLEST_SIGMA = 1e-3
 """Below this a kernel is a single pixel in every floating dtype; smaller ones are read as this."""
+
+SMALLEST_WEIGHT = 1e-20
+"""Weights below this share of the largest are zero: no sum in floating point shows them, but where their products with
+pixels leave the normal numbers, a processor takes many times longer."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def gaussian_kernel(sigma: Tensor, radius: int) -> Tensor:
     """Gaussian weights at -radius .. radius that sum to one, (B, 2 radius + 1), for ``sigma`` (B,) in pixels."""
     distance = torch.arange(-radius, radius + 1, dtype=sigma.dtype, device=sigma.device)
     weights = torch.exp(-0.5 * (distance / sigma.clamp_min(SMALLEST_SIGMA)[:, None]) ** 2)
+    weights = functional.threshold(weights, SMALLEST_WEIGHT, 0.0)
     total = weights[:, 0]
     for column in weights.unbind(1)[1:]:
         total = total + column
@@ -72,6 +78,29 @@ def convolve(x: Tensor, across: Tensor, down: Tensor) -> Tensor:
     )
     if batch * channels == 1:  # a single group takes another algorithm, with other roundings: it goes in twice
         planes, rows, columns = planes.expand(-1, 2, -1, -1), rows.expand(2, 1, 1, -1), columns.expand(2, 1, 1, -1)
-    planes = functional.conv2d(planes, rows, groups=planes.shape[1])  # one name: large buffers are free for reuse early
-    planes = functional.conv2d(planes, columns.transpose(2, 3), groups=planes.shape[1])
-    return planes[0, : batch * channels].view(batch, channels, height, width)
+    planes = depthwise(planes, rows)  # one name: large buffers are free for reuse early
+    planes = depthwise(planes, columns.transpose(2, 3))
+    # Not by an index, whose gradient would fill a buffer with zeros first.
+    return (planes[:, :1] if batch * channels == 1 else planes).view(batch, channels, height, width)
+
+
+def depthwise(planes: Tensor, weights: Tensor) -> Tensor:
+    """Correlate each of ``planes`` (1, G, H, W) with its own ``weights`` (G, 1, K, L) where these lie inside."""
+    if weights.requires_grad or planes.device.type != "cpu" or not wants_gradient(planes):
+        return functional.conv2d(planes, weights, groups=len(weights))
+    blurred: Tensor = _Depthwise.apply(planes, weights)  # type: ignore[no-untyped-call]
+    return blurred
+
+
+class _Depthwise(torch.autograd.Function):
+    """The gradient of the planes as a forward transposed convolution: up to 4 times as fast as the built-in one."""
+
+    @staticmethod
+    def forward(ctx: Any, planes: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(weights)
+        return functional.conv2d(planes, weights, groups=len(weights))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (weights,) = ctx.saved_tensors
+        return functional.conv_transpose2d(gradient, weights, groups=len(weights)), None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .blur import convolve, gaussian_kernel
+from .blur import convolve, depthwise, gaussian_kernel
 from .distributions import Distribution, Range, Uniform, require_support
 from .fields import uniform_field
 from .linear import is_channels_last
@@ -162,8 +162,8 @@ def convolve_planes(x: Tensor, kernel: Tensor) -> Tensor:
     weights = kernel.flip(1, 2)[:, None].expand(-1, channels, -1, -1).flatten(0, 1)[:, None]
     if batch * channels == 1:  # a single group takes another algorithm, with other roundings: it goes in twice
         planes, weights = planes.expand(-1, 2, -1, -1), weights.expand(2, -1, -1, -1)
-    blurred = functional.conv2d(planes, weights, groups=planes.shape[1])
-    return blurred[0, : batch * channels].view(batch, channels, height, width)
+    blurred = depthwise(planes, weights)
+    return (blurred[:, :1] if batch * channels == 1 else blurred).view(batch, channels, height, width)
 
 
 def normalized(kernel: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from .clouds import cloud, frosted_pane, standardized
 from .distributions import Distribution, Range, Uniform, require_support, standard_normal_icdf
 from .fields import member_seeds, normal_field
 from .luma import grey, tint
-from .particles import flakes, streaks
+from .particles import Tiling, draw_flakes, draw_streaks, in_blocks, rain_tiling, snow_tiling, veiled
 from .transform import PixelTransform, Values
 
 SMALLEST = 1.5
@@ -95,15 +95,15 @@ class Rain(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         side = min(x.shape[2:])
-        color = tint(RAIN, x)
-        x = x * (1 - _plane(values["gloom"]))
-        for layer, distance in enumerate((2.0, 1.0)):  # the far drops first
+        layers: list[Tiling] = []
+        for layer, distance in enumerate((2.0, 1.0)):
             width = (values["width"] * (side / distance)).clamp_min(SMALLEST)
             length = (values["length"] * (side / distance)).clamp_min(2 * SMALLEST)
             seeds = member_seeds(values["seed"], layer)
-            drops = streaks(x, seeds, values["angle"], width, length, values["amount"])
-            x = x + (color - x) * (drops * _plane(values["opacity"] / distance))
-        return x
+            size = width, length, values["amount"], values["opacity"] / distance
+            layers.append(rain_tiling(x, seeds, values["angle"], *size))
+        through = in_blocks(_between_drops, x.shape, *layers)
+        return veiled(x, _plane(1 - values["gloom"]), through, tint(RAIN, x))
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,13 @@ class Snow(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         side = min(x.shape[2:])
-        x = x + (snow_light(x) - x) * _plane(values["whiteness"])
+        layers: list[Tiling] = []
         for layer, distance in enumerate((4.0, 2.0, 1.0)):
             size = (values["size"] * (side / distance)).clamp_min(2 * SMALLEST)
             seeds = member_seeds(values["seed"], layer)
-            snow = flakes(x, seeds, values["angle"], size, values["speed"], values["amount"])
-            x = x + (1 - x) * snow
-        return x
+            layers.append(snow_tiling(x, seeds, values["angle"], size, values["speed"], values["amount"]))
+        through = in_blocks(_between_flakes, x.shape, *layers)
+        return in_blocks(_snowed_over, x.shape, x, _plane(values["whiteness"]), through)
 
 
 @dataclass(frozen=True)
@@ -275,6 +275,21 @@ class SunFlare(PixelTransform):
 def snow_light(x: Tensor) -> Tensor:
     """``x`` (B, C, H, W) as a bright overcast sky shows it: 1.5 luma + 0.5 where that is brighter."""
     return (grey(x) * 1.5 + 0.5).maximum(x)
+
+
+def _between_drops(*layers: Tiling) -> Tensor:
+    """How much of the scene is seen between the drops, (B, 1, H, W)."""
+    return math.prod((1 - draw_streaks(tiling) for tiling in layers[1:]), start=1 - draw_streaks(layers[0]))
+
+
+def _between_flakes(*layers: Tiling) -> Tensor:
+    """How much of the scene is seen between the flakes, (B, 1, H, W)."""
+    return math.prod((1 - draw_flakes(tiling) for tiling in layers[1:]), start=1 - draw_flakes(layers[0]))
+
+
+def _snowed_over(x: Tensor, whiteness: Tensor, through: Tensor) -> Tensor:
+    white = torch.ones((), dtype=x.dtype, device=x.device)
+    return torch.lerp(white, torch.lerp(x, snow_light(x), whiteness), through)
 
 
 def _plane(values: Tensor) -> Tensor:

@@ -7,7 +7,17 @@ import pytest
 import torch
 from scipy.ndimage import convolve
 
-from art_domainrand.randomization import DefocusBlur, GlassBlur, MotionBlur, Pipeline, Uniform, ZoomBlur
+from art_domainrand.randomization import (
+    DefocusBlur,
+    Draw,
+    GaussianBlur,
+    GlassBlur,
+    MotionBlur,
+    Pipeline,
+    Uniform,
+    ZoomBlur,
+)
+from art_domainrand.randomization.blur import gaussian_kernel
 from art_domainrand.randomization.lens_blur import convolve_planes, disk_kernel, line_kernel
 
 
@@ -123,3 +133,24 @@ def test_what_has_no_kernel_is_refused():
         ZoomBlur(Uniform(0.5, 1.0))
     with pytest.raises(ValueError, match="length must be >= 0"):
         MotionBlur(-1.0)
+
+
+@pytest.mark.parametrize("transform", [GaussianBlur(), MotionBlur()])
+@pytest.mark.parametrize("shape", [(1, 1, 9, 12), (3, 2, 14, 9)])
+def test_the_images_gradient_is_the_same_with_and_without_one_of_the_kernel(transform, shape):
+    pipeline = Pipeline(transform)
+    draw = pipeline.sample(shape[0], torch.Generator().manual_seed(0))
+    weight = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    found = []
+    for learned in (False, True):
+        x = torch.rand(shape, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        changed = pipeline.apply(x, Draw(draw.u.clone().requires_grad_(learned), draw.seeds))
+        found.append((changed.detach(), *torch.autograd.grad(changed, x, weight)))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1])
+
+
+def test_no_weight_of_a_kernel_is_so_small_that_processors_slow_down():
+    kernel = gaussian_kernel(torch.linspace(0.05, 2, 200), 8)
+    assert ((kernel == 0) | (kernel > 1e-21)).all()
+    torch.testing.assert_close(kernel.sum(1), torch.ones(200))

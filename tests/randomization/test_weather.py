@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from art_domainrand.randomization import Fog, Frost, Pipeline, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization import Draw, Fog, Frost, Pipeline, Rain, Snow, Spatter, SunFlare
 from art_domainrand.randomization.clouds import cloud, crystals, plasma
 from art_domainrand.randomization.particles import tiles
 
@@ -52,17 +52,18 @@ def test_crystals_are_standardized(roughness):
 def test_tiles_follow_the_lean():
     x = torch.zeros(6, 1, 64, 64)
     width, length = torch.full((6,), 8.0), torch.full((6,), 1e6)
-    straight = tiles(x, SEEDS, torch.zeros(6), width, length, torch.ones(6))
-    assert (straight.across == straight.across[:, :, :1]).all(), "streaks without lean are vertical"
-    level = tiles(x, SEEDS, torch.full((6,), 90.0), width, length, torch.ones(6))
-    torch.testing.assert_close(level.across[..., :1].expand_as(level.across), level.across, atol=1e-3, rtol=0)
+    straight, _, _ = tiles(x, SEEDS, torch.zeros(6), width, length, torch.ones(6), 1)[0].pixels()
+    assert (straight == straight[:, :, :1]).all(), "streaks without lean are vertical"
+    level, _, _ = tiles(x, SEEDS, torch.full((6,), 90.0), width, length, torch.ones(6), 1)[0].pixels()
+    torch.testing.assert_close(level[..., :1].expand_as(level), level, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.3, 1.0])
 def test_the_amount_is_the_share_of_tiles_with_something_in_them(amount):
     x = torch.zeros(6, 1, 256, 256)
     three = torch.full((6,), 4.0)
-    present = tiles(x, SEEDS, torch.zeros(6), three, three, torch.full((6,), amount)).present
+    tiling, _ = tiles(x, SEEDS, torch.zeros(6), three, three, torch.full((6,), amount), 3)
+    _, _, (present,) = tiling.pixels()
     # What fades in counts in part: amount (1 + FADE) - FADE / 2 on average, where that is neither cut at 0 nor at 1.
     expected = {0.0: 0.0, 0.3: 0.3 * 1.25 - 0.125, 1.0: 1.0}[amount]
     assert present.mean().item() == pytest.approx(expected, abs=0.01)
@@ -102,6 +103,23 @@ def test_rain_streaks_are_longer_along_the_fall_than_across():
     along, across = streaks.diff(dim=2).abs().mean(), streaks.diff(dim=3).abs().mean()
     assert streaks.amax() > 0.2
     assert across > 3 * along
+
+
+@pytest.mark.parametrize("transform", [Rain(), Snow()])
+def test_no_bit_depends_on_what_is_worked_out_in_blocks(transform):
+    # Images of more pixels than a block go through one by one, but together where the draw wants a gradient.
+    x = torch.rand(3, 3, 260, 255, generator=torch.Generator().manual_seed(0))
+    pipeline = Pipeline(transform)
+    draw = pipeline.sample(3, torch.Generator().manual_seed(0))
+    blocks = pipeline.apply(x, draw)
+    weight = torch.rand(x.shape, generator=torch.Generator().manual_seed(1))
+    gradients = []
+    for learned in (False, True):
+        source = x.clone().requires_grad_()
+        changed = pipeline.apply(source, Draw(draw.u.clone().requires_grad_(learned), draw.seeds))
+        assert torch.equal(changed, blocks)
+        gradients += torch.autograd.grad(changed, source, weight)
+    torch.testing.assert_close(*gradients)
 
 
 def test_gloom_dims_the_scene():
