@@ -13,9 +13,11 @@ from art_domainrand.gradients.memory import Parts
 from art_domainrand.gradients.preprocessing import model_forward, preprocessing_chain, random_preprocessors
 from art_domainrand.gradients.protocol import Evaluation, Labels, Objective
 from art_domainrand.gradients.scores import class_scores, one_output_error, predict
+from art_domainrand.norms import per_sample
 
-# Seeds the backward pass of float16 models, whose small gradients would flush to zero; divided out again in float32.
-HALF_PRECISION_SCALE = 2.0**10
+# Seed the backward pass of float16 models, whose small gradients would flush to zero and whose large ones overflow: the
+# first of these for which all are finite serves from then on. Divided out again in float32.
+HALF_PRECISION_SCALES = (2.0**10, 2.0**5, 1.0, 2.0**-5, 2.0**-10)
 
 
 class DeviceGradients:
@@ -35,7 +37,7 @@ class DeviceGradients:
         self.device: torch.device = estimator.device
         self.channels_last = memory_format == "channels_last"
         self.autocast = autocast
-        self.scale = HALF_PRECISION_SCALE if autocast == torch.float16 else 1.0
+        self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if autocast == torch.float16 else ()
         self.preprocess = preprocessing_chain(estimator)
         self.random_preprocessors = random_preprocessors(estimator)
         self.exact_forward = model_forward(estimator)
@@ -57,7 +59,7 @@ class DeviceGradients:
         leaf = x.detach().requires_grad_()
         with torch.enable_grad():
             outputs, labels = self.run(leaf, *y)
-            return self.differentiate(self.loss(outputs, labels), leaf, sign)
+            return self.differentiate(self.loss(outputs, labels), outputs, leaf, sign)
 
     def evaluate(
         self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
@@ -82,21 +84,43 @@ class DeviceGradients:
             scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
             values = None if objective is None else objective(scores, rows)
             target = self.loss(outputs, labels) * self.share(rows, len(x)) if values is None else values.sum()
-            grad = self.differentiate(target, leaf, sign if values is None else 1)
+            grad = self.differentiate(target, outputs, leaf, sign if values is None else 1)
         return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
 
     def share(self, rows: slice, n: int) -> float:
         """What the mean loss of some rows counts for in that of all ``n``, so that parts of a batch agree in scale."""
         return (rows.stop - rows.start) / n if getattr(self.estimator._loss, "reduction", None) == "mean" else 1.0
 
-    def differentiate(self, target: Tensor, leaf: Tensor, sign: int) -> Tensor:
-        """``sign`` times the gradient of a scalar."""
+    def differentiate(self, target: Tensor, outputs: Tensor, leaf: Tensor, sign: int) -> Tensor:
+        """``sign`` times the gradient of a scalar, a function of the ``outputs`` at ``leaf``."""
         if not target.requires_grad:
             raise ValueError(
                 "estimator must be differentiable in x, but its loss does not depend on x through autograd"
             )
-        (grad,) = torch.autograd.grad(target, leaf, torch.full_like(target, sign * self.scale))
-        return grad if self.scale == 1 else grad / self.scale
+        seed = torch.full_like(target, sign)
+        if not self.scales:
+            (grad,) = torch.autograd.grad(target, leaf, seed)
+            return grad
+        (weights,) = torch.autograd.grad(target, outputs, seed, retain_graph=True)
+        return self.in_half_precision(outputs, weights, leaf)
+
+    def in_half_precision(self, outputs: Tensor, weights: Tensor, leaf: Tensor) -> Tensor:
+        """The gradient of ``sum(weights * outputs)``, every row scaled into the range of float16 and back.
+
+        Each attempt waits for the device. Where no scale helps, the first one's gradient is returned as it is.
+        """
+        size = weights.abs().reshape(len(weights), -1).amax(1) if len(weights) == len(leaf) else weights.new_ones(1)
+        unit = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent)
+        unit = torch.where((size > 0) & size.isfinite(), unit, 1.0)
+        weights, back = weights / per_sample(unit, weights), per_sample(unit, leaf)
+        found = []
+        for k, scale in enumerate(self.scales):
+            (grad,) = torch.autograd.grad(outputs, leaf, weights * scale, retain_graph=True)
+            found.append(grad / scale * back)
+            if bool(grad.isfinite().all()):
+                self.scales = self.scales[k:]
+                return found[-1]
+        return found[0]
 
     def run(self, leaf: Tensor, full: Tensor, reduced: Tensor) -> tuple[Tensor, Tensor]:
         """The model's outputs and the labels that the loss takes, after preprocessing."""

@@ -35,28 +35,30 @@ def one_look(classifier, x, y, samples, draws="fresh", view=None, loss="cross_en
 @pytest.mark.parametrize("where", ["view", "estimator"])
 def test_the_gradient_is_the_mean_over_the_draws(where):
     """Each draw alone, through autograd: the same numbers from a generator of the same seed."""
-    x = some_images(5)
-    model, view = RowWise(), looking_through(apply_predict=True)
+    x, wide = some_images(9), Pipeline([Brightness(Uniform(-0.4, 0.4))])
+    model, view = RowWise(), looking_through(wide, apply_predict=True)
     classifier = wrap(model, preprocessing_defences=[view] if where == "estimator" else None)
     y = predicted(wrap(model), x)
     (found,) = one_look(classifier, x, y, 6, view=view if where == "view" else None)
-    draw = SHIFT.sample(5 * 6, torch.Generator().manual_seed(0))
-    gradient, value, margin = torch.zeros(5, 1, 8, 8), torch.zeros(5), torch.zeros(5)
-    hits = torch.ones(5, dtype=torch.bool)
+    draw = wide.sample(9 * 6, torch.Generator().manual_seed(0))
+    gradient, value, margin = torch.zeros(9, 1, 8, 8), torch.zeros(9), torch.zeros(9)
+    some, hits = torch.zeros(9, dtype=torch.bool), torch.ones(9, dtype=torch.bool)
     for i in range(6):
         leaf = torch.from_numpy(x).clone().requires_grad_()
-        scores = model(view.randomize(leaf, draw[torch.arange(5) * 6 + i]))
+        scores = model(view.randomize(leaf, draw[torch.arange(9) * 6 + i]))
         loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(y), reduction="none")
         gradient += torch.autograd.grad(loss.sum(), leaf)[0] / 6
         value += loss.detach() / 6
         others = scores.detach().clone()
-        others[torch.arange(5), y] = -torch.inf
-        margin += (others.amax(1) - scores.detach()[torch.arange(5), y]) / 6
+        others[torch.arange(9), y] = -torch.inf
+        margin += (others.amax(1) - scores.detach()[torch.arange(9), y]) / 6
         hits &= scores.argmax(1) != torch.from_numpy(y)
+        some |= scores.argmax(1) != torch.from_numpy(y)
     assert torch.allclose(found.gradient, gradient, atol=1e-6)
     assert torch.allclose(found.value, value, atol=1e-6)
     assert torch.allclose(found.margin, margin, atol=1e-5)
     assert torch.equal(found.fooled, hits)
+    assert not torch.equal(some, hits), "nobody was fooled by some draws only: the test is empty"
 
 
 @pytest.mark.parametrize("where", ["view", "estimator"])
