@@ -1,0 +1,240 @@
+"""Checkpoints: whole, loadable without code, resumed to the last bit, refused for another run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from trainer_support import (
+    BRIGHT,
+    assert_same,
+    corners,
+    differs,
+    trainable,
+    trainer_of,
+    weights,
+    with_dropout,
+    with_norm,
+)
+
+from art_domainrand import PGD, DomainRandomization
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training import checkpoint
+from art_domainrand.training.randomness import derived_seed, own_randomness, random_state, restore_random_state
+
+from tests_support import cnn
+
+EPOCHS, BATCH = 4, 32
+SHIFTS = R.Pipeline([R.Brightness((-0.1, 0.1)), R.Sometimes(R.Flip(), 0.3)])
+OPTIONS = {"objective": "trades", "ema": 0.8, "automatic_ranges": True, "pipeline": SHIFTS, "clip_norm": 1.0}
+CPU = torch.device("cpu")
+
+
+def run(folder: Path | None, model=None, epochs: int = EPOCHS, hook=None, **options):
+    """Train with dropout, random starts, moving averages and automatic ranges; the classifier and its history."""
+    own = DomainRandomization([R.GaussianNoise((0.0, 0.05))], seed=3)
+    classifier = trainable(with_dropout() if model is None else model, preprocessing_defences=[own])
+    if hook is not None:
+        classifier.model.register_forward_pre_hook(hook)
+    trainer = trainer_of(classifier, **(OPTIONS | {"checkpoint": folder} | options))
+    x, y = corners()
+    trainer.fit(x, y, batch_size=BATCH, nb_epochs=epochs, validation_data=(x[:24], y[:24]))
+    return classifier, trainer.history
+
+
+def stopping_at(passes: int, stop):
+    """A hook that calls ``stop`` at a forward pass in training mode; an epoch has three."""
+    seen = []
+
+    def note(module: torch.nn.Module, _: object) -> None:
+        seen.append(1) if module.training else None
+        if len(seen) == passes:
+            stop()
+
+    return note
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def python(code: str, timeout: float = 100, **kwargs) -> subprocess.CompletedProcess:
+    """Run code that sees the tests in a new process."""
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join([str(tests), str(tests / "training"), str(tests.parent)])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+        check=False,
+        **kwargs,
+    )
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_resumes_to_the_last_bit(tmp_path: Path) -> None:
+    whole, history = run(None)
+    killed = python(f"""
+        from pathlib import Path
+        import test_checkpoint as t
+        t.run(Path({str(tmp_path)!r}), hook=t.stopping_at(3 * 2 + 2, t.kill))
+    """)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    state = torch.load(tmp_path / checkpoint.LAST, weights_only=True)
+    assert len(state["history"]) == 2
+    torch.manual_seed(5)  # the caller's generators are no part of a run
+    np.random.seed(5)
+    resumed, again = run(tmp_path)
+    assert again == history
+    assert_same(weights(resumed), weights(whole))
+    assert again[0]["range"] != again[-1]["range"]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    first, history = run(tmp_path, epochs=1)
+    seen = []
+    again, same = run(tmp_path, epochs=1, hook=lambda module, _: seen.append(module.training))
+    assert same == history
+    assert not any(seen)
+    assert_same(weights(first), weights(again))
+
+
+@pytest.mark.parametrize("objective", ["free", "fast", "madry"])
+def test_an_exception_and_a_restart_change_nothing(tmp_path: Path, objective: str) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    options = {"objective": objective, "replays": 2, "awp": 0.0 if objective == "free" else 0.01}
+    whole, history = run(None, model=with_norm(), epochs=3, **options)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, model=with_norm(), epochs=3, hook=stopping_at(17 if objective != "fast" else 16, stop), **options)
+    resumed, again = run(tmp_path, model=with_norm(), epochs=3, **options)
+    assert again == history
+    assert_same(weights(resumed), weights(whole))
+
+
+def test_files_load_without_unpickling_code_and_hold_what_is_said(tmp_path: Path) -> None:
+    classifier, history = run(tmp_path, epochs=2)
+    best = torch.load(tmp_path / checkpoint.BEST, weights_only=True)
+    last = torch.load(tmp_path / checkpoint.LAST, weights_only=True)
+    assert last["history"] == history
+    chosen = max(range(2), key=lambda epoch: (history[epoch]["robust"], epoch))
+    assert best["row"] == history[chosen]
+    assert_same(best["model"], weights(classifier))
+    model = with_dropout()
+    model.load_state_dict(best["model"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+
+
+@pytest.mark.parametrize("end", ["kill", "error"])
+def test_a_save_that_is_cut_short_leaves_the_old_file_whole(tmp_path: Path, monkeypatch, end: str) -> None:
+    checkpoint.save(tmp_path, "last.pt", {"settings": {}, "value": torch.arange(5)})
+
+    def half(state: object, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        if end == "kill":
+            kill()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", half)
+    if end == "error":
+        with pytest.raises(OSError, match="no space left"):
+            checkpoint.save(tmp_path, "last.pt", {"settings": {}, "value": 0})
+        assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    else:
+        child = os.fork()
+        if child == 0:
+            checkpoint.save(tmp_path, "last.pt", {"settings": {}, "value": 0})
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    state = checkpoint.load(tmp_path, "last.pt", {}, CPU)
+    assert state is not None
+    assert torch.equal(state["value"], torch.arange(5))
+
+
+SMALL = {"objective": "madry"}
+
+
+def small(folder: Path, *, rate: float = 0.05, batch: int = BATCH, n: int = 64, epochs: int = 1, model=None, **changed):
+    eps = changed.pop("eps", 0.1)
+    classifier = trainable(cnn() if model is None else model, rate)
+    attack = PGD(classifier, eps=eps, eps_step=0.05, max_iter=changed.pop("max_iter", 1), verbose=False)
+    trainer = trainer_of(classifier, **(SMALL | {"checkpoint": folder} | changed))
+    trainer.attack = attack
+    x, y = corners(n)
+    trainer.fit(x, y, batch_size=batch, nb_epochs=epochs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"eps": 0.2}, r"attack\.eps must be 0\.1,"),
+        ({"max_iter": 2}, r"attack\.max_iter must be 1,"),
+        ({"rate": 0.1}, r"optimizer\.lr must be 0\.05,"),
+        ({"batch": 16}, r"(steps|batch_size) must be"),
+        ({"n": 63}, r"images must be 64,"),
+        ({"epochs": 2}, r"nb_epochs must be 1,"),
+        ({"seed": 1}, r"seed must be 0,"),
+        ({"objective": "trades"}, r"objective must be 'madry',"),
+        ({"pipeline": BRIGHT}, r"pipeline must be 'None',"),
+        ({"ema": 0.5}, r"ema must be 0\.0,"),
+        ({"model": cnn(1, 8, 4).append(torch.nn.Linear(4, 4))}, "weights of the classifier must be"),
+    ],
+)
+def test_another_run_is_refused_in_one_sentence(tmp_path_factory, changed, name) -> None:
+    folder = tmp_path_factory.getbasetemp() / "refusing"
+    small(folder)  # trains the first time only
+    with pytest.raises(ValueError, match=name) as error:
+        small(folder, **changed)
+    assert "\n" not in str(error.value)
+    assert "run to resume" in str(error.value)
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    torch.save({"version": 0, "settings": {}}, tmp_path / "last.pt")
+    with pytest.raises(ValueError, match="checkpoint must be of version 1, got 0"):
+        checkpoint.load(tmp_path, "last.pt", {}, CPU)
+
+
+def draws() -> list[float]:
+    return [float(torch.rand(1)), float(np.random.standard_normal()), random.random()]
+
+
+def test_random_states_go_on_where_they_were_and_load_without_code(tmp_path: Path) -> None:
+    np.random.standard_normal()  # leaves a second number for later
+    checkpoint.save(tmp_path, "r.pt", {"settings": {}, "random": random_state(CPU)})
+    first = draws()
+    state = checkpoint.load(tmp_path, "r.pt", {}, CPU)
+    assert state is not None
+    restore_random_state(state["random"], CPU)
+    assert draws() == first
+
+
+def test_inside_a_run_the_global_generators_are_its_own_and_come_back() -> None:
+    before = random_state(CPU)
+    found = []
+    for seed, rank in ((0, 0), (0, 0), (0, 1), (1, 0)):
+        with own_randomness(seed, rank, CPU):
+            found.append(draws())
+    expected = draws()
+    restore_random_state(before, CPU)
+    assert draws() == expected
+    assert found[0] == found[1]
+    assert not set(found[1]) & set(found[2])
+    assert not set(found[1]) & set(found[3])
+    seeds = {derived_seed(seed, purpose, rank) for seed in range(3) for purpose in range(4) for rank in range(3)}
+    assert len(seeds) == 36
+
+
+def test_training_differs_from_seed_to_seed(tmp_path: Path) -> None:
+    first, _ = run(None, epochs=1)
+    second, _ = run(None, epochs=1, seed=1)
+    assert differs(weights(first), weights(second))
