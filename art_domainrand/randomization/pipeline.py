@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
@@ -89,7 +90,8 @@ class Pipeline:
             raise TypeError(f"generator must be None or a torch.Generator, got {generator!r}")
         u = unit_points(n, len(self.parameters), generator, method)
         seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device)
-        return Draw(u, seeds) if device is None else Draw(u, seeds).to(device)
+        draw = Draw(u, seeds)
+        return draw if device is None or u.device == device else draw.to(device)
 
     def apply(self, x: Tensor, draw: Draw) -> Tensor:
         """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.
@@ -109,9 +111,11 @@ class Pipeline:
             changed = self.apply(x.flatten(0, 1), draw[clips])
             return changed.view(len(x), frames, *changed.shape[1:])
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        with torch.autocast(x.device.type, enabled=False):
-            values = self.chain.values(draw.u.to(wide.dtype), draw.seeds)
-            changed = self.chain.apply(wide, values).to(x.dtype)
+        # Entering the context takes as long as a small operation; where it would change nothing it is left out.
+        with (
+            torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else nullcontext()
+        ):
+            changed = self.chain.apply(wide, self.chain.values(draw.u.to(wide.dtype), draw.seeds)).to(x.dtype)
         return changed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else changed
 
     def geometry(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry:
