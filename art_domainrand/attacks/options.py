@@ -60,7 +60,8 @@ def with_defaults(options: dict[str, Any], known: list[str]) -> dict[str, Any]:
     """The options with what is missing filled in; TypeError for a name that is not ``known``."""
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {known}")
+        instead = "; FGSM and PGD take a summary_writer" if "summary_writer" in unknown else ""
+        raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {known}{instead}")
     return {name: options.get(name, DEFAULTS[name]) for name in known}
 
 

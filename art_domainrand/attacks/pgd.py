@@ -15,7 +15,7 @@ from scipy.stats import truncnorm
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.ascent import Ascent, ascend
-from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.gradient_attack import INSTEAD, SEARCH_PARAMS, Batch, GradientAttack
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import SearchOptions, check_options
 from art_domainrand.attacks.search import Stage
@@ -115,6 +115,8 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         self.random_eps = bool(random_eps)
 
     def _check_params(self) -> None:
+        # ART's PGD has FGM's parameter but ignores it, so that its metrics would take any distance for the least.
+        check.require(not self.minimal, "minimal", f"be False{INSTEAD['minimal']}", self.minimal)
         check_pgd(
             self.norm,
             self.eps,

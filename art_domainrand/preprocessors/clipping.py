@@ -73,6 +73,7 @@ class ClipRange:
             ends = f"[{float(self._low.min()):g}, {float(self._high.max()):g}]"
             got = f"from {float(smallest.min()):g} to {float(largest.max()):g}"
             raise ValueError(
-                f"x must lie within clip_values {ends}, got values {got}; the noise of ART's randomized smoothing "
-                "leaves them before preprocessing: randomize in training only there (apply_predict=False)"
+                f"x must lie within clip_values {ends}, got values {got}; ART's randomized smoothing and "
+                "UniversalPerturbation leave them before preprocessing: randomize in training only there "
+                "(apply_predict=False)"
             )
