@@ -25,7 +25,7 @@ class Part:
     @classmethod
     def of(cls, batch: int, rank: int, processes: int) -> Part:
         """The part of the process ``rank`` of a batch of so many images: every ``processes``-th row."""
-        rows = torch.arange(rank, batch, processes)
+        rows = torch.arange(batch)[rank::processes]
         return cls(rows if len(rows) else torch.zeros(1, dtype=torch.int64), len(rows), len(rows) * processes / batch)
 
 

@@ -1,0 +1,135 @@
+"""Two processes under torchrun on this machine: the same training, draws of their own, one writer, no hanging."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_run import EPOCHS, several
+from trainer_support import assert_same
+
+from art_domainrand.training.distributed import Part, gathered, of_everyone, same_everywhere, summed, world
+
+TESTS = Path(__file__).parents[1]
+
+
+def torchrun(folder: Path, mode: str) -> subprocess.CompletedProcess:
+    """Run two processes; their output in one text."""
+    folder.mkdir(exist_ok=True)
+    paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.run(
+        [*command, str(TESTS / "distributed_run.py"), str(folder), mode],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        timeout=150,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Death:
+    """What a run left whose second process was killed in its third epoch."""
+
+    folder: Path
+    code: int
+    said: str
+    seconds: float
+    epochs: int
+
+
+@pytest.fixture(scope="module")
+def death(tmp_path_factory: pytest.TempPathFactory) -> Death:
+    folder = tmp_path_factory.mktemp("two")
+    begin = time.monotonic()
+    done = torchrun(folder, "dying")
+    seconds = time.monotonic() - begin
+    assert not list(folder.glob("rank*.pt"))
+    state = torch.load(folder / "checkpoint" / "last.pt", weights_only=True)
+    return Death(folder, done.returncode, done.stdout, seconds, len(state["history"]))
+
+
+@pytest.fixture(scope="module")
+def ranks(death: Death) -> list[dict]:
+    """What each of two processes found, after the one that was killed."""
+    done = torchrun(death.folder, "all")
+    assert done.returncode == 0, done.stdout[-3000:]
+    return [torch.load(death.folder / f"rank{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict:
+    """The same in this process."""
+    return several()
+
+
+@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left"])
+def test_two_ranks_match_one_at_the_same_global_batch(ranks: list[dict], alone: dict, name: str) -> None:
+    for key, value in alone[name]["weights"].items():
+        torch.testing.assert_close(ranks[0][name]["weights"][key], value, rtol=2e-3, atol=2e-4)
+    for mine, other in zip(ranks[0][name]["history"], alone[name]["history"], strict=True):
+        assert mine == pytest.approx(other, rel=2e-3, abs=0.04)  # an image in thirty may cross a boundary
+
+
+@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator", "run"])
+def test_both_ranks_end_with_the_same_weights_and_metrics(ranks: list[dict], name: str) -> None:
+    assert_same(ranks[0][name]["weights"], ranks[1][name]["weights"])
+    assert ranks[0][name]["history"] == ranks[1][name]["history"]
+    assert all(value.isfinite().all() for value in ranks[0][name]["weights"].values())
+
+
+@pytest.mark.parametrize("what", ["start", "noise", "kept"])
+def test_every_rank_draws_its_own(ranks: list[dict], what: str) -> None:
+    first, second = (found["draws"][what] for found in ranks)
+    assert len(first) == len(second) == 4
+    same = (first == second).float().mean()
+    assert float(same) < (0.9 if what == "kept" else 0.1)
+    if what == "start":
+        assert float(first.abs().max()) > 0.05
+
+
+def test_only_the_first_rank_writes(ranks: list[dict], death: Death) -> None:
+    folder = death.folder / "whole"
+    assert sorted(path.name for path in (folder / "checkpoint").iterdir()) == ["best.pt", "last.pt"]
+    assert len(list((folder / "log").iterdir())) == 1
+
+
+def test_a_killed_worker_stops_the_run_with_an_error(death: Death) -> None:
+    assert death.code != 0
+    assert "SIGKILL" in death.said
+    assert death.seconds < 60
+    assert death.epochs == EPOCHS - 1
+
+
+def test_the_restart_goes_on_where_the_killed_run_stood(ranks: list[dict]) -> None:
+    for found in ranks:
+        assert found["resumed"]["history"] == found["run"]["history"]
+        assert_same(found["resumed"]["weights"], found["run"]["weights"])
+
+
+def test_parts_hold_every_row_once_and_weigh_as_many_as_they_are() -> None:
+    for batch in (1, 2, 5, 8):
+        for processes in (1, 2, 3):
+            parts = [Part.of(batch, rank, processes) for rank in range(processes)]
+            rows = torch.cat([part.rows[: part.images] for part in parts])
+            assert sorted(rows.tolist()) == list(range(batch))
+            assert all(len(part.rows) >= 1 for part in parts)
+            # The average over processes of share * (mean over the part) is the mean over the batch.
+            values = torch.arange(batch).double() ** 2
+            average = sum(part.share * float(values[part.rows].mean()) for part in parts) / processes
+            assert average == pytest.approx(float(values.mean()))
+
+
+def test_alone_nothing_is_sent() -> None:
+    values = torch.arange(3.0)
+    assert world() == (0, 1)
+    assert summed(values) is values
+    assert gathered(values, [3]) is values
+    assert same_everywhere("a") == "a"
+    assert of_everyone("a") == ["a"]
