@@ -1,0 +1,22 @@
+"""The compatibility contract: one row for each component of ART, the source of the README's table."""
+
+from compatibility import (
+    certified_rows,
+    classifier_rows,
+    defence_rows,
+    detector_rows,
+    estimator_rows,
+    tool_rows,
+    trainer_rows,
+)
+from compatibility.contract import Row
+
+ROWS: list[Row] = [
+    *classifier_rows.ROWS,
+    *estimator_rows.ROWS,
+    *detector_rows.ROWS,
+    *trainer_rows.ROWS,
+    *certified_rows.ROWS,
+    *tool_rows.ROWS,
+    *defence_rows.ROWS,
+]
