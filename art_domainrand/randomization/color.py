@@ -13,7 +13,7 @@ import torch
 from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 
-from .distributions import LogUniform, Range, Uniform, require_support
+from .distributions import Constant, LogUniform, Range, Uniform, require_support
 from .linear import Rows, combine, constant, scale_about_sums, scale_channels
 from .transform import ColorTransform, Frame, PixelTransform, Values, frame_of, require_rgb
 
@@ -133,6 +133,12 @@ class Invert(ChannelwiseTransform):
     def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         amount = values["amount"][:, None]
         return torch.rsub(amount, 1, alpha=2), amount
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        if isinstance(self.amount, Constant) and not isinstance(self.amount.value, Tensor):
+            share = self.amount.value  # one number for all images: one pass
+            return torch.rsub(x, share, alpha=2 * share - 1)
+        return super().apply(x, values)
 
 
 @dataclass(frozen=True)

@@ -190,3 +190,13 @@ def test_occlusion_covers_its_rectangle():
 def test_bad_arguments_name_the_rule_and_the_value(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_a_constant_share_of_the_negative_is_the_formula(share):
+    x = torch.rand(3, 3, 5, 4, dtype=torch.float64, requires_grad=True)
+    changed = Pipeline([Invert(share)])(x)
+    assert torch.allclose(changed, (1 - share) * x + share * (1 - x), rtol=0, atol=1e-15)
+    (grad,) = torch.autograd.grad(changed.sum(), x)
+    assert torch.allclose(grad, torch.full_like(x, 1 - 2 * share), rtol=0, atol=1e-15)
+    assert share < 1 or torch.equal(changed, 1 - x)
