@@ -15,8 +15,10 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.arguments import Said, check_counts, class_labels, require
-from art_domainrand.attacks.gradient_attack import GradientAttack
+from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.pgd import PGD
 from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.run import Array
 from art_domainrand.randomization.pipeline import Item, Pipeline
@@ -87,7 +89,7 @@ class DomainAdversarialTrainer(Trainer):
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
         require(fits, "classifier", rule, Said(type(classifier).__name__), TypeError)
         rule = "be an FGSM, PGD or AutoPGD of this library"
-        require(isinstance(attack, GradientAttack), "attack", rule, Said(type(attack).__name__), TypeError)
+        require(isinstance(attack, (FGSM, PGD, AutoPGD)), "attack", rule, Said(type(attack).__name__), TypeError)
         require(not attack.targeted, "attack", "be untargeted", Said("a targeted one"))
         check_trainable(classifier)
         super().__init__(classifier)

@@ -6,6 +6,7 @@ from compatibility import (
     defence_rows,
     detector_rows,
     estimator_rows,
+    metric_rows,
     tool_rows,
     trainer_rows,
 )
@@ -18,5 +19,6 @@ ROWS: list[Row] = [
     *trainer_rows.ROWS,
     *certified_rows.ROWS,
     *tool_rows.ROWS,
+    *metric_rows.ROWS,
     *defence_rows.ROWS,
 ]

@@ -40,6 +40,11 @@ NEEDS_CLASSES = dict.fromkeys(
 )
 
 
+def name_of(make: MakeAttack) -> str:
+    """What ``ATTACKS`` calls it."""
+    return next(name for name, entry in ATTACKS.items() if entry is make)
+
+
 @dataclass(frozen=True)
 class Row:
     """One component of ART beside domain randomization and beside our attacks.

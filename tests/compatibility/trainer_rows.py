@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from art.defences.trainer import (
     AdversarialTrainer,
@@ -13,6 +14,7 @@ from art.defences.trainer import (
     AdversarialTrainerOAATPyTorch,
     AdversarialTrainerTRADESPyTorch,
     DPInstaHideTrainer,
+    Trainer,
 )
 from compatibility.contract import (
     ATTACKS,
@@ -28,7 +30,7 @@ from compatibility.contract import (
 )
 from torch import nn
 
-from art_domainrand import PGD, paired, use_attack
+from art_domainrand import FGSM, PGD, DomainAdversarialTrainer, paired, use_attack
 
 from tests_support import cnn
 
@@ -142,6 +144,30 @@ def instahide_with_attack(make: MakeAttack) -> None:
     use_attack(DPInstaHideTrainer(made, randomization()), make(made))
 
 
+def domain_trainer(defence: Any, attack: Callable[[Any], Any], epochs: int) -> torch.Tensor:
+    """What DomainAdversarialTrainer moves the weights on, (M, pixels)."""
+    made = plain()
+    trainer = DomainAdversarialTrainer(
+        made, attack(made), pipeline=defence and defence.pipeline, objective="madry", seed=0, verbose=False
+    )
+    assert isinstance(trainer, Trainer)
+    shown = trained_on(made, lambda: fit(trainer, nb_epochs=epochs)).flatten(1)
+    np.testing.assert_array_equal(trainer.predict(X), made.predict(X))
+    return shown
+
+
+def domain_trainer_with_randomization() -> None:
+    for defence, images in ((None, N), (randomization(), 2 * N)):
+        shown = domain_trainer(defence, lambda made: FGSM(made, eps=0.0), epochs=2)
+        assert len(torch.unique(shown, dim=0)) == images
+
+
+def domain_trainer_with_attack(make: MakeAttack) -> None:
+    shown = domain_trainer(None, make, epochs=1)
+    distance = torch.cdist(shown, torch.from_numpy(X).flatten(1), p=torch.inf).amin(1)
+    assert EPS / 2 < distance.min() <= distance.max() <= EPS + 1e-6
+
+
 DRAWS = "fresh draws in every epoch"
 PAIRED = "fresh draws; clean and adversarial view under one draw inside `paired(trainer)`"
 TAKES = "by `use_attack(trainer, attack)`"
@@ -185,6 +211,15 @@ ROWS = [
         takes_our_attack("oaat"),
         refuses=dict.fromkeys(("FGSM", "StrongestAttack"), "ART's OAAT trainer sets it, use PGD or AutoPGD there"),
         elsewhere=("test_paired.py::test_two_copies_of_an_image_have_no_divergence",),
+    ),
+    Row(
+        "domain_trainer",
+        "Trainer: DomainAdversarialTrainer",
+        "fresh draws in every epoch, on the device",
+        "FGSM, PGD, AutoPGD; not StrongestAttack, which it says",
+        domain_trainer_with_randomization,
+        domain_trainer_with_attack,
+        refuses={"StrongestAttack": "attack must be an FGSM, PGD or AutoPGD of this library"},
     ),
     Row(
         "instahide",
