@@ -82,7 +82,7 @@ class Ball(ABC):
 
     @abstractmethod
     def project(self, adv: Tensor) -> Tensor:
-        """Return the nearest point of ball and box, (for p other than 1, 2 and inf a point of both)."""
+        """Return a point of ball and box: the nearest in L-inf and L1; elsewhere clipped first, then shrunk."""
 
     @abstractmethod
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
