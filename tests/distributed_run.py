@@ -11,6 +11,7 @@ from torch import distributed
 from trainer_support import corners, trainable, trainer_of, weights, with_dropout, with_norm
 
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training import checkpoint
 from art_domainrand.training.run import Run
 
 from tests_support import cnn
@@ -76,20 +77,29 @@ def with_death(folder: Path, rank: int, *, dying: bool) -> dict:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         classifier.model.register_forward_pre_hook(die)
-    checkpoint = folder / "checkpoint"
-    options = {"objective": "madry", "pipeline": SHIFT, "ema": 0.5, "checkpoint": checkpoint, "log_dir": folder / "log"}
+    place = folder / "checkpoint"
+    options = {"objective": "madry", "pipeline": SHIFT, "ema": 0.5, "checkpoint": place, "log_dir": folder / "log"}
     trainer = trainer_of(classifier, **options)
     x, y = corners(IMAGES)
+    writes: list[str] = []
+    save = checkpoint.save
+
+    def counted(folder: Path, name: str, state: dict) -> None:
+        writes.append(name)
+        save(folder, name, state)
+
+    checkpoint.save = counted
     trainer.fit(x, y, batch_size=BATCH, nb_epochs=EPOCHS, validation_data=(x[:16], y[:16]))
-    return {"weights": weights(classifier), "history": trainer.history}
+    checkpoint.save = save
+    return {"weights": weights(classifier), "history": trainer.history, "writes": writes}
 
 
 def generated(rank: int) -> dict:
-    """A generator that would draw other batches in every process, and batch statistics of each process's own."""
+    """Batches of a generator that would draw others in every process."""
     from art.data_generators import NumpyDataGenerator
 
-    classifier = trainable(with_norm())
-    trainer = trainer_of(classifier, objective="madry")
+    classifier = trainable()
+    trainer = trainer_of(classifier, objective="madry", starts=0)
     x, y = corners(32, seed=rank)
     trainer.fit_generator(NumpyDataGenerator(x, y, batch_size=BATCH, shuffle=True), nb_epochs=1)
     return {"weights": weights(classifier), "history": trainer.history}
@@ -103,6 +113,7 @@ def main() -> None:
     if mode == "dying":
         with_death(folder, rank, dying=True)
     found = several() | {"draws": own_draws(rank), "generator": generated(rank)}
+    found["norm"] = train("madry", model=with_norm(), epochs=1, ema=0.0)
     found |= {"resumed": with_death(folder, rank, dying=False), "run": with_death(folder / "whole", rank, dying=False)}
     torch.save(found, folder / f"rank{rank}.pt")
     distributed.barrier()

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_run import EPOCHS, several
+from distributed_run import EPOCHS, generated, several
 from trainer_support import assert_same
 
 from art_domainrand.training.distributed import Part, gathered, of_everyone, same_everywhere, summed, world
 
 TESTS = Path(__file__).parents[1]
+pytestmark = pytest.mark.xdist_group("torchrun")  # its fixtures are dear
 
 
 def torchrun(folder: Path, mode: str) -> subprocess.CompletedProcess:
@@ -66,10 +67,10 @@ def ranks(death: Death) -> list[dict]:
 @pytest.fixture(scope="module")
 def alone() -> dict:
     """The same in this process."""
-    return several()
+    return several() | {"generator": generated(0)}
 
 
-@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left"])
+@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator"])
 def test_two_ranks_match_one_at_the_same_global_batch(ranks: list[dict], alone: dict, name: str) -> None:
     for key, value in alone[name]["weights"].items():
         torch.testing.assert_close(ranks[0][name]["weights"][key], value, rtol=2e-3, atol=2e-4)
@@ -77,7 +78,9 @@ def test_two_ranks_match_one_at_the_same_global_batch(ranks: list[dict], alone: 
         assert mine == pytest.approx(other, rel=2e-3, abs=0.04)  # an image in thirty may cross a boundary
 
 
-@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator", "run"])
+@pytest.mark.parametrize(
+    "name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator", "norm", "run"]
+)
 def test_both_ranks_end_with_the_same_weights_and_metrics(ranks: list[dict], name: str) -> None:
     assert_same(ranks[0][name]["weights"], ranks[1][name]["weights"])
     assert ranks[0][name]["history"] == ranks[1][name]["history"]
@@ -96,6 +99,8 @@ def test_every_rank_draws_its_own(ranks: list[dict], what: str) -> None:
 
 def test_only_the_first_rank_writes(ranks: list[dict], death: Death) -> None:
     folder = death.folder / "whole"
+    assert ranks[0]["run"]["writes"].count("last.pt") == EPOCHS
+    assert not ranks[1]["run"]["writes"]
     assert sorted(path.name for path in (folder / "checkpoint").iterdir()) == ["best.pt", "last.pt"]
     assert len(list((folder / "log").iterdir())) == 1
 
