@@ -173,6 +173,9 @@ def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64)) -> list
     for count in counts:
         sides: dict[str, Callable[[], Any]] = {
             "ours": lambda count=count: PGD(defended, eot_samples=count, seed=0, **options).generate(x, y),
+            "ours, autocast bfloat16": lambda count=count: PGD(
+                defended, eot_samples=count, seed=0, autocast=torch.bfloat16, **options
+            ).generate(x, y),
             "ART's EoTImageRotation": lambda count=count: ProjectedGradientDescentPyTorch(
                 eot_classifier(model, count), **options
             ).generate(x, y),
