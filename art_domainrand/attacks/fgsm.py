@@ -28,10 +28,11 @@ class FGSM(GradientAttack, FastGradientMethod):
     :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
         restart.
     :param minimal: Search the smallest radius on the grid that succeeds, per sample; where none does, ``eps`` is used.
+    :param verbose: Show a progress bar.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    attack_params = FastGradientMethod.attack_params + SEARCH_PARAMS
+    attack_params = [*FastGradientMethod.attack_params, "verbose", *SEARCH_PARAMS]  # noqa: RUF012 - declared so by ART
 
     minimal: bool
 
@@ -46,11 +47,15 @@ class FGSM(GradientAttack, FastGradientMethod):
         batch_size: int = 32,
         minimal: bool = False,
         summary_writer: Any = False,
+        *,
+        verbose: bool = False,
         **options: Unpack[SearchOptions],
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
         check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
         eps, eps_step = check.plain(eps), check.plain(eps_step)
+        check.check_flags(verbose=verbose)
+        self.verbose = bool(verbose)
         self._set_options({**options})
         super().__init__(
             estimator=estimator,
@@ -76,6 +81,7 @@ class FGSM(GradientAttack, FastGradientMethod):
             self.minimal,
         )
         check_options(self._options())
+        check.check_flags(verbose=self.verbose)
 
     def _radius_and_step(self) -> tuple[Any, Any]:
         return self.eps, self.eps_step if self.minimal else self.eps

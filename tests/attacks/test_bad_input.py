@@ -150,3 +150,12 @@ def test_eps_per_feature_needs_linf(classifier, norm):
 def test_eps_that_does_not_broadcast(classifier):
     with pytest.raises(ValueError, match=r"eps must broadcast to x \(10, 1, 8, 8\), got shape \(10,\)"):
         PGD(classifier, eps=np.ones(10), eps_step=np.ones(10), verbose=False).generate(GOOD, INDEX)
+
+
+def test_fgsm_takes_verbose_as_the_other_attacks_do(classifier, images, labels, capsys):
+    FGSM(classifier, eps=0.1, verbose=True).generate(images, labels)
+    assert "FGSM" in capsys.readouterr().err
+    FGSM(classifier, eps=0.1).generate(images, labels)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match="verbose must be a bool, got 'yes'"):
+        FGSM(classifier, eps=0.1, verbose="yes")
