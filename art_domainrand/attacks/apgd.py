@@ -13,8 +13,7 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import TARGETED_DLR, Aim
-from art_domainrand.attacks.ascent import Ascent
-from art_domainrand.attacks.gradient_attack import Batch, GradientAttack
+from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import (
     DEFAULTS,
@@ -35,23 +34,7 @@ APGD_OPTIONS = list(AutoOptions.__annotations__)
 L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
 
 
-class AlwaysSearches(GradientAttack):
-    """A gradient attack that ART's own loop cannot express."""
-
-    def _searches(self) -> bool:
-        return True
-
-    def _climb(self, batch: Batch) -> Ascent:
-        raise NotImplementedError(f"{type(self).__name__} always searches")
-
-    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
-        raise NotImplementedError(f"{type(self).__name__} always searches")
-
-    def _drawn_with(self, rows: slice, n: int) -> slice:
-        raise NotImplementedError(f"{type(self).__name__} always searches")
-
-
-class AutoPGD(AlwaysSearches, AutoProjectedGradientDescent):
+class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     """Auto-PGD (Croce & Hein 2020 for L-inf and L2, 2021 for L1), a drop-in for ART's, whose step sizes need no tuning.
 
     Every sample has its own step size, restarts from its own best point and leaves the batch once it is fooled. What is

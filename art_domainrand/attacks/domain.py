@@ -16,8 +16,8 @@ from art_domainrand.attacks.domain_job import DomainJob, Found, find, seeded_gen
 from art_domainrand.attacks.domain_search import Plan
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
+from art_domainrand.attacks.settings import Settings
 from art_domainrand.attacks.starts import PrivateGenerator
-from art_domainrand.gradients import Compiler
 from art_domainrand.randomization.geometry import Rotation, Translation
 from art_domainrand.randomization.pipeline import Item, Pipeline
 
@@ -50,7 +50,7 @@ DOMAIN_DEFAULTS: dict[str, Any] = {
 DOMAIN_OPTIONS = [*DOMAIN_DEFAULTS, *DEVICE_OPTIONS]
 
 
-class DomainSearching(EvasionAttack):
+class DomainSearching(Settings, EvasionAttack):
     """What the attacks on the domain share: their options, checked, and their stream of random numbers."""
 
     attack_params: ClassVar[list[str]] = [
@@ -85,7 +85,6 @@ class DomainSearching(EvasionAttack):
         for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS)).items():
             setattr(self, name, value)
         self.stream = PrivateGenerator()
-        self._compiler: Compiler | None = None
         self._check_params()
 
     def _check_params(self) -> None:
@@ -104,26 +103,9 @@ class DomainSearching(EvasionAttack):
             check.require(1 <= self.k <= self.evaluations, "k", f"be from 1 to evaluations={self.evaluations}", self.k)
         check.require(self.evaluations >= 1, "evaluations", "be >= 1", self.evaluations)
 
-    def set_params(self, **kwargs: Any) -> None:
-        """Set parameters by name; if one of them is refused, none is set."""
-        before = {name: getattr(self, name) for name in kwargs if name in self.attack_params}
-        try:
-            super().set_params(**kwargs)
-        except Exception:
-            for name, value in before.items():
-                setattr(self, name, value)
-            raise
-
     def generator(self) -> torch.Generator:
         """Where this call's random numbers come from."""
         return seeded_generator(self)
-
-    def compiler(self) -> Compiler | None:
-        """What compiles the model, kept for the next call; None without ``compile``."""
-        backend = "inductor" if self.compile is True else self.compile
-        if backend and (self._compiler is None or self._compiler.backend != backend):
-            self._compiler = Compiler(backend)
-        return self._compiler if backend else None
 
     def plan(self, job: DomainJob) -> Plan:
         """How the evaluations of the domain are spent."""

@@ -8,8 +8,9 @@ from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.art_loop import ArtLoop, Batch
 from art_domainrand.attacks.ascent import Ascent, ascend, smallest_step, whole_steps
-from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import SearchOptions, check_options
 from art_domainrand.attacks.search import Stage
@@ -18,7 +19,7 @@ from art_domainrand.gradients import Gradients, borrow
 from art_domainrand.norms import Ball
 
 
-class FGSM(GradientAttack, FastGradientMethod):
+class FGSM(ArtLoop, FastGradientMethod):
     """The fast gradient sign method (Goodfellow et al. 2015) and its other norms, a drop-in for ART's version.
 
     Parameters have ART's names and meaning; ``options`` are those of :class:`~art_domainrand.PGD`.
@@ -119,9 +120,9 @@ class FGSM(GradientAttack, FastGradientMethod):
         )
         return [stage]
 
-    def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
+    def _predicted_labels(self, source: Gradients, x: Tensor) -> Tensor:
         """Predictions as distributions: beyond two classes, ART's FGM shares the label among classes that tie."""
-        top = super()._predicted_labels(source, x, batches)
+        top = super()._predicted_labels(source, x)
         return top / top.sum(1, keepdim=True) if self.estimator.nb_classes > 2 else top
 
     def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:

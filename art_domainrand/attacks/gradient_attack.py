@@ -1,11 +1,9 @@
-"""What FGSM and PGD share: ART's interface around the gradient loop, on the estimator's device."""
+"""What all gradient attacks share: ART's interface around a search, on the estimator's device."""
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,17 +11,14 @@ import torch
 from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.ascent import Ascent, Observe
-from art_domainrand.attacks.job import Job, on
-from art_domainrand.attacks.options import DEFAULTS, DeviceOptions, check_options, with_defaults
+from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
 from art_domainrand.attacks.search import Results, Stage, run_stage
-from art_domainrand.attacks.starts import PrivateGenerator, Starts
-from art_domainrand.gradients import Compiler, Gradients, borrow, is_device_estimator, predict
-from art_domainrand.norms import Ball, Size, ball, per_sample
+from art_domainrand.attacks.settings import Settings
+from art_domainrand.attacks.starts import PrivateGenerator
+from art_domainrand.gradients import Gradients, borrow, is_device_estimator, predict
 
 SEARCH_PARAMS = list(DEFAULTS)
 
@@ -35,31 +30,8 @@ INSTEAD = {
 }
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One batch on the device, ready to be climbed: ``y`` are its labels, ``sign`` is -1 for a targeted attack."""
-
-    source: Gradients
-    y: Any
-    sign: int
-    space: Ball
-    start: Tensor
-    size: Size
-    mask: Tensor | None
-    observe: Observe | None
-
-    def gradient(self) -> Any:
-        """The function from a point to the gradient to ascend."""
-        labels = self.source.labels(self.y)
-        return lambda adv: self.source.gradient(adv, labels, self.sign)
-
-    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
-        """Which samples succeed (B,), and their margins (B,)."""
-        return Aim(self.y, self.sign).judge(self.source.scores(adv))
-
-
-class GradientAttack(ABC):
-    """Mixin over ART's ``FastGradientMethod`` family: ``generate`` and ``perturb`` around one gradient loop.
+class GradientAttack(Settings, ABC):
+    """Mixin over ART's attacks: ``generate`` and ``perturb`` around the stages of a search.
 
     The parameters are ART's attributes and are read anew at every call, since ART's trainers write to them.
     """
@@ -90,15 +62,9 @@ class GradientAttack(ABC):
             setattr(self, name, value)
         check_options(self._options())
         self._stream = PrivateGenerator()
-        self._compiler: Compiler | None = None
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SEARCH_PARAMS}
-
-    def _searches(self) -> bool:
-        """Whether an option asks for more than ART's own algorithm."""
-        plain = {*DeviceOptions.__annotations__, "eot_draws"}
-        return any(getattr(self, name) != DEFAULTS[name] for name in SEARCH_PARAMS if name not in plain)
 
     @abstractmethod
     def _check_params(self) -> None:
@@ -113,20 +79,8 @@ class GradientAttack(ABC):
         """How many random starts are compared; 1 for a single run."""
 
     @abstractmethod
-    def _climb(self, batch: Batch) -> Ascent:
-        """Run the attack on one batch."""
-
-    @abstractmethod
     def _stages(self, job: Job) -> list[Stage]:
-        """The searches, one after the other, that take the place of :meth:`_climb` where an option asks for them."""
-
-    @abstractmethod
-    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
-        """The (restart, batch) pairs in the order in which ART runs them and draws their random starts."""
-
-    @abstractmethod
-    def _drawn_with(self, rows: slice, n: int) -> slice:
-        """The rows whose random starts ART draws in the same call as those of ``rows``."""
+        """The searches, one after the other, that the attack is made of."""
 
     def generate(self, x: Any, y: Any = None, mask: Any = None) -> check.Array:
         """Generate adversarial examples.
@@ -165,13 +119,7 @@ class GradientAttack(ABC):
         for name in kwargs:
             known = name in self.attack_params
             check.require(known, "parameter", f"be among those of {type(self).__name__}{INSTEAD.get(name, '')}", name)
-        before = {name: getattr(self, name) for name in kwargs if name in self.attack_params}
-        try:
-            super().set_params(**kwargs)  # type: ignore[misc]
-        except Exception:
-            for name, value in before.items():
-                setattr(self, name, value)
-            raise
+        super().set_params(**kwargs)
 
     def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
         raise TypeError("x must be one array of images of equal shape, got an object array")
@@ -192,78 +140,20 @@ class GradientAttack(ABC):
         check.require(is_classifier or restarts == 1, "num_random_init", "be 0 or 1 without class scores", restarts)
         if len(x) == 0:
             return
-        batches = [slice(i, min(i + self.batch_size, len(x))) for i in range(0, len(x), self.batch_size)]
-        with borrow(self.estimator, self.memory_format, self.autocast, self._compiled()) as source:
+        with borrow(self.estimator, self.memory_format, self.autocast, self.compiler()) as source:
             if y is None and is_classifier:
-                y = self._predicted_labels(source, x, batches)
+                y = self._predicted_labels(source, x)
             elif y is None:
                 y = predict(self.estimator, x.cpu().numpy(), batch_size=self.batch_size)
-            if self._searches():
-                check.require(is_classifier, "options", "be left at their defaults without class scores", self._asked())
-                tainted = self._search(source, x, y, mask, (low, high), out)
-            else:
-                tainted = self._run(source, x, y, mask, (low, high), batches, out)
+            tainted = self._carry_out(source, x, y, mask, (low, high), out)
         report_tainted(tainted)
         if self.summary_writer is not None:
             self.summary_writer.reset()
 
-    def _run(
-        self,
-        source: Gradients,
-        x: Tensor,
-        y: Any,
-        mask: Tensor | None,
-        box: tuple[Tensor | None, Tensor | None],
-        batches: list[slice],
-        out: Tensor,
-    ) -> Tensor:
-        """Climb every batch from every start; return which samples (N,) met a non-finite gradient."""
-        device, shape, norm = source.device, tuple(x.shape), check.norm_order(self.norm)
-        radius, step = self._radius_and_step()
-        eps = check.sizes_for("eps", radius, norm, shape)
-        size = check.sizes_for("eps_step", step, norm, shape)
-        low, high = (None if bound is None else bound.to(device) for bound in box)
-        generator = None if self.seed is None else self._stream.on(device, self.seed)
-        starts = Starts(norm, shape, eps, device, generator, lambda rows: self._drawn_with(rows, len(x)))
-        restarts = self._restarts()
-        best = torch.full((len(x),), -torch.inf, device=device)
-        tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
-        broken = torch.zeros_like(tainted)
-        for restart, rows in self._progress(self._schedule(restarts, batches)):
-            images = x[rows].to(device)
-            keep = check.rows_of(mask, shape, rows)
-            keep = None if keep is None else keep.to(device)
-            space = ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high)
-            start = images
-            if self.num_random_init > 0:
-                noise = starts.at(restart, rows)
-                start = space.start(noise if keep is None else noise * keep)
-            batch = Batch(
-                source=source,
-                y=y[rows],
-                sign=-1 if self.targeted else 1,
-                space=space,
-                start=start,
-                size=on(check.rows_of(size, shape, rows), device, images.dtype),
-                mask=keep,
-                observe=self._observer(batches.index(rows), y[rows]),
-            )
-            end = self._climb(batch)
-            tainted[rows] |= end.tainted.isnan()
-            if restarts == 1:
-                out[rows] = end.adv
-                continue
-            # A success replaces what is there, as in ART; among failures the strongest stays.
-            success, strength = batch.judge(end.adv)
-            better = success | ~broken[rows] & (strength > best[rows])
-            if restart == 0:
-                better = torch.ones_like(better)
-            broken[rows] |= success
-            best[rows] = torch.where(better, strength, best[rows])
-            out[rows] = torch.where(per_sample(better, images), end.adv, out[rows].to(device)).to(out.device)
-        return tainted
+    def _batches(self, n: int) -> list[slice]:
+        return [slice(i, min(i + self.batch_size, n)) for i in range(0, n, self.batch_size)]
 
-    def _search(
+    def _carry_out(
         self,
         source: Gradients,
         x: Tensor,
@@ -272,7 +162,9 @@ class GradientAttack(ABC):
         box: tuple[Tensor | None, Tensor | None],
         out: Tensor,
     ) -> Tensor:
-        """Search with the options; return which samples (N,) met a non-finite gradient."""
+        """Run the stages on checked inputs; return which samples (N,) met a non-finite gradient."""
+        with_classes = isinstance(self.estimator, ClassifierMixin)
+        check.require(with_classes, "options", "be left at their defaults without class scores", self._asked())
         check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
         radius, step = self._radius_and_step()
         job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step, self._stream))
@@ -289,40 +181,10 @@ class GradientAttack(ABC):
         known = DEFAULTS | {"step_schedule": "constant"}
         return check.Said(", ".join(name for name in known if getattr(self, name, known[name]) != known[name]))
 
-    def _compiled(self) -> Compiler | None:
-        """What compiles the model, kept for the next call; None without ``compile``."""
-        backend = "inductor" if self.compile is True else self.compile
-        if backend and (self._compiler is None or self._compiler.backend != backend):
-            self._compiler = Compiler(backend)
-        return self._compiler if backend else None
-
-    def _progress(self, jobs: list[tuple[int, slice]]) -> Iterable[tuple[int, slice]]:
-        hide = not getattr(self, "verbose", False)
-        bar: Iterable[tuple[int, slice]] = tqdm(jobs, desc=type(self).__name__, leave=False, disable=hide)
-        return bar
-
-    def _predicted_labels(self, source: Gradients, x: Tensor, batches: list[slice]) -> Tensor:
+    def _predicted_labels(self, source: Gradients, x: Tensor) -> Tensor:
         """One-hot predictions (N, K); equal maxima share the label, as in ART."""
-        scores = torch.cat([source.scores(x[rows].to(source.device)) for rows in batches])
+        scores = torch.cat([source.scores(x[rows].to(source.device)) for rows in self._batches(len(x))])
         return (scores == scores.amax(1, keepdim=True)).float()
-
-    def _observer(self, batch_id: int, y: Any) -> Observe | None:
-        if self.summary_writer is None:
-            return None
-        return partial(self._summarize, batch_id, y.cpu().numpy() if isinstance(y, Tensor) else y)
-
-    def _summarize(self, batch_id: int, y: Any, i: int, grad: Tensor, adv: Tensor) -> None:
-        """Hand one step to ART's summary writer."""
-        self.summary_writer.update(
-            batch_id=batch_id,
-            global_step=i,
-            grad=grad.cpu().numpy(),
-            patch=None,
-            estimator=self.estimator,
-            x=adv.cpu().numpy(),
-            y=y,
-            targeted=self.targeted,
-        )
 
 
 @contextmanager

@@ -14,15 +14,16 @@ from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from scipy.stats import truncnorm
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.art_loop import ArtLoop, Batch
 from art_domainrand.attacks.ascent import Ascent, ascend
-from art_domainrand.attacks.gradient_attack import INSTEAD, SEARCH_PARAMS, Batch, GradientAttack
+from art_domainrand.attacks.gradient_attack import INSTEAD, SEARCH_PARAMS
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import SearchOptions, check_options
 from art_domainrand.attacks.search import Stage
 from art_domainrand.attacks.steps import SCHEDULES, PGDSteps
 
 
-class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
+class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
     """Projected gradient descent (Madry et al. 2018), a drop-in for ART's ``ProjectedGradientDescent``.
 
     Parameters have ART's names and meaning; from ``step_schedule`` on they are keyword-only additions, off by default.

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.apgd import AlwaysSearches, auto_stage, rank_targets
+from art_domainrand.attacks.apgd import auto_stage, rank_targets
+from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import DEFAULTS, AutoOptions, check_options
 from art_domainrand.attacks.search import Stage
@@ -52,7 +53,7 @@ BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
 }
 
 
-class StrongestAttack(AlwaysSearches, EvasionAttack):
+class StrongestAttack(GradientAttack, EvasionAttack):
     """A parameter-free ensemble in the spirit of AutoAttack's gradient part (Croce & Hein 2020), at less cost.
 
     Auto-PGD on the margin clears the easy samples; Auto-PGD on cross-entropy and, towards one class after the other, on

@@ -155,7 +155,7 @@ class CountRows:
         self.rows += len(inputs[0])
 
 
-def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64)) -> list[Row]:
+def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64), seeds: int = 3) -> list[Row]:
     """A defence that turns every input at random, under EOT-PGD, ours and ART's, with 1 to 64 draws a step."""
     n = min(len(model.test), 200)
     x, y = model.test.x[:n], model.test.y[:n]
@@ -169,20 +169,23 @@ def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64)) -> list
         hits = [(defended.predict(adv).argmax(1) == y).mean() for _ in range(PREDICTIONS)]
         return 100 * float(np.mean(hits))
 
-    rows = [{"attack": "none", "draws": 0, "robust %": accuracy(x), "seconds": 0.0}]
-    for count in counts:
-        sides: dict[str, Callable[[], Any]] = {
-            "ours": lambda count=count: PGD(defended, eot_samples=count, seed=0, **options).generate(x, y),
-            "ours, autocast bfloat16": lambda count=count: PGD(
-                defended, eot_samples=count, seed=0, autocast=torch.bfloat16, **options
-            ).generate(x, y),
-            "ART's EoTImageRotation": lambda count=count: ProjectedGradientDescentPyTorch(
-                eot_classifier(model, count), **options
-            ).generate(x, y),
-        }
+    def ours(count: int, seed: int, **more: Any) -> Any:
+        return PGD(defended, eot_samples=count, seed=seed, **options, **more).generate(x, y)
+
+    def theirs(count: int, seed: int) -> Any:
+        np.random.seed(seed)
+        return ProjectedGradientDescentPyTorch(eot_classifier(model, count), **options).generate(x, y)
+
+    sides: dict[str, Callable[[int, int], Any]] = {
+        "ours": ours,
+        "ours, autocast bfloat16": lambda count, seed: ours(count, seed, autocast=torch.bfloat16),
+        "ART's EoTImageRotation": theirs,
+    }
+    rows = [{"attack": "none", "draws": 0, "seed": 0, "robust %": accuracy(x), "seconds": 0.0}]
+    for count, seed in ((count, seed) for count in counts for seed in range(seeds)):
         for name, run in sides.items():
-            adv, seconds = timed(run)
-            rows.append({"attack": name, "draws": count, "robust %": accuracy(adv), "seconds": seconds})
+            adv, seconds = timed(lambda run=run, count=count, seed=seed: run(count, seed))
+            rows.append({"attack": name, "draws": count, "seed": seed, "robust %": accuracy(adv), "seconds": seconds})
             print(rows[-1], flush=True)
     return rows
 

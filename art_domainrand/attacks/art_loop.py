@@ -1,0 +1,156 @@
+"""What FGSM and PGD share beyond every gradient attack: ART's own loop, batch by batch and restart by restart."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.ascent import Ascent, Observe
+from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, GradientAttack
+from art_domainrand.attacks.job import on
+from art_domainrand.attacks.options import DEFAULTS, DeviceOptions
+from art_domainrand.attacks.starts import Starts
+from art_domainrand.gradients import Gradients
+from art_domainrand.norms import Ball, Size, ball, per_sample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the device, ready to be climbed: ``y`` are its labels, ``sign`` is -1 for a targeted attack."""
+
+    source: Gradients
+    y: Any
+    sign: int
+    space: Ball
+    start: Tensor
+    size: Size
+    mask: Tensor | None
+    observe: Observe | None
+
+    def gradient(self) -> Any:
+        """The function from a point to the gradient to ascend."""
+        labels = self.source.labels(self.y)
+        return lambda adv: self.source.gradient(adv, labels, self.sign)
+
+    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
+        """Which samples succeed (B,), and their margins (B,)."""
+        return Aim(self.y, self.sign).judge(self.source.scores(adv))
+
+
+class ArtLoop(GradientAttack):
+    """Mixin over ART's ``FastGradientMethod`` family: ART's own loop, or a search where an option asks for one."""
+
+    def _searches(self) -> bool:
+        """Whether an option asks for more than ART's own algorithm."""
+        plain = {*DeviceOptions.__annotations__, "eot_draws"}
+        return any(getattr(self, name) != DEFAULTS[name] for name in SEARCH_PARAMS if name not in plain)
+
+    @abstractmethod
+    def _climb(self, batch: Batch) -> Ascent:
+        """Run the attack on one batch."""
+
+    @abstractmethod
+    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
+        """The (restart, batch) pairs in the order in which ART runs them and draws their random starts."""
+
+    @abstractmethod
+    def _drawn_with(self, rows: slice, n: int) -> slice:
+        """The rows whose random starts ART draws in the same call as those of ``rows``."""
+
+    def _carry_out(
+        self,
+        source: Gradients,
+        x: Tensor,
+        y: Any,
+        mask: Tensor | None,
+        box: tuple[Tensor | None, Tensor | None],
+        out: Tensor,
+    ) -> Tensor:
+        way = super()._carry_out if self._searches() else self._run
+        return way(source, x, y, mask, box, out)
+
+    def _run(
+        self,
+        source: Gradients,
+        x: Tensor,
+        y: Any,
+        mask: Tensor | None,
+        box: tuple[Tensor | None, Tensor | None],
+        out: Tensor,
+    ) -> Tensor:
+        """Climb every batch from every start; return which samples (N,) met a non-finite gradient."""
+        batches = self._batches(len(x))
+        device, shape, norm = source.device, tuple(x.shape), check.norm_order(self.norm)
+        radius, step = self._radius_and_step()
+        eps = check.sizes_for("eps", radius, norm, shape)
+        size = check.sizes_for("eps_step", step, norm, shape)
+        low, high = (None if bound is None else bound.to(device) for bound in box)
+        generator = None if self.seed is None else self._stream.on(device, self.seed)
+        starts = Starts(norm, shape, eps, device, generator, lambda rows: self._drawn_with(rows, len(x)))
+        restarts = self._restarts()
+        best = torch.full((len(x),), -torch.inf, device=device)
+        tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
+        broken = torch.zeros_like(tainted)
+        for restart, rows in self._progress(self._schedule(restarts, batches)):
+            images = x[rows].to(device)
+            keep = check.rows_of(mask, shape, rows)
+            keep = None if keep is None else keep.to(device)
+            space = ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high)
+            start = images
+            if self.num_random_init > 0:
+                noise = starts.at(restart, rows)
+                start = space.start(noise if keep is None else noise * keep)
+            batch = Batch(
+                source=source,
+                y=y[rows],
+                sign=-1 if self.targeted else 1,
+                space=space,
+                start=start,
+                size=on(check.rows_of(size, shape, rows), device, images.dtype),
+                mask=keep,
+                observe=self._observer(batches.index(rows), y[rows]),
+            )
+            end = self._climb(batch)
+            tainted[rows] |= end.tainted.isnan()
+            if restarts == 1:
+                out[rows] = end.adv
+                continue
+            # A success replaces what is there, as in ART; among failures the strongest stays.
+            success, strength = batch.judge(end.adv)
+            better = success | ~broken[rows] & (strength > best[rows])
+            if restart == 0:
+                better = torch.ones_like(better)
+            broken[rows] |= success
+            best[rows] = torch.where(better, strength, best[rows])
+            out[rows] = torch.where(per_sample(better, images), end.adv, out[rows].to(device)).to(out.device)
+        return tainted
+
+    def _progress(self, jobs: list[tuple[int, slice]]) -> Iterable[tuple[int, slice]]:
+        hide = not getattr(self, "verbose", False)
+        bar: Iterable[tuple[int, slice]] = tqdm(jobs, desc=type(self).__name__, leave=False, disable=hide)
+        return bar
+
+    def _observer(self, batch_id: int, y: Any) -> Observe | None:
+        if self.summary_writer is None:
+            return None
+        return partial(self._summarize, batch_id, y.cpu().numpy() if isinstance(y, Tensor) else y)
+
+    def _summarize(self, batch_id: int, y: Any, i: int, grad: Tensor, adv: Tensor) -> None:
+        """Hand one step to ART's summary writer."""
+        self.summary_writer.update(
+            batch_id=batch_id,
+            global_step=i,
+            grad=grad.cpu().numpy(),
+            patch=None,
+            estimator=self.estimator,
+            x=adv.cpu().numpy(),
+            y=y,
+            targeted=self.targeted,
+        )
