@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -41,18 +40,6 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ((x.flatten(1) - 0.5).unsqueeze(1) * self.weight).sum(2)
-
-
-def wrap(model: nn.Module, **kwargs: Any) -> PyTorchClassifier:
-    """A classifier of one-channel 8x8 images unless ``kwargs`` say otherwise."""
-    options: dict[str, Any] = {
-        "loss": nn.CrossEntropyLoss(),
-        "input_shape": SHAPE,
-        "nb_classes": CLASSES,
-        "clip_values": (0.0, 1.0),
-        "device_type": "cpu",
-    }
-    return PyTorchClassifier(model, **(options | kwargs))
 
 
 def some_images(n: int = 24, seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarray:

@@ -31,6 +31,11 @@ def make_classifier(model: nn.Module | None = None, **kwargs: Any) -> PyTorchCla
         model = cnn() if model is None else model
         for p in model.parameters():
             nn.init.normal_(p, std=0.4)
+    return wrap(model, **kwargs)
+
+
+def wrap(model: nn.Module, **kwargs: Any) -> PyTorchClassifier:
+    """A classifier of one-channel 8x8 images unless ``kwargs`` say otherwise."""
     options: dict[str, Any] = {
         "loss": nn.CrossEntropyLoss(),
         "input_shape": SHAPE,

@@ -14,6 +14,8 @@ from art_domainrand import randomization as R  # noqa: N812
 
 from tests_support import CLASSES, cnn, make_classifier
 
+EPS = 0.1
+NOISE = R.Pipeline([R.GaussianNoise((0.05, 0.2))])
 BRIGHT = R.Pipeline([R.Brightness((-0.1, 0.1)), R.Sometimes(R.Rotation((-10.0, 10.0)), 0.3)])
 
 
@@ -67,3 +69,36 @@ def assert_same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 
 def differs(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return any(not torch.equal(value, b[name]) for name, value in a.items())
+
+
+class Inputs:
+    """What a Sequential is shown: in training mode, with the first weights it had then, and, with a gradient in
+    evaluation mode, the images that an attack climbs from."""
+
+    def __init__(self, model: nn.Sequential) -> None:
+        self.trained: list[Tensor] = []
+        self.climbed: list[Tensor] = []
+        self.weights: list[Tensor] = []
+        self.attacks: list[int] = []  # steps of an attack before each pass in training mode
+        model[0].register_forward_pre_hook(self.note)
+
+    def note(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if layer.training:
+            self.trained.append(inputs[0].detach().clone())
+            self.weights.append(next(layer.parameters()).detach().clone())
+            self.attacks.append(len(self.climbed))
+        elif inputs[0].requires_grad:
+            self.climbed.append(inputs[0].detach().clone())
+
+
+def fit(classifier, n: int = 64, epochs: int = 1, batch: int = 32, data=None, **options):
+    trainer = trainer_of(classifier, **({"objective": "madry"} | options))
+    x, y = corners(n)
+    trainer.fit(x, y, batch_size=batch, nb_epochs=epochs, validation_data=data)
+    return trainer
+
+
+def robust_accuracy(classifier) -> float:
+    x, y = corners(100, seed=9)
+    attack = PGD(classifier, eps=EPS, eps_step=EPS / 4, max_iter=10, verbose=False)
+    return float((classifier.predict(attack.generate(x, y)).argmax(1) == y).mean())

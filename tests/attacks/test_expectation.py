@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
-from attack_support import SMALL, Linear, RowWise, fooled, memory_for, predicted, seen_by, some_images, wrap
+from attack_support import SMALL, Linear, RowWise, fooled, memory_for, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import PGD, AutoPGD, DomainRandomization, StrongestAttack
@@ -13,6 +13,8 @@ from art_domainrand.attacks.oracle import Expectation, Oracle, is_random
 from art_domainrand.gradients import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.distributions import Uniform
+
+from tests_support import wrap
 
 SHIFT = Pipeline([Brightness(Uniform(-0.1, 0.1))])
 QUICK = SMALL | {"loss": "margin", "seed": 5, "batch_size": 100}

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import RowWise, distance, fooled, margins, predicted, some_images, wrap
+from attack_support import RowWise, distance, fooled, margins, predicted, some_images
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
 from art_domainrand.attacks.quantize import to_levels
 from art_domainrand.norms import ball
+
+from tests_support import wrap
 
 NORMS = {np.inf: 5 / 255, 2: 0.3, 1: 2.0}
 

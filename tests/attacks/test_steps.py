@@ -6,11 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from attack_support import Linear, RowWise, distance, predicted, seen_by, some_images, wrap
+from attack_support import Linear, RowWise, distance, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import PGD
 from art_domainrand.attacks.steps import Halving
+
+from tests_support import wrap
 
 
 def iterates(classifier, x, y, **options):
