@@ -21,6 +21,12 @@ Rows: TypeAlias = tuple[tuple[float, ...], ...]
 LARGE = 1 << 15
 """From so many values in an image on, passes over memory cost more than calls; so few of them lie in the cache."""
 
+PLAIN_LOOP = 400
+"""Below so many products ``bmm`` on the CPU is one plain loop."""
+
+FEW = 4
+"""With at most so many channels the library that multiplies on the CPU gives an image the same bits in any batch."""
+
 
 def identity_like(matrix: Tensor) -> Tensor:
     """The matrix that changes nothing: I for geometry, [I | 0] for colour."""
@@ -30,9 +36,12 @@ def identity_like(matrix: Tensor) -> Tensor:
 def multiply(left: Tensor, right: Tensor) -> Tensor:
     """``left @ right`` for small matrices (B, n, k) and (B, k, m).
 
-    On the CPU ``bmm`` runs one plain loop for matrices of this size. Elsewhere it is written as k outer products.
+    On the CPU ``bmm`` runs one plain loop for the smallest. Larger products would go to a library whose bits depend on
+    how many matrices there are and where in memory they begin, so there and on other devices k outer products are
+    added up.
     """
-    return torch.bmm(left, right) if left.device.type == "cpu" else sum_of_outer_products(left, right)
+    plain = left.device.type == "cpu" and left.shape[1] * left.shape[2] * right.shape[2] < PLAIN_LOOP
+    return torch.bmm(left, right) if plain else sum_of_outer_products(left, right)
 
 
 def sum_of_outer_products(left: Tensor, right: Tensor) -> Tensor:
@@ -243,6 +252,9 @@ class _ColorMap(torch.autograd.Function):
 
 def _mix(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
+    if channels > FEW:
+        mixed = offset[..., None] + sum_of_outer_products(gains, x.flatten(2)).view(x.shape)
+        return mixed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else mixed
     if is_channels_last(x):
         pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
         mixed = torch.baddbmm(offset.transpose(1, 2), pixels, gains.transpose(1, 2))

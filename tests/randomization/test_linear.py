@@ -13,7 +13,7 @@ from art_domainrand.randomization import (
     linear,
 )
 from art_domainrand.randomization.channel_order import reorder_channels
-from art_domainrand.randomization.linear import apply_color, scale_about_sums, scale_channels
+from art_domainrand.randomization.linear import apply_color, multiply, scale_about_sums, scale_channels
 from art_domainrand.randomization.transform import frame_of
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -88,3 +88,32 @@ def test_reordered_channels_take_their_gradient_along():
     assert torch.equal(moved, expected)
     assert torch.autograd.gradcheck(lambda x: reorder_channels(x, order), x)
     assert torch.autograd.gradgradcheck(lambda x: reorder_channels(x.square(), order), x)
+
+
+@pytest.mark.parametrize(("n", "k", "m"), [(2, 3, 3), (5, 5, 6), (7, 7, 11), (7, 7, 32), (2, 12, 851)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_product_has_the_same_bits_in_any_batch(n, k, m, threads):
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(6, n, k, generator=generator), torch.randn(6, k, m, generator=generator)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole = multiply(left, right)
+        torch.testing.assert_close(whole.double(), left.double() @ right.double(), atol=1e-5, rtol=1e-5)
+        for part in (slice(0, 1), slice(1, 2), slice(1, 4), [5, 0]):
+            assert torch.equal(multiply(left[part], right[part]), whole[part])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 8])
+def test_a_colour_matrix_has_the_same_bits_in_both_memory_formats(channels):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(3, channels, 9, 7, generator=generator)
+    matrix = torch.randn(3, channels, channels + 1, generator=generator)
+    mixed = apply_color(x, matrix)
+    exact = torch.einsum("bij,bjhw->bihw", matrix[:, :, :-1].double(), x.double()) + matrix[:, :, -1:, None].double()
+    torch.testing.assert_close(mixed.double(), exact, atol=1e-5, rtol=1e-5)
+    turned = apply_color(x.contiguous(memory_format=torch.channels_last), matrix)
+    assert turned.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(turned, mixed)
