@@ -46,7 +46,8 @@ def channels_last(model: nn.Module) -> Iterator[None]:
     originals = [(p, p.data) for p in model.parameters() if p.dim() == 4]
     try:
         for p, data in originals:
-            p.data = data.contiguous(memory_format=torch.channels_last)
+            # Not contiguous(): with one channel a tensor passes for both formats, and the layer for the other one.
+            p.data = torch.empty_like(data, memory_format=torch.channels_last).copy_(data)
         yield
     finally:
         for p, data in originals:

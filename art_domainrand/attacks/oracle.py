@@ -14,7 +14,7 @@ from art_domainrand.randomization.transform import Draw
 # How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.
 AGREEING_DRAWS = 10
 # On a CPU the copies of a few samples at a time, this many bytes of images, stay in its cache: 1.6 times as fast.
-CACHE_BYTES = 1 << 20
+CACHE_BYTES = 1 << 19
 # Two predictions of this many images tell whether an estimator is random, or of as many copies of fewer images as make
 # the lesser number. A defence that flips one prediction in ten goes unnoticed by 32 in one case of 500.
 PROBES, FEWEST_PROBES = 32, 16

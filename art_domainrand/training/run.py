@@ -18,6 +18,7 @@ from art_domainrand.gradients.preprocessing import preprocessing_chain
 from art_domainrand.norms import ball
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.pipeline import Pipeline
+from art_domainrand.randomization.transform import Draw
 from art_domainrand.training import randomness
 from art_domainrand.training.adversary import training_attack
 from art_domainrand.training.distributed import Part, agree, gathered, of_everyone, shared, summed, world
@@ -163,8 +164,7 @@ class Run:
 
     def views(self, x: Tensor, y: Tensor, part: Part, attacked: float) -> Views:
         """This process's part of a batch, randomized, and a share of it attacked."""
-        clean = x[part.rows].to(self.device, non_blocking=True)
-        labels = y[part.rows].to(self.device, non_blocking=True)
+        clean, labels = onto(self.device, x[part.rows]), onto(self.device, y[part.rows])
         if self.options.channels_last and clean.dim() == 4:
             clean = clean.contiguous(memory_format=torch.channels_last)
         seen = [self.randomized(clean, part, len(x)) for _ in range(self.objective.draws)]
@@ -177,9 +177,9 @@ class Run:
         """The images under a fresh draw; drawn for the whole batch, so that the number of processes changes nothing."""
         if self.view is None or self.pipeline is None:
             return clean
-        draw = self.ranges.place(self.pipeline.sample(batch, self.draws))
+        draw = self.ranges.place(self.pipeline.sample(batch, self.draws))[part.rows]
         with torch.no_grad():
-            return self.view.randomize(clean, draw[part.rows].to(self.device))
+            return self.view.randomize(clean, Draw(onto(self.device, draw.u), onto(self.device, draw.seeds)))
 
     def forward(self, *views: Tensor) -> Tensor:
         """Class scores in training mode, in mixed precision if asked.
@@ -291,6 +291,12 @@ class Run:
             randomness.restore_stream(preprocessor, saved)
         self.delta = None if own["delta"] is None else own["delta"].to(self.device)
         randomness.restore_random_state(own["random"], self.device)
+
+
+def onto(device: torch.device, values: Tensor) -> Tensor:
+    """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
+    pinned = device.type == "cuda" and values.device.type == "cpu"
+    return (values.pin_memory() if pinned else values).to(device, non_blocking=True)
 
 
 def counted(loss: Tensor, hits: Tensor, part: Part) -> Tensor:

@@ -151,7 +151,7 @@ def test_parameters_are_frozen_and_precision_is_lowered_only_inside(images, labe
     def look(model, x):
         out = model.inner[0](x)
         seen.append(
-            (out.dtype, model.inner[0].weight.requires_grad, x.is_contiguous(memory_format=torch.channels_last))
+            (out.dtype, model.inner[0].weight.requires_grad, out.is_contiguous(memory_format=torch.channels_last))
         )
         return model.inner[1:](out)
 
@@ -164,6 +164,7 @@ def test_parameters_are_frozen_and_precision_is_lowered_only_inside(images, labe
     seen.clear()
     before = wide.model.inner[0].weight.data_ptr(), wide.model.inner[0].weight.stride()
     PGD(wide, memory_format="channels_last", **QUICK).generate(x, labels)
+    PGD(classifier, memory_format="channels_last", **QUICK).generate(images, labels)  # one channel fits both formats
     assert {s[2] for s in seen} == {True}
     assert (wide.model.inner[0].weight.data_ptr(), wide.model.inner[0].weight.stride()) == before
 

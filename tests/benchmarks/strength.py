@@ -31,6 +31,7 @@ import strength_models as models
 Row = dict[str, Any]
 ANGLES = 30.0
 PREDICTIONS = 20
+HALF = {"autocast": torch.bfloat16, "memory_format": "channels_last"}
 
 
 class Model:
@@ -155,7 +156,7 @@ class CountRows:
         self.rows += len(inputs[0])
 
 
-def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64), seeds: int = 3) -> list[Row]:
+def random_input(model: Model, counts: list[int], seeds: int) -> list[Row]:
     """A defence that turns every input at random, under EOT-PGD, ours and ART's, with 1 to 64 draws a step."""
     n = min(len(model.test), 200)
     x, y = model.test.x[:n], model.test.y[:n]
@@ -178,7 +179,7 @@ def random_input(model: Model, counts: tuple[int, ...] = (1, 4, 16, 64), seeds: 
 
     sides: dict[str, Callable[[int, int], Any]] = {
         "ours": ours,
-        "ours, autocast bfloat16": lambda count, seed: ours(count, seed, autocast=torch.bfloat16),
+        "ours, bfloat16, channels_last": lambda count, seed: ours(count, seed, **HALF),
         "ART's EoTImageRotation": theirs,
     }
     rows = [{"attack": "none", "draws": 0, "seed": 0, "robust %": accuracy(x), "seconds": 0.0}]
@@ -202,7 +203,7 @@ def eot_classifier(model: Model, count: int) -> PyTorchClassifier:
         10,
         clip_values=(0, 1),
         preprocessing_defences=transform,
-        device_type="cpu",
+        device_type="gpu" if model.x.is_cuda else "cpu",
     )
 
 
@@ -264,6 +265,8 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
     part: Annotated[str, typer.Option(help="ensemble, early, random, scale or all")] = "all",
     images: Annotated[int, typer.Option(help="CIFAR test images to attack")] = 300,
+    draws: Annotated[str, typer.Option(help="draws a step against the random input, comma-separated")] = "1,4,16,64",
+    seeds: Annotated[int, typer.Option(help="of the attacks on the random input")] = 3,
     device: str = "cpu",
     threads: int = 1,
     json: Annotated[Path | None, typer.Option(help="also write the tables here")] = None,
@@ -289,7 +292,8 @@ def main(
         if part in ("all", "scale"):
             tables[f"{name}: logits x500"] = scaled(plain)
         if part in ("all", "random") and name == "digits":
-            tables[f"{name}: random input"] = random_input(robust)
+            counts = [int(count) for count in draws.split(",")]
+            tables[f"{name}: random input"] = random_input(robust, counts, seeds)
             tables[f"{name}: variance of the gradient"] = variance(robust)
     about = measure.surroundings(torch.device(device)) | {"threads": threads}
     print(about)
