@@ -25,6 +25,13 @@ def rows_of(size: Size, like: Tensor, index: Tensor) -> Size:
     return size[index]
 
 
+def tensor_of(size: Size, like: Tensor, dtype: torch.dtype) -> Tensor:
+    """A size as a tensor on the device of ``like``; a number is written there, not copied, so that nobody waits."""
+    if isinstance(size, Tensor):
+        return size.to(like.device, dtype)
+    return torch.full((), size, dtype=dtype, device=like.device)
+
+
 def lp_norm(x: Tensor, p: float) -> Tensor:
     """Lp norm of every sample, shaped (B, 1, ...) to broadcast against ``x``.
 
@@ -169,7 +176,7 @@ class L1(Ball):
         order = grad.abs().flatten(1).argsort(dim=1, descending=True, stable=True)
         room = self.room(adv, grad).flatten(1).gather(1, order)
         before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
-        budget = torch.as_tensor(size, dtype=adv.dtype, device=adv.device).reshape(-1, 1)
+        budget = tensor_of(size, adv, adv.dtype).reshape(-1, 1)
         spent = torch.minimum(room, (budget - before).clamp_min(0))
         step = torch.zeros_like(spent).scatter_(1, order, spent).reshape(adv.shape) * grad.sign()
         return self.project(adv + step)
@@ -193,7 +200,7 @@ def project_l1_box(delta: Tensor, eps: Size, room: Tensor) -> Tensor:
     kinks finds ``t`` exactly (the argument of Duchi et al. 2008, figure 1, with an upper bound).
     """
     magnitude, room = delta.abs().flatten(1).double(), room.flatten(1).double()
-    budget = torch.as_tensor(eps, dtype=torch.float64, device=delta.device).reshape(-1, 1).expand(len(delta), 1)
+    budget = tensor_of(eps, delta, torch.float64).reshape(-1, 1).expand(len(delta), 1)
     room = torch.minimum(room, magnitude)  # no entry grows, and an absent box (infinite room) needs no special case
     kinks, order = torch.cat([magnitude - room, magnitude], dim=1).sort(dim=1)
     # Between two kinks the norm falls at the rate "entries that started to shrink minus entries that reached zero".

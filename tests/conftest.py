@@ -9,6 +9,15 @@ from art.estimators.classification import PyTorchClassifier
 
 from tests_support import CLASSES, SHAPE, make_classifier
 
+# These run as a user runs them. All others compare with the CPU to the last bit, so they are shown no other device.
+ON_ANY_DEVICE = {"test_cuda", "test_readme", "test_examples", "test_cli", "test_demo"}
+cuda_is_available = torch.cuda.is_available
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    on_any = item.path.stem in ON_ANY_DEVICE
+    torch.cuda.is_available = cuda_is_available if on_any else lambda: False
+
 
 @pytest.fixture
 def classifier() -> PyTorchClassifier:

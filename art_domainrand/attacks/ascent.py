@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_domainrand.norms import Ball, Size, lp_norm, per_sample
+from art_domainrand.norms import Ball, Size, lp_norm, per_sample, tensor_of
 
 GradientAt = Callable[[Tensor], Tensor]
 Observe = Callable[[int, Tensor, Tensor], None]
@@ -70,7 +70,7 @@ def smallest_step(
 
     ``succeeds(adv)`` returns (B,) booleans. Samples for which no step succeeds get the last, of the whole ``eps``.
     """
-    x, eps = ball.x, torch.as_tensor(ball.eps, dtype=torch.float64, device=ball.x.device)
+    x, eps = ball.x, tensor_of(ball.eps, ball.x, torch.float64)
     tainted = torch.zeros(len(x), dtype=x.dtype, device=x.device)
     grad = gradient(x)
     if observe is not None:
@@ -79,7 +79,7 @@ def smallest_step(
     steps = whole_steps(eps, unit)
     adv, unbroken = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
     for k in range(1, steps + 1):
-        size = torch.minimum(torch.as_tensor(unit * k, device=x.device), eps).to(x.dtype)
+        size = torch.minimum(tensor_of(unit * k, x, torch.float64), eps).to(x.dtype)
         adv = torch.where(per_sample(unbroken, x), ball.ascend(x, grad.clone(), size), adv)
         unbroken = unbroken & ~succeeds(adv)
         if not unbroken.any():

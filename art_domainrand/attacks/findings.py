@@ -23,7 +23,8 @@ class Findings:
     """The worst domain found for each of N images.
 
     :param images: What the model is to be shown, (N, ...): an array if the attack was given one, else a tensor.
-    :param draw: The :class:`Draw` of each image, on the CPU: :meth:`replay` makes the images from it, bit for bit.
+    :param draw: The :class:`Draw` of each image, on the CPU: :meth:`replay` makes the images from it, bit for bit (on
+        the kind of device that the attack ran on, GPU or CPU, where there is one).
     :param margins: (N,) best other score minus the score of the label; for a targeted attack the score of the target
         minus the best other one. The larger, the worse for the model.
     :param fooled: (N,) whether the predicted class is not the label, or is the target.
@@ -82,6 +83,7 @@ class Findings:
             "pipeline": to_dict(self.pipeline),
             "clip_values": [np.asarray(bound).tolist() for bound in self.randomization.clip_values],
             "channels_first": self.randomization.channels_first,
+            "device_type": self.randomization.device_type,
             "u": self.draw.u.double().tolist(),
             "seeds": self.draw.seeds.tolist(),
             "margins": torch.as_tensor(self.margins).double().tolist(),
@@ -102,6 +104,7 @@ class Findings:
             clip_values=(low, high),
             channels_first=document["channels_first"],
             seed=0,
+            device_type=document["device_type"],
         )
         width = len(view.pipeline.parameters)
         u = torch.tensor(document["u"], dtype=torch.float32).reshape(-1, width)
@@ -123,5 +126,5 @@ def replay(view: DomainRandomization, x: Any, draw: Draw) -> Any:
     images = x if isinstance(x, Tensor) else torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
     require(len(images) == len(draw), "x", f"hold {len(draw)} images, one for each draw", len(images))
     with torch.no_grad():
-        changed = view.randomize(images.float(), draw.to(images.device))
+        changed = view.randomize(images.to(view.device).float(), draw.to(view.device)).to(images.device)
     return changed if isinstance(x, Tensor) else changed.numpy()

@@ -6,6 +6,7 @@ import torch
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.oracle import EOT_DRAWS
+from art_domainrand.gradients import is_device_estimator
 from art_domainrand.losses import LOSSES
 from art_domainrand.preprocessors import DomainRandomization
 
@@ -88,9 +89,11 @@ def view_through(randomization: Any, estimator: Any) -> DomainRandomization | No
     clip_values: Any = getattr(estimator, "clip_values", None)
     rule = "be None for an estimator without clip_values, which say what range of pixels it works on"
     check.require(clip_values is not None, "randomization", rule, randomization)
+    on_gpu = is_device_estimator(estimator) and estimator.device.type != "cpu"
     return DomainRandomization(
         randomization,
         clip_values=tuple(clip_values),
         channels_first=bool(getattr(estimator, "channels_first", True)),
         seed=0,  # never used: the attack draws from its own generator
+        device_type="gpu" if on_gpu else "cpu",
     )

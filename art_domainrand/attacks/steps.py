@@ -9,7 +9,7 @@ from torch import Tensor
 
 from art_domainrand.attacks.ascent import clean, normalized
 from art_domainrand.attacks.oracle import Standing
-from art_domainrand.norms import Ball, Size, per_sample, rows_of
+from art_domainrand.norms import Ball, Size, per_sample, rows_of, tensor_of
 
 SCHEDULES = ("constant", "cosine", "halving")
 """PGD's ``step_schedule``."""
@@ -91,8 +91,8 @@ class GrowingSteps(Steps):
     def next(self, i: int, adv: Tensor, standing: Standing) -> Tensor:
         if self.gradient is None:
             self.gradient = self.clean(standing.gradient)
-        eps = torch.as_tensor(self.ball.eps, device=adv.device)
-        size = torch.minimum(torch.as_tensor(self.unit * (i + 1), device=adv.device, dtype=eps.dtype), eps)
+        eps = tensor_of(self.ball.eps, adv, torch.float64)
+        size = torch.minimum(tensor_of(self.unit * (i + 1), adv, torch.float64), eps)
         return self.ball.ascend(self.ball.x, self.gradient.clone(), size.to(adv.dtype))
 
     def take(self, index: Tensor) -> None:

@@ -252,7 +252,7 @@ class _ColorMap(torch.autograd.Function):
 
 def _mix(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
-    if channels > FEW:
+    if channels > FEW or x.device.type != "cpu":
         mixed = offset[..., None] + sum_of_outer_products(gains, x.flatten(2)).view(x.shape)
         return mixed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else mixed
     if is_channels_last(x):

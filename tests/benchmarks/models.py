@@ -2,7 +2,8 @@
 
 import torch
 from torch import nn
-from torchvision.models import resnet18
+from torchvision.models import ResNet, resnet18
+from torchvision.models.resnet import BasicBlock
 
 
 def small_cnn() -> nn.Module:
@@ -24,6 +25,13 @@ def small_cnn() -> nn.Module:
 def cifar_resnet18() -> nn.Module:
     """ResNet-18 with the 3x3 stem that is usual at 32 pixels."""
     model = resnet18(num_classes=10)
+    model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    return model
+
+
+def cifar_resnet10() -> nn.Module:
+    """One block a stage instead of two."""
+    model = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
     model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     return model
 
