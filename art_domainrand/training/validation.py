@@ -48,6 +48,7 @@ class Validator:
                 clip_values=tuple(self.classifier.clip_values),
                 seed=self.seed,
                 channels_first=self.classifier.channels_first,
+                device_type="cpu" if self.classifier.device.type == "cpu" else "gpu",
             )
             found["shift"] = self.accuracy(shifted(self.x)[0])
         return found

@@ -29,10 +29,10 @@ def cifar_resnet18() -> nn.Module:
     return model
 
 
-def cifar_resnet10() -> nn.Module:
-    """One block a stage instead of two."""
+def cifar_resnet10(stride: int = 1) -> nn.Module:
+    """One block a stage instead of two; with ``stride`` 2 the first convolution halves the image."""
     model = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=10)
-    model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
+    model.conv1, model.maxpool = nn.Conv2d(3, 64, 3, stride, 1, bias=False), nn.Identity()
     return model
 
 
