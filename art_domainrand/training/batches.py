@@ -44,7 +44,7 @@ class BatchMaker:
         originals, copies, adversarial = self.mix.of(len(x))
         choice = torch.Generator().manual_seed(stream.next_seed())
         changed = spread(len(x), max(copies, adversarial), choice)
-        images = x.to(self.device, non_blocking=True).to(torch.float32)
+        images = onto(self.device, x).to(torch.float32)
         parts = [(images, _to(y, self.device))] if originals else []
         if len(changed):
             taken = images if torch.equal(changed, torch.arange(len(x))) else images[changed.to(self.device)]
@@ -161,8 +161,14 @@ def to_numpy(y: Labels) -> NDArray[Any] | list[Any]:
     return [{key: np.asarray(torch.as_tensor(value).cpu()) for key, value in label.items()} for label in y]
 
 
+def onto(device: torch.device, values: Tensor) -> Tensor:
+    """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
+    loose = device.type == "cuda" and values.device.type == "cpu" and not values.is_pinned()
+    return (values.pin_memory() if loose else values).to(device, non_blocking=True)
+
+
 def _to(y: Labels, device: torch.device) -> Labels:
-    return y.to(device, non_blocking=True) if isinstance(y, Tensor) else y
+    return onto(device, y) if isinstance(y, Tensor) else y
 
 
 def _joined(parts: list[Labels]) -> Labels:

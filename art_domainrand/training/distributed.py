@@ -29,6 +29,12 @@ class Part:
         return cls(rows if len(rows) else torch.zeros(1, dtype=torch.int64), len(rows), len(rows) * processes / batch)
 
 
+def counted(loss: Tensor, hits: Tensor, part: Part) -> Tensor:
+    """Loss, hits and images of a part, to be summed up (3,)."""
+    images = torch.full_like(loss, part.images)
+    return torch.stack((loss.detach() * images, hits[: part.images].sum(), images))
+
+
 def world() -> tuple[int, int]:
     """This process's rank and the number of processes; (0, 1) without ``torch.distributed``."""
     if distributed.is_available() and distributed.is_initialized():

@@ -21,7 +21,8 @@ from art_domainrand.randomization.pipeline import Pipeline
 from art_domainrand.randomization.transform import Draw
 from art_domainrand.training import randomness
 from art_domainrand.training.adversary import training_attack
-from art_domainrand.training.distributed import Part, agree, gathered, of_everyone, shared, summed, world
+from art_domainrand.training.batches import onto
+from art_domainrand.training.distributed import Part, agree, counted, gathered, of_everyone, shared, summed, world
 from art_domainrand.training.objectives import OBJECTIVES, Views
 from art_domainrand.training.optimization import Optimization
 from art_domainrand.training.options import TrainingOptions
@@ -291,18 +292,6 @@ class Run:
             randomness.restore_stream(preprocessor, saved)
         self.delta = None if own["delta"] is None else own["delta"].to(self.device)
         randomness.restore_random_state(own["random"], self.device)
-
-
-def onto(device: torch.device, values: Tensor) -> Tensor:
-    """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
-    pinned = device.type == "cuda" and values.device.type == "cpu"
-    return (values.pin_memory() if pinned else values).to(device, non_blocking=True)
-
-
-def counted(loss: Tensor, hits: Tensor, part: Part) -> Tensor:
-    """Loss, hits and images of a part, to be summed up (3,)."""
-    images = torch.full_like(loss, part.images)
-    return torch.stack((loss.detach() * images, hits[: part.images].sum(), images))
 
 
 def view_of(classifier: PyTorchClassifier, pipeline: Pipeline) -> DomainRandomization:
