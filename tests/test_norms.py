@@ -136,3 +136,10 @@ def test_uniform_start_in_l2_matches_rejection_sampling():
     ours = uniform_in_ball(2.0, (len(inside), 4), torch.Generator().manual_seed(2))
     assert ours[:, 0].square().mean() == pytest.approx(inside[:, 0].square().mean().item(), rel=0.02)
     assert ours[:, 0].pow(4).mean() == pytest.approx(inside[:, 0].pow(4).mean().item(), rel=0.04)
+
+
+@pytest.mark.parametrize("norm", [20, 50, 300])
+def test_uniform_starts_for_large_p_reach_the_middle(norm):
+    """Nearly the cube, so that a coordinate's magnitude is nearly uniform: its quantiles are the probabilities."""
+    points = uniform_in_ball(float(norm), (5_000, 16), torch.Generator().manual_seed(0)).abs().flatten().numpy()
+    assert np.quantile(points, [0.01, 0.25, 0.5]) == pytest.approx([0.01, 0.25, 0.5], abs=0.02)

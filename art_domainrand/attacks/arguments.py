@@ -186,12 +186,26 @@ def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
     if outside.any():
         first = tuple(outside.nonzero()[0].tolist())
         bounds = [float(bound.expand(x.shape)[first]) for bound in (low, high)]
-        got = Said(f"{float(x[first])}; clip x, or attack an estimator with clip_values=None")
+        eight_bit = most > 2 * max(1.0, float(high.max()))
+        advice = "divide x by 255, or" if eight_bit else "clip x, or"
+        other = "give the estimator clip_values=(0, 255)" if eight_bit else "attack an estimator with clip_values=None"
+        got = Said(f"{float(x[first])}; {advice} {other}")
         require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", got)
+
+
+def check_layout(x: Tensor, estimator: Any) -> None:
+    """Refuse images whose channels are at the other end than the estimator's ``input_shape`` says.
+
+    A model that begins by flattening would take them, and a pipeline would turn the wrong axes.
+    """
+    shape, got = tuple(getattr(estimator, "input_shape", None) or ()), tuple(x.shape[1:])
+    moved = got != shape and len(shape) > 1 and got in ((*shape[1:], shape[0]), (shape[-1], *shape[:-1]))
+    require(not moved, "x", f"have images of shape {shape}, the estimator's input_shape", Said(f"{got}"))
 
 
 def as_tensor(name: str, values: Any) -> Tensor:
     """An array, list or tensor of booleans, integers or reals as a tensor of its own, in a common type."""
+    require(values is not None, name, "be given", None)
     if isinstance(values, Tensor):
         require(not values.is_complex(), name, "be boolean, integer or real", Said(f"dtype {values.dtype}"), TypeError)
         return values.detach()

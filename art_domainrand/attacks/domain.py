@@ -82,7 +82,7 @@ class DomainSearching(Settings, EvasionAttack):
             raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {DOMAIN_OPTIONS}")
         own = {name: value for name, value in options.items() if name in DOMAIN_DEFAULTS}
         device = {name: value for name, value in options.items() if name in DEVICE_OPTIONS}
-        for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS)).items():
+        for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS, self.attack_params)).items():
             setattr(self, name, value)
         self.stream = PrivateGenerator()
         self._check_params()
@@ -98,6 +98,8 @@ class DomainSearching(Settings, EvasionAttack):
         check.require(number and 0 < self.fraction <= 1, "fraction", "be a number in (0, 1]", self.fraction)
         if self.points is not None:
             check_points(self.points, self.pipeline)
+            rule = f"be >= {len(self.points)}, so that every one of the points is tried"
+            check.require(self.evaluations >= len(self.points), "evaluations", rule, self.evaluations)
         if self.k is not None:
             check.check_counts(k=self.k)
             check.require(1 <= self.k <= self.evaluations, "k", f"be from 1 to evaluations={self.evaluations}", self.k)

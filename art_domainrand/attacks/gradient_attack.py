@@ -58,7 +58,7 @@ class GradientAttack(Settings, ABC):
 
     def _set_options(self, options: dict[str, Any]) -> None:
         """Take the keyword-only options; ART's own constructors check them through ``_check_params``."""
-        for name, value in (DEFAULTS | with_defaults(options, self.option_names)).items():
+        for name, value in (DEFAULTS | with_defaults(options, self.option_names, self.attack_params)).items():
             setattr(self, name, value)
         check_options(self._options())
         self._stream = PrivateGenerator()
@@ -128,6 +128,7 @@ class GradientAttack(Settings, ABC):
         """Check the inputs, attack ``x`` and write the best result per sample into ``out``."""
         self._check_params()  # ART's trainers, and users, assign to attributes
         low, high = check.clip_bounds(self.estimator.clip_values, tuple(x.shape[1:]), x.device)
+        check.check_layout(x, self.estimator)
         check.check_images(x, low, high)
         mask = check.mask_for(mask, x)
         is_classifier = isinstance(self.estimator, ClassifierMixin)

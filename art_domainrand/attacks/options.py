@@ -1,5 +1,7 @@
 """The keyword-only options that all attacks take beyond ART's parameters: off by default, checked in one place."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
 import torch
@@ -57,11 +59,16 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def with_defaults(options: dict[str, Any], known: list[str]) -> dict[str, Any]:
-    """The options with what is missing filled in; TypeError for a name that is not ``known``."""
+def with_defaults(options: dict[str, Any], known: list[str], others: Sequence[str] = ()) -> dict[str, Any]:
+    """The options with what is missing filled in; TypeError for a name that is not ``known``, with the nearest name.
+
+    ``others`` are arguments besides the options.
+    """
     unknown = sorted(set(options) - set(known))
     if unknown:
-        instead = "; FGSM and PGD take a summary_writer" if "summary_writer" in unknown else ""
+        near = get_close_matches(unknown[0], [*others, *known], 1)
+        instead = f"; did you mean {near[0]!r}?" if near else ""
+        instead += " FGSM and PGD take a summary_writer" if "summary_writer" in unknown else ""
         raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {known}{instead}")
     return {name: options.get(name, DEFAULTS[name]) for name in known}
 
@@ -74,7 +81,8 @@ def check_options(options: dict[str, Any]) -> None:
     check.require(isinstance(compiler, (bool, str)), "compile", "be a bool or the name of a backend", compiler)
     check.check_counts(eot_samples=known["eot_samples"])
     check.require(known["eot_samples"] >= 1, "eot_samples", "be >= 1", known["eot_samples"])
-    check.require(known["eot_draws"] in EOT_DRAWS, "eot_draws", f"be one of {list(EOT_DRAWS)}", known["eot_draws"])
+    named_draws = isinstance(known["eot_draws"], str) and known["eot_draws"] in EOT_DRAWS
+    check.require(named_draws, "eot_draws", f"be one of {list(EOT_DRAWS)}", known["eot_draws"])
     check.check_flags(**{name: known[name] for name in ("early_stop", "keep_best", "quantize")})
     loss = known["loss"]
     named = isinstance(loss, str) and loss in LOSSES

@@ -105,7 +105,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         check.check_radius(self.norm, self.eps)
         check.check_counts(batch_size=self.batch_size)
         check.check_flags(targeted=self.targeted, verbose=self.verbose)
-        check.require(self.budget in BUDGETS, "budget", f"be one of {list(BUDGETS)}", self.budget)
+        known = isinstance(self.budget, str) and self.budget in BUDGETS
+        check.require(known, "budget", f"be one of {list(BUDGETS)}", self.budget)
         check_options({name: getattr(self, name) for name in DEFAULTS if name != "early_stop"})
 
     def _radius_and_step(self) -> tuple[Any, Any]:

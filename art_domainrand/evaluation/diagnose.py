@@ -32,6 +32,8 @@ VANISHED = float(torch.finfo(torch.float32).eps)
 WITHOUT_GRADIENT = ("differentiable in x", "does not require grad", "is `none`", "appears to not have been used")
 
 CHECKS = (
+    "clean_accuracy",
+    "budget",
     "random_predictions",
     "gradient",
     "softmax_output",
@@ -60,7 +62,8 @@ def diagnose(
     """Look for the known reasons why gradient attacks find a model more robust than it is.
 
     The warnings of AutoAttack (Croce & Hein 2020) and the signs of masked gradients (Athalye et al. 2018, Carlini et
-    al. 2019), each with its numbers and what to do: random predictions, no gradient, zero or NaN gradients,
+    al. 2019), each with its numbers and what to do: labels that are no better than guessed, a radius as large as the
+    range of pixels, random predictions, no gradient, zero or NaN gradients,
     probabilities in place of logits, a loss that does not fit the scale of the logits, a gradient that is not the
     derivative (non-differentiable preprocessing), FGSM stronger than PGD, and images that survive although every pixel
     may change at will. One hundred to a few hundred images are enough.
@@ -87,6 +90,7 @@ def diagnose(
     images = check.images(x, np.float32)
     check.require(len(images) > 0, "x", "hold at least one image", len(images))
     bounds = check.clip_bounds(estimator.clip_values, tuple(images.shape[1:]), images.device)
+    check.check_layout(images, estimator)
     check.check_images(images, *bounds)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
     with own_generators(seed), borrow(estimator) as source, warnings.catch_warnings():
@@ -134,20 +138,34 @@ def examine(patient: Patient, chart: Chart) -> None:
     """Make every check that can be made."""
     numbers = variation(patient.predictions(patient.x, PREDICTIONS))
     finding = symptoms.random_predictions(numbers)
-    chart.note("random_predictions", numbers, finding)
     varies = finding is not None
     clean = patient.correct(patient.x, varies)
-    chart.count("clean", clean)
+    accuracy = chart.count("clean", clean)
+    look_at_setting(patient, chart, accuracy, len(clean))
+    chart.note("random_predictions", numbers, finding)
     reason = missing_gradient(patient)
     chart.note("gradient", {}, symptoms.no_gradient(reason) if reason else None)
     if reason:
-        chart.skip(CHECKS[2:], "there is no gradient")
+        chart.skip(CHECKS[4:], "there is no gradient")
         return
     look_at_scores(patient, chart)
     vanished = look_at_slopes(patient, chart)
     compare_slopes(patient, chart)
     attack(patient, chart, clean, vanished, varies)
     reach_everything(patient, chart, clean, varies)
+
+
+def look_at_setting(patient: Patient, chart: Chart, accuracy: float, images: int) -> None:
+    """Whether labels, images and budget can be meant so."""
+    numbers = {"clean": accuracy, "n": float(images), "classes": float(max(patient.estimator.nb_classes, 2))}
+    chart.note("clean_accuracy", numbers, symptoms.clean_accuracy(numbers))
+    clip_values = patient.estimator.clip_values
+    if clip_values is None or not np.isinf(check.norm_order(patient.norm)):
+        chart.skip(["budget"], "it is for L-inf and an estimator with clip_values")
+        return
+    low, high = (np.asarray(bound, dtype=float) for bound in clip_values)
+    sizes = {"eps": patient.eps, "range": float((high - low).max())}
+    chart.note("budget", sizes, symptoms.budget(sizes))
 
 
 def variation(scores: Tensor) -> dict[str, float]:

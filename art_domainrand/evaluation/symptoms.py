@@ -38,6 +38,8 @@ WHOLE_RANGE = 0.01
 # Kinks and curvature make a slope differ from its finite difference on few images and by little; a gradient that is
 # not the derivative differs on nearly all.
 WRONG_GRADIENTS = 0.25
+# Fewer images than these do not tell a good model from a guess.
+FEWEST_IMAGES = 20
 
 
 def no_gradient(reason: str) -> Finding:
@@ -50,6 +52,36 @@ def no_gradient(reason: str) -> Finding:
         "Gradient attacks cannot be used. If something between x and the loss is detached or not differentiable, "
         "give it a backward pass (BPDA, Athalye et al. 2018); else use black-box attacks, such as ART's SquareAttack "
         "and HopSkipJump, or transfer from a model with gradients.",
+    )
+
+
+def clean_accuracy(numbers: Numbers) -> Finding | None:
+    """``clean``: accuracy on the images as given; ``n`` images of so many ``classes``."""
+    right, images, classes = round(numbers["clean"] * numbers["n"]), int(numbers["n"]), numbers["classes"]
+    better = binomtest(right, images, 1 / classes, alternative="greater").pvalue <= SIGNIFICANCE
+    if better or images < FEWEST_IMAGES:
+        return None
+    return Finding(
+        "clean_accuracy",
+        "warning",
+        numbers,
+        f"Clean accuracy is {percent(numbers['clean'])} on {images} images, no better than guessing among "
+        f"{classes:.0f} classes.",
+        "Look at what the model is shown: the order of the labels, the units of x (clip_values), its layout "
+        "(channels_first), the preprocessing of training; take more images. Robustness says nothing here.",
+    )
+
+
+def budget(numbers: Numbers) -> Finding | None:
+    """``eps`` of an L-inf attack and the ``range`` of pixels."""
+    if numbers["eps"] < numbers["range"]:
+        return None
+    return Finding(
+        "budget",
+        "warning",
+        numbers,
+        f"With eps {numbers['eps']:g} every pixel may take any value: clip_values span {numbers['range']:g}.",
+        "eps is in the units of clip_values: for 8 of 255 levels and images in [0, 1] it is 8/255.",
     )
 
 

@@ -11,6 +11,12 @@ from torch import Tensor
 TOLERANCE = 1e-5
 """By what share of the range a pixel may lie outside it: attacks and other defences overshoot by rounding."""
 
+EIGHT_BIT = "divide x by 255, or set clip_values=(0, 255)"
+LEFT_BY_ART = (
+    "ART's randomized smoothing and UniversalPerturbation leave them before preprocessing: randomize in training only "
+    "there (apply_predict=False)"
+)
+
 
 class ClipRange:
     """The pixel values from ``clip_values[0]`` to ``clip_values[1]``, numbers or arrays that broadcast to one image.
@@ -72,8 +78,6 @@ class ClipRange:
         if (smallest < self._low - slack).any() or (largest > self._high + slack).any():
             ends = f"[{float(self._low.min()):g}, {float(self._high.max()):g}]"
             got = f"from {float(smallest.min()):g} to {float(largest.max()):g}"
-            raise ValueError(
-                f"x must lie within clip_values {ends}, got values {got}; ART's randomized smoothing and "
-                "UniversalPerturbation leave them before preprocessing: randomize in training only there "
-                "(apply_predict=False)"
-            )
+            eight_bit = float(largest.max()) > 2 * max(1.0, float(self._high.max()))
+            advice = EIGHT_BIT if eight_bit else LEFT_BY_ART
+            raise ValueError(f"x must lie within clip_values {ends}, got values {got}; {advice}")

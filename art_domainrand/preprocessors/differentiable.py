@@ -123,9 +123,9 @@ class DifferentiableDefence(PreprocessorPyTorch):
             got = "a scalar" if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x must be a tensor with a batch axis, got {got}")
         images, labels = self._defend(_to_numpy(x), _to_numpy(y) if isinstance(y, Tensor) else y)
-        value = torch.from_numpy(images).to(x.device, x.dtype)
+        value = torch.from_numpy(_writable(images)).to(x.device, x.dtype)
         if isinstance(y, Tensor) and isinstance(labels, np.ndarray):
-            labels = torch.from_numpy(labels).to(y.device)
+            labels = torch.from_numpy(_writable(labels)).to(y.device)
         if wants_gradient(x):
             self._check_differentiable(x.shape, value.shape)
             value = _Approximated.apply(x, value, self._pull_back)  # type: ignore[no-untyped-call]
@@ -243,6 +243,11 @@ class _Shown:
             return repr(self.defence)
         known = {name: getattr(self.defence, name) for name in self.defence.params if hasattr(self.defence, name)}
         return f"{type(self.defence).__name__}({', '.join(f'{name}={value!r}' for name, value in known.items())})"
+
+
+def _writable(values: Array) -> Array:
+    """An array that a tensor can share, whatever view the defence returned."""
+    return np.require(values, requirements=["C", "W"])
 
 
 def _to_numpy(x: Tensor) -> Array:

@@ -38,6 +38,10 @@ class Pipeline:
     """
 
     def __init__(self, items: Item) -> None:
+        if isinstance(items, str):
+            raise TypeError(
+                f"a pipeline takes transforms, not their names, got {items!r}; preset(name) makes one by name"
+            )
         parts = [items] if isinstance(items, (Transform, Pipeline, nn.Module)) else items
         self.chain = Chain(tuple(_flatten(parts)))
 

@@ -13,6 +13,7 @@ from art_domainrand.training.randomness import ATTACK, derived_seed
 
 # One step of fast adversarial training, in units of eps (Wong et al. 2020, section 4).
 FAST_STEP = 1.25
+TINY = 1e-30  # a step must be positive, also where eps is zero
 
 
 def training_attack(attack: GradientAttack, options: TrainingOptions, rank: int) -> Any:
@@ -20,7 +21,7 @@ def training_attack(attack: GradientAttack, options: TrainingOptions, rank: int)
     given: Any = attack
     own: Any = copy(attack)
     if options.objective == "fast":
-        own = PGD(given.estimator, given.norm, given.eps, FAST_STEP * given.eps, max_iter=1, num_random_init=1)
+        own = PGD(given.estimator, given.norm, given.eps, FAST_STEP * given.eps + TINY, max_iter=1, num_random_init=1)
         own.memory_format, own.autocast, own._compiler = given.memory_format, given.autocast, given._compiler
         own.compile = given.compile
     own._stream = PrivateGenerator()

@@ -70,6 +70,8 @@ class BatchMaker:
         if self.mixing is None:
             return x, y
         require(isinstance(y, Tensor), "mixing", "be None where the labels are detections", self.mixing)
+        named = self.nb_classes is not None or (y.dim() == 2 and y.shape[1] > 1)  # type: ignore[union-attr]
+        require(named, "nb_classes", "be given for a mixing of labels that are indices", None)
         labels = y.float() if y.dim() == 2 and y.shape[1] > 1 else y.flatten()  # type: ignore[union-attr]
         draw = self.mixing.sample(len(x), torch.Generator(self.device).manual_seed(stream.next_seed()))
         first = x if self.channels_first else x.movedim(-1, -3)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
 from art_domainrand.evaluation.files import whole_file
 
@@ -16,7 +20,7 @@ VERSION = 1
 def save(folder: Path, name: str, state: dict[str, Any]) -> None:
     """Write ``state``, made of tensors and plain values, to ``folder / name``, or leave what is there."""
     with whole_file(folder / name) as path:
-        torch.save({"version": VERSION} | state, path)
+        torch.save(native({"version": VERSION} | state), path)
 
 
 def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
@@ -24,7 +28,11 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     path = folder / name
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
     if state.get("version") != VERSION:
         raise ValueError(f"checkpoint must be of version {VERSION}, got {state.get('version')!r} in {str(path)!r}")
     for key, value in settings.items():
@@ -34,8 +42,19 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     return state
 
 
+def native(state: Any) -> Any:
+    """``state`` with NumPy's numbers as Python's, which are all that a weights-only file may hold."""
+    if isinstance(state, dict):
+        return {key: native(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(native(value) for value in state)
+    return state.item() if isinstance(state, np.generic) else state
+
+
 def plain(value: Any) -> Any:
     """A setting as a plain value that is the same in every process: numbers and words as they are, all else named."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
@@ -57,3 +76,15 @@ def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         place = "optimizer" if number == 0 else f"optimizer group {number}"
         found |= {f"{place}.{name}": plain(value) for name, value in group.items() if name != "params"}
     return found
+
+
+def model_settings(model: nn.Module) -> str:
+    """What a model is, apart from its values: how many numbers in how many tensors, and a hash of names and shapes."""
+    shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+    digest = hashlib.sha256(repr(shapes).encode()).hexdigest()[:8]
+    return f"{sum(p.numel() for p in model.parameters())} weights in {len(shapes)} tensors ({digest})"
+
+
+def preprocessing_settings(operations: list[Any]) -> list[str]:
+    """What preprocesses the images, in words; an object that says nothing of itself by its class alone."""
+    return [type(op).__name__ if repr(op) == object.__repr__(op) else repr(op) for op in operations]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from art.defences.trainer import Trainer
+from art.estimators.classification.ensemble import EnsembleClassifier
 from art.estimators.classification.pytorch import PyTorchClassifier
 from art.utils import check_and_transform_label_format
 from torch import Tensor
@@ -90,7 +92,7 @@ def fit_randomized(
         proportions = (0, 1, 0) if attack is None else (0, 1, 1)
     mix = plan_batch(int(batch_size), proportions, attack is not None)
     source = open_source(x, y, shuffle=None, num_workers=num_workers, pin_memory=pin_memory)
-    alike = _trains_as_pytorch_classifier(classifier)
+    alike = trains_as_pytorch_classifier(classifier)
     device = classifier.device if isinstance(getattr(classifier, "device", None), torch.device) else torch.device("cpu")
     first = classifier.channels_first if randomization is None else randomization.channels_first
     classes = getattr(classifier, "nb_classes", None)
@@ -102,8 +104,9 @@ def fit_randomized(
     stream = Stream(seed)
     for number in tqdm(range(nb_epochs), disable=not verbose, desc="Epochs"):
         order = _order_of_art(len(source)) if seed is None and source.shuffle else None
-        for images, labels in epochs.epoch(number, Stream(stream.next_seed()), order):
-            step(images, labels)
+        with warmed_up(classifier, number):
+            for images, labels in epochs.epoch(number, Stream(stream.next_seed()), order):
+                step(images, labels)
         if scheduler is not None:
             scheduler.step()
 
@@ -113,11 +116,14 @@ def _check_estimator(classifier: Any) -> None:
     rule = "be an estimator, not a trainer; use trainer.fit_generator(RandomizedDataGenerator(...))"
     require(not isinstance(classifier, Trainer), "classifier", rule, name, TypeError)
     require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, TypeError)
-    if _trains_as_pytorch_classifier(classifier):
+    members = "be no ensemble: ART trains none, fit its members one by one"
+    require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, TypeError)
+    if trains_as_pytorch_classifier(classifier):
         require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
 
 
-def _trains_as_pytorch_classifier(classifier: Any) -> bool:
+def trains_as_pytorch_classifier(classifier: Any) -> bool:
+    """Whether the classifier's ``fit`` is ART's for PyTorch, and no other that adds to it."""
     return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit and "fit" not in vars(classifier)
 
 
@@ -137,9 +143,30 @@ def _order_of_art(images: int) -> Iterable[int]:
     return next(iter(everything))  # type: ignore[no-any-return]
 
 
+@contextmanager
+def warmed_up(estimator: Any, epoch: int) -> Iterator[None]:
+    """Tell an estimator with a ``warmup``, as ART's SmoothAdv has, the epoch: its ``fit`` takes each for the first.
+
+    What it warms up grows by (1 + epoch) / warmup.
+    """
+    epochs = getattr(estimator, "warmup", None)
+    if not isinstance(epochs, (int, float)):
+        yield
+        return
+    estimator.warmup = max(1.0, epochs / (epoch + 1))
+    try:
+        yield
+    finally:
+        estimator.warmup = epochs
+
+
 def _one_hot(nb_classes: int | None) -> Callable[[Labels], Labels]:
     def encode(y: Labels) -> Labels:
         require(isinstance(y, Tensor), "y", "hold class labels for a classifier", Said("detections"))
+        if nb_classes is not None and len(y) and not y.is_floating_point() and y.numel() == len(y):  # type: ignore[union-attr]
+            ends = int(y.min()), int(y.max())  # type: ignore[union-attr]
+            got = Said(f"{ends[0]} to {ends[1]}")
+            require(ends[0] >= 0 and ends[1] < nb_classes, "y", f"hold classes from 0 to {nb_classes - 1}", got)
         return torch.from_numpy(check_and_transform_label_format(y.cpu().numpy(), nb_classes))  # type: ignore[union-attr]
 
     return encode

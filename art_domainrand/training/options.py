@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from art_domainrand.attacks.arguments import require
+from art_domainrand.training.checkpoint import plain
 from art_domainrand.training.objectives import OBJECTIVES
 
 SCHEDULES = ("cosine", "constant")
@@ -72,7 +73,7 @@ class TrainingOptions:
         kept = asdict(self)
         for name in ("checkpoint", "log_dir", "verbose"):
             kept.pop(name)
-        return kept | {"autocast": str(self.autocast)}
+        return {name: plain(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
 
 
 def is_number(value: Any) -> bool:

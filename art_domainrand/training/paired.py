@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from art.defences.trainer import (
     AdversarialTrainerAWPPyTorch,
     AdversarialTrainerOAATPyTorch,
     AdversarialTrainerTRADESPyTorch,
 )
 
-from .module import Randomized
+from .randomness import random_state, randomized_modules, restore_random_state
 
 COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 """ART's trainers that put a clean and an adversarial view of one batch into their loss."""
@@ -76,11 +73,11 @@ class _Batch:
     def __init__(self, trainer: Any) -> None:
         classifier = trainer._classifier
         models = [classifier.model] + [c.model for c in [getattr(trainer, "_proxy_classifier", None)] if c is not None]
-        modules = [m.randomization for model in models for m in model.modules() if isinstance(m, Randomized)]
+        modules = [module.randomization for model in models for module in randomized_modules(model)]
         operations = [op for op in classifier.preprocessing_operations if hasattr(op, "replay")]
         self._random = {id(op): op for op in operations + modules}.values()
         self._held = ExitStack()
-        self._states: list[Any] | None = None
+        self._states: dict[str, Any] | None = None
         self._device = classifier.device
 
     def __enter__(self) -> _Batch:
@@ -94,23 +91,10 @@ class _Batch:
         if self._states is None:
             for op in self._random:
                 self._held.enter_context(op.replay())
-            self._states = _global_states(self._device)
+            self._states = random_state(self._device)
         else:
-            _set_global_states(self._states, self._device)
+            restore_random_state(self._states, self._device)
         return preprocess()
-
-
-def _global_states(device: torch.device) -> list[Any]:
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return [torch.get_rng_state(), np.random.get_state(), random.getstate(), cuda]  # noqa: NPY002 - ART's own
-
-
-def _set_global_states(states: list[Any], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
-    random.setstate(states[2])
-    if states[3] is not None:
-        torch.cuda.set_rng_state(states[3], device)
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,8 +49,8 @@ def plan_batch(batch_size: int, proportions: Any, attacked: bool) -> Mix:
     """
     if proportions is None:
         proportions = (1, 1, 1) if attacked else (1, 1, 0)
-    shares = tuple(proportions) if isinstance(proportions, (tuple, list)) else ()
-    numbers = all(isinstance(s, (int, float)) and not isinstance(s, bool) and 0 <= s < math.inf for s in shares)
+    shares = tuple(proportions) if isinstance(proportions, (tuple, list, np.ndarray)) else ()
+    numbers = all(isinstance(s, Real) and not isinstance(s, bool) and 0 <= float(s) < math.inf for s in shares)
     valid = len(shares) == 3 and numbers and sum(shares) > 0
     require(valid, "proportions", f"be three numbers >= 0, not all 0, for {', '.join(KINDS)}", proportions)
     require(attacked or shares[2] == 0, "proportions", "have no adversarial part where attack is None", proportions)

@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from art_domainrand.preprocessors.streams import Stream
+from art_domainrand.training.module import Randomized
 
 # What a derived seed is for; the same number never means two things.
 ORDER, DRAWS, ATTACK, GLOBAL = range(4)
+
+_RANK = 2**32 - 4
+"""Branches the streams of processes off; unlike what streams branch by on their own."""
 
 
 def derived_seed(seed: int, purpose: int, rank: int = 0) -> int:
@@ -67,9 +72,28 @@ def own_randomness(seed: int, rank: int, device: torch.device) -> Iterator[None]
 
 
 def streams_of(classifier: Any) -> list[Stream]:
-    """The private streams of the classifier's own random preprocessors."""
-    found = (getattr(operation, "_stream", None) for operation in classifier.preprocessing_operations)
+    """The private streams of the classifier's own random preprocessors, and of such modules in its model."""
+    own = [module.randomization for module in randomized_modules(classifier.model)]
+    found = (getattr(operation, "_stream", None) for operation in (*classifier.preprocessing_operations, *own))
     return [stream for stream in found if isinstance(stream, Stream)]
+
+
+def randomized_modules(model: nn.Module) -> list[Randomized]:
+    """The modules in ``model`` that randomize their input."""
+    return [module for module in model.modules() if isinstance(module, Randomized)]
+
+
+@contextmanager
+def own_branches(streams: list[Stream], rank: int) -> Iterator[None]:
+    """Let the streams of every process but the first go on paths of their own, so that all draw differently."""
+    before = [stream._path for stream in streams]
+    for stream in streams if rank else ():
+        stream._path = (*stream._path, _RANK, rank)
+    try:
+        yield
+    finally:
+        for stream, path in zip(streams, before, strict=True):
+            stream._path = path
 
 
 def stream_state(stream: Stream) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,10 +12,10 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor, nn
 from torch.nn import functional
 
-from art_domainrand.attacks.arguments import Said, clip_bounds, norm_order, require, sizes_for
+from art_domainrand.attacks.arguments import clip_bounds, norm_order, require, sizes_for
 from art_domainrand.attacks.gradient_attack import GradientAttack
-from art_domainrand.gradients.preprocessing import preprocessing_chain
 from art_domainrand.norms import ball
+from art_domainrand.preprocessors.clipping import ClipRange
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.pipeline import Pipeline
 from art_domainrand.randomization.transform import Draw
@@ -23,6 +23,7 @@ from art_domainrand.training import randomness
 from art_domainrand.training.adversary import training_attack
 from art_domainrand.training.batches import onto
 from art_domainrand.training.distributed import Part, agree, counted, gathered, of_everyone, shared, summed, world
+from art_domainrand.training.forward import Forward
 from art_domainrand.training.objectives import OBJECTIVES, Views
 from art_domainrand.training.optimization import Optimization
 from art_domainrand.training.options import TrainingOptions
@@ -52,9 +53,8 @@ class Run:
         self.net: nn.Module = classifier.model
         self.device: torch.device = classifier.device
         self.rank, self.processes = world()
-        self.preprocess = preprocessing_chain(classifier, fit=True)
-        operations = classifier.preprocessing_operations
-        self.replayed = [op for op in operations if op.apply_fit and hasattr(op, "replay")]
+        self.streams = randomness.streams_of(classifier)
+        self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.view = None if pipeline is None else view_of(classifier, pipeline)
         self.attack: Any = training_attack(attack, options, self.rank)
         self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
@@ -71,7 +71,7 @@ class Run:
         self.draws = torch.Generator().manual_seed(randomness.derived_seed(options.seed, randomness.DRAWS))
         self.ranges = AutomaticRanges(pipeline) if options.automatic_ranges else Ranges(pipeline)
         self.best: dict[str, Tensor] | None = None
-        self.spread: nn.Module = self.net
+        self.forward = Forward(classifier, options.autocast)
         self.delta: Tensor | None = None  # of free training: goes on from batch to batch
 
     @contextmanager
@@ -80,23 +80,24 @@ class Run:
         flags = [(module, module.training) for module in self.net.modules()]
         layouts = [(p, p.stride()) for p in self.net.parameters() if p.dim() == 4]
         try:
-            with randomness.own_randomness(self.options.seed, self.rank, self.device):
+            own, branch = randomness.own_randomness, randomness.own_branches
+            with own(self.options.seed, self.rank, self.device), branch(self.streams, self.rank):
                 if self.options.channels_last:
                     self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 yield
         finally:
-            self.spread = self.net
+            self.forward.model = self.net
             for parameter, strides in layouts if self.options.channels_last else ():
-                own = torch.empty_strided(parameter.shape, strides, dtype=parameter.dtype, device=parameter.device)
-                parameter.data = own.copy_(parameter.data)
+                as_was = torch.empty_strided(parameter.shape, strides, dtype=parameter.dtype, device=parameter.device)
+                parameter.data = as_was.copy_(parameter.data)
             self.optimization.give_back()
             for module, flag in flags:
                 module.training = flag
 
     def epoch(self, number: int, batches: Batches) -> dict[str, float]:
         """Train for one epoch; return the means of loss and training accuracy, and what the curricula stand at."""
-        if self.spread is self.net:
-            self.spread = shared(self.net)
+        if self.forward.model is self.net:
+            self.forward.model = shared(self.net)
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
         self.attack.eps, self.attack.eps_step = self.eps * warm, self.eps_step * warm
         if not self.options.automatic_ranges:
@@ -165,6 +166,8 @@ class Run:
 
     def views(self, x: Tensor, y: Tensor, part: Part, attacked: float) -> Views:
         """This process's part of a batch, randomized, and a share of it attacked."""
+        if self.limits is not None:
+            self.limits.check(x)  # on the host, where nobody waits for the device
         clean, labels = onto(self.device, x[part.rows]), onto(self.device, y[part.rows])
         if self.options.channels_last and clean.dim() == 4:
             clean = clean.contiguous(memory_format=torch.channels_last)
@@ -182,26 +185,6 @@ class Run:
         with torch.no_grad():
             return self.view.randomize(clean, Draw(onto(self.device, draw.u), onto(self.device, draw.seeds)))
 
-    def forward(self, *views: Tensor) -> Tensor:
-        """Class scores in training mode, in mixed precision if asked.
-
-        Several views are seen under one draw of the classifier's own preprocessors, as far as they can hold one.
-        """
-        with ExitStack() as held:
-            for operation in self.replayed if len(views) > 1 else ():
-                held.enter_context(operation.replay())
-            seen = [self.preprocess(view, None)[0] for view in views]
-        autocast: AbstractContextManager[Any] = nullcontext()
-        if self.options.autocast is not None:
-            autocast = torch.autocast(self.device.type, dtype=self.options.autocast)
-        with autocast:
-            scores = self.spread(seen[0] if len(seen) == 1 else torch.cat(seen))
-        fits = isinstance(scores, Tensor) and scores.dim() == 2 and scores.shape[1] > 1
-        got = Said(f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__)
-        require(fits, "classifier", "return a tensor of class scores (B, K), K >= 2", got)
-        out: Tensor = scores.float()
-        return out
-
     def loss_of(self, scores: Tensor, y: Tensor) -> Tensor:
         """The classifier's own loss, a mean."""
         one_hot = functional.one_hot(y, scores.shape[1]).float()
@@ -211,7 +194,7 @@ class Run:
     def uphill(self, views: Views, share: float) -> dict[str, Tensor]:
         """The gradient of the objective in the weights, by name, averaged over all processes; in scale arbitrary."""
         trained = [(name, weight) for name, weight in self.net.named_parameters() if weight.requires_grad]
-        spread, self.spread = self.spread, self.net
+        spread, self.forward.model = self.forward.model, self.net
         buffers = [(value, value.clone()) for value in self.net.buffers()]
         scale = HALF_PRECISION_SCALE if self.options.autocast == torch.float16 else 1.0
         try:
@@ -220,7 +203,7 @@ class Run:
                 loss * (share * scale), [weight for _, weight in trained], allow_unused=True
             )
         finally:
-            self.spread = spread
+            self.forward.model = spread
             with torch.no_grad():  # a look ahead must not count twice in batch normalization
                 for value, before in buffers:
                     value.copy_(before)
@@ -263,7 +246,7 @@ class Run:
         own = {
             "stream": self.attack._stream.__getstate__(),
             "random": randomness.random_state(self.device),
-            "preprocessors": [randomness.stream_state(s) for s in randomness.streams_of(self.classifier)],
+            "preprocessors": [randomness.stream_state(s) for s in self.streams],
             "delta": None if self.delta is None else self.delta.cpu(),
         }
         return {
@@ -288,8 +271,8 @@ class Run:
         key, stream = own["stream"]["key"], own["stream"]["state"]
         if key is not None:
             self.attack._stream.on(torch.device(self.device), key[0]).set_state(stream.cpu())
-        for preprocessor, saved in zip(randomness.streams_of(self.classifier), own["preprocessors"], strict=True):
-            randomness.restore_stream(preprocessor, saved)
+        for stream_of, saved in zip(self.streams, own["preprocessors"], strict=True):
+            randomness.restore_stream(stream_of, saved)
         self.delta = None if own["delta"] is None else own["delta"].to(self.device)
         randomness.restore_random_state(own["random"], self.device)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from ..attacks.arguments import Said, require
 
@@ -141,6 +141,9 @@ class _Flat:
         return (index for batch in self.batches for index in batch)
 
     def __len__(self) -> int:
+        if type(self.batches) is BatchSampler:  # counted without drawing an order
+            images, size = len(self.batches.sampler), self.batches.batch_size  # type: ignore[arg-type]
+            return images // size * size if self.batches.drop_last else images
         return sum(len(batch) for batch in self.batches)
 
     def set_epoch(self, epoch: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,25 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.defences.trainer.trainer import Trainer
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.apgd import AutoPGD
-from art_domainrand.attacks.arguments import Said, check_counts, class_labels, require
+from art_domainrand.attacks.arguments import Said, check_counts, check_layout, class_labels, require
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.run import Array
 from art_domainrand.randomization.pipeline import Item, Pipeline
 from art_domainrand.training import checkpoint
-from art_domainrand.training.checkpoint import attack_settings, optimizer_settings
+from art_domainrand.training.checkpoint import (
+    attack_settings,
+    model_settings,
+    optimizer_settings,
+    preprocessing_settings,
+)
 from art_domainrand.training.distributed import same_everywhere, wait, world
+from art_domainrand.training.fitting import trains_as_pytorch_classifier
 from art_domainrand.training.options import TrainingOptions
 from art_domainrand.training.run import Batches, Run
 from art_domainrand.training.scalars import Scalars
@@ -47,7 +55,8 @@ class DomainAdversarialTrainer(Trainer):
     :param classifier: A ``PyTorchClassifier`` with an optimizer. Its preprocessing runs in training as in ART; a NumPy
         defence needs :class:`~art_domainrand.DifferentiableDefence` around it. Training does not change labels.
     :param attack: The attack of the training, such as ``PGD(classifier, eps=8/255, eps_step=2/255, max_iter=10)``; its
-        ``seed`` and ``batch_size`` are not used, and the attack stays as it is.
+        ``seed`` and ``batch_size`` are not used, and the attack stays as it is. It fools the estimator that it was made
+        for, as a rule the same classifier.
     :param pipeline: What randomizes the images; None trains on the images as they are.
     :param objective: "standard" (half adversarial, a quarter randomized, a quarter clean), "madry" (adversarial only),
         "trades", "mart", "consistency" (AugMix-like agreement of clean image and two draws), "fast" (adversarial only,
@@ -70,7 +79,8 @@ class DomainAdversarialTrainer(Trainer):
         which dropout draws: a run with the same seed repeats bit for bit on the same machine, and the global generators
         are afterwards as they were before. The classifier's own random preprocessors keep their own seeds.
     :param checkpoint: Folder for ``last.pt`` and ``best.pt``; a run that finds ``last.pt`` there goes on from it, and
-        is refused if it is another one. What the data were is not recorded, but how many.
+        is refused if it is another one, one of more epochs too, whose learning rates would be others. What the data
+        were is not recorded, but how many.
     :param log_dir: Folder for TensorBoard's scalars; needs tensorboard or tensorboardX.
     :param verbose: Show progress: loss, and clean, robust and shift accuracy.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
@@ -95,11 +105,13 @@ class DomainAdversarialTrainer(Trainer):
         super().__init__(classifier)
         self.attack = attack
         self.pipeline = None if pipeline is None else pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-        try:
-            self.options = TrainingOptions(**options)
-        except TypeError as error:
-            known = list(TrainingOptions.__dataclass_fields__)
-            raise TypeError(f"{error}; the options are {known}") from None
+        known = list(TrainingOptions.__dataclass_fields__)
+        unknown = next((name for name in options if name not in known), "")
+        near = get_close_matches(unknown, known, 1)
+        if unknown:
+            hint = f"did you mean {near[0]!r}?" if near else f"the options are {known}"
+            raise TypeError(f"got an unexpected keyword argument {unknown!r}; {hint}")
+        self.options = TrainingOptions(**options)
         ranged = self.options.automatic_ranges or self.options.range_epochs > 0
         rule = "be given for automatic_ranges and range_epochs"
         require(self.pipeline is not None or not ranged, "pipeline", rule, None)
@@ -124,19 +136,22 @@ class DomainAdversarialTrainer(Trainer):
             pipeline. With it the weights of the best epoch under PGD are kept in the end, else the last ones.
         """
         check_counts(batch_size=batch_size, nb_epochs=nb_epochs)
+        batch_size = int(batch_size)
+        rule = "be an array of images; for a Dataset or DataLoader, fit_generator(RandomizedDataGenerator(x, ...))"
+        require(not isinstance(x, (Dataset, DataLoader)), "x", rule, Said(type(x).__name__), TypeError)
         refuse_unknown(kwargs, "x, y, batch_size, nb_epochs and validation_data")
         images = torch.as_tensor(np.asarray(x, dtype=np.float32))
         require(len(images) > 0, "x", "hold at least one image", 0)
+        check_layout(images, self._classifier)
         labels = self._indices(y, len(images))
 
         def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
             for rows in torch.randperm(len(images), generator=order).split(batch_size):  # type: ignore[no-untyped-call]
                 yield images[rows], labels[rows]
 
-        watch = validation_data is None and self.options.objective in ("fast", "free")
-        watched = self._validator((images[:WATCHED].numpy(), labels[:WATCHED].numpy()), batch_size) if watch else None
-        size = {"images": len(images), "batch_size": int(batch_size)}
-        self._train(batches, -(-len(images) // batch_size), size, nb_epochs, validation_data, watched)
+        size = {"images": len(images), "batch_size": batch_size}
+        watched = (images[:WATCHED], labels[:WATCHED])
+        self._train(batches, -(-len(images) // batch_size), size, nb_epochs, validation_data, lambda: watched)
 
     def fit_generator(
         self, generator: Any, nb_epochs: int = 20, validation_data: tuple[Array, Array] | None = None, **kwargs: Any
@@ -152,13 +167,18 @@ class DomainAdversarialTrainer(Trainer):
         steps = -(-int(generator.size) // int(generator.batch_size))
         rank = world()[0]
 
+        first: list[tuple[Tensor, Tensor]] = []
+
         def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
             for _ in range(steps):
                 x, y = same_everywhere(generator.get_batch() if rank == 0 else None)
-                yield torch.as_tensor(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
+                batch = torch.as_tensor(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
+                if not first:
+                    first.append(tuple(part[:WATCHED].clone() for part in batch))  # type: ignore[arg-type]
+                yield batch
 
         size = {"images": int(generator.size), "batch_size": int(generator.batch_size)}
-        self._train(batches, steps, size, nb_epochs, validation_data)
+        self._train(batches, steps, size, nb_epochs, validation_data, lambda: first[0])
 
     def predict(self, x: Array, **kwargs: Any) -> Array:
         """The classifier's predictions."""
@@ -172,18 +192,22 @@ class DomainAdversarialTrainer(Trainer):
         size: dict[str, int],
         nb_epochs: int,
         validation_data: tuple[Array, Array] | None,
-        watched: Validator | None = None,
+        watched: Callable[[], tuple[Tensor, Tensor]],
     ) -> None:
+        """Train on ``batches``; ``watched()`` are some of the images, known once there was an epoch."""
         check_trainable(self._classifier)
         options, (rank, processes) = self.options, world()
         folder = None if options.checkpoint is None else check_folder("checkpoint", options.checkpoint)
+        nb_epochs = int(nb_epochs)
         run = Run(self._classifier, self.attack, self.pipeline, options, steps, nb_epochs)
         validator = self._validator(validation_data, size["batch_size"])
         settings = {"nb_epochs": nb_epochs, "steps": steps, "processes": processes, "pipeline": repr(self.pipeline)}
         settings |= (
             size | options.settings() | attack_settings(self.attack) | optimizer_settings(self._classifier.optimizer)
         )
-        settings["weights of the classifier"] = sum(p.numel() for p in run.net.parameters())
+        settings["classifier"] = model_settings(run.net)
+        settings["preprocessing"] = preprocessing_settings(self._classifier.preprocessing_operations)
+        settings["validation_data"] = "none" if validator is None else "given"
         scalars = Scalars(options.log_dir) if options.log_dir is not None and rank == 0 else nullcontext(None)
         hide = not (options.verbose and rank == 0)
         with scalars as writer, run.opened(), tqdm(total=nb_epochs, desc="epochs", disable=hide) as bar:
@@ -207,14 +231,16 @@ class DomainAdversarialTrainer(Trainer):
             run.wear_best()
 
     def _measured(
-        self, row: dict[str, float], validator: Validator | None, watched: Validator | None
+        self, row: dict[str, float], validator: Validator | None, watched: Callable[[], tuple[Tensor, Tensor]]
     ) -> dict[str, float]:
         """What an epoch comes to, beyond the training's own ``row``; warns of catastrophic overfitting."""
         if validator is not None:
             found, names = validator.measure(), ("robust", "fast")
-        elif watched is not None:
+        elif self.options.objective in ("fast", "free"):
             names = ("train_robust", "train_fast")
-            found = {f"train_{name}": value for name, value in watched.attacked().items()}
+            some = self._validator(tuple(part.cpu().numpy() for part in watched()), WATCHED)  # type: ignore[arg-type]
+            assert some is not None
+            found = {f"train_{name}": value for name, value in some.attacked().items()}
         else:
             return {}
         overfitted = is_overfitted([*self.history, row | found], *names)
@@ -262,6 +288,8 @@ class DomainAdversarialTrainer(Trainer):
 
 def check_trainable(classifier: PyTorchClassifier) -> None:
     """ValueError for a classifier that cannot be trained on the device, or whose loss is no mean."""
+    own = "train as PyTorchClassifier does (fit_randomized goes through the fit that others have)"
+    require(trains_as_pytorch_classifier(classifier), "classifier", own, Said(type(classifier).__name__))
     others = [
         type(operation).__name__
         for operation in classifier.preprocessing_operations

@@ -13,9 +13,9 @@ from art_domainrand.evaluation.run import Array
 from art_domainrand.gradients import predict
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.pipeline import Pipeline
+from art_domainrand.training.adversary import FAST_STEP, TINY
 
 PGD_STEPS = 10
-TINY = 1e-30  # a step must be positive, also where eps is zero
 # Fast training has overfitted to its own one-step attack when PGD breaks this much more than that attack (Wong et al.
 # 2020, section 5: robust accuracy falls to zero within an epoch while the one-step accuracy rises) ...
 OVERFIT_GAP = 0.2
@@ -56,7 +56,7 @@ class Validator:
     def attacked(self) -> dict[str, float]:
         """``robust`` (PGD of ten steps from a random start) and ``fast`` (one step of 1.25 eps from one) accuracy."""
         found = {}
-        for name, steps, size in (("robust", PGD_STEPS, 2.5 / PGD_STEPS), ("fast", 1, 1.25)):
+        for name, steps, size in (("robust", PGD_STEPS, 2.5 / PGD_STEPS), ("fast", 1, FAST_STEP)):
             attack = PGD(
                 self.classifier,
                 self.norm,

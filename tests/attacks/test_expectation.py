@@ -7,7 +7,7 @@ from art.estimators.certification.randomized_smoothing import PyTorchRandomizedS
 from attack_support import SMALL, Linear, RowWise, fooled, memory_for, predicted, seen_by, some_images
 from torch import nn
 
-from art_domainrand import PGD, AutoPGD, DomainRandomization, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.oracle import Expectation, Oracle, is_random
 from art_domainrand.gradients import borrow
@@ -198,7 +198,9 @@ def test_what_is_not_random_is_not_called_so():
             assert not is_random(source, torch.from_numpy(some_images(5)))
 
 
-@pytest.mark.parametrize("kind", ["early_stop", "keep_best", "restarts", "AutoPGD", "strongest"])
+@pytest.mark.parametrize(
+    "kind", ["early_stop", "keep_best", "restarts", "plain restarts", "minimal", "AutoPGD", "strongest"]
+)
 def test_a_defence_that_flips_coins_is_not_broken(kind):
     """No perturbation of 1e-6 changes these predictions; the defence flips them, and is not called broken for it."""
     classifier, x = wrap(CoinFlip(RowWise())), some_images(40)
@@ -209,6 +211,8 @@ def test_a_defence_that_flips_coins_is_not_broken(kind):
         "early_stop": lambda: PGD(classifier, early_stop=True, **pgd),
         "keep_best": lambda: PGD(classifier, keep_best=True, eot_samples=4, **pgd),
         "restarts": lambda: PGD(classifier, num_random_init=3, early_stop=True, keep_best=True, **pgd),
+        "plain restarts": lambda: PGD(classifier, num_random_init=3, eps_step=1e-6, max_iter=15, **options),
+        "minimal": lambda: FGSM(classifier, eps_step=1e-7, minimal=True, **options),
         "AutoPGD": lambda: AutoPGD(classifier, max_iter=15, nb_random_init=2, **options),
         "strongest": lambda: StrongestAttack(classifier, budget="quick", **options),
     }[kind]()

@@ -33,6 +33,8 @@ WRONG = [
     ("PGD FGSM AutoPGD StrongestAttack", {"eot_samples": 0}, ValueError, "eot_samples must be >= 1, got 0"),
     ("PGD FGSM AutoPGD StrongestAttack", {"eot_samples": 1.5}, TypeError, "eot_samples must be an int, got 1.5"),
     ("PGD FGSM AutoPGD StrongestAttack", {"eot_draws": "same"}, ValueError, "eot_draws must be one of ['fresh'"),
+    ("PGD FGSM AutoPGD StrongestAttack", {"eot_draws": ["fresh"]}, ValueError, "eot_draws must be one of ['fresh'"),
+    ("StrongestAttack", {"budget": ["quick"]}, ValueError, "budget must be one of"),
     ("PGD FGSM AutoPGD StrongestAttack", {"quantize": 8}, ValueError, "quantize must be a bool, got 8"),
     ("PGD FGSM AutoPGD StrongestAttack", {"compile": 3}, ValueError, "compile must be a bool or the name"),
     ("PGD FGSM AutoPGD StrongestAttack", {"seed": -1}, ValueError, "seed must be None or an int in [0, 2^63), got -1"),
@@ -72,6 +74,15 @@ def test_wrong_parameters_are_named(kind, wrong, error, message):
     with pytest.raises(error, match=re.escape(message)):
         attack.set_params(**wrong)
     assert repr(attack) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "typo", "meant"),
+    [("PGD", "epsilon", "eps"), ("FGSM", "batchsize", "batch_size"), ("AutoPGD", "num_random_init", "nb_random_init")],
+)
+def test_a_typo_gets_the_nearest_name(kind, typo, meant):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{typo}'.*; did you mean '{meant}'"):
+        KINDS[kind](wrap(RowWise()), **{typo: 1})
 
 
 @pytest.mark.parametrize(

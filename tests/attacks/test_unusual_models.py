@@ -195,7 +195,7 @@ def test_eot_preprocessing(images):
     y = np.arange(6) % 4
     assert np.abs(PGD(classifier, **QUICK).generate(x, y) - x).max() == pytest.approx(0.1, abs=1e-6)
     for attack, labels in ((PGD(classifier, **QUICK), None), (PGD(classifier, num_random_init=2, **QUICK), y)):
-        with pytest.raises(ValueError, match="estimator must predict one row for each image, got 18 rows for 6"):
+        with pytest.raises(ValueError, match=r"estimator must predict one row for each image, got \d+ rows for \d+"):
             attack.generate(x, labels)
 
 

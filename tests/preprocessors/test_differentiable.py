@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -241,3 +242,18 @@ def test_arrays_of_objects_go_to_the_defence_as_they_are():
     ours = DifferentiableDefence(Doubling())
     assert [len(item) for item in ours(x)[0]] == [2, 3]
     assert ours.estimate_gradient(x, x) is x
+
+
+@pytest.mark.parametrize("view", [lambda x: x[..., ::-1], lambda x: np.broadcast_to(x[:, :1, :1, :1], x.shape)])
+def test_whatever_view_a_defence_returns_becomes_a_tensor(images, view):
+    class Viewing(Preprocessor):
+        def __init__(self):
+            super().__init__(apply_fit=True, apply_predict=True)
+
+        def __call__(self, x, y=None):
+            return view(x), y
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value, _ = DifferentiableDefence(Viewing()).forward(torch.from_numpy(images))
+    assert np.array_equal(value.numpy(), view(images))

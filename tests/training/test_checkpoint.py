@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from trainer_support import (
     BRIGHT,
     assert_same,
@@ -23,7 +24,7 @@ from trainer_support import (
     with_norm,
 )
 
-from art_domainrand import PGD, DomainRandomization
+from art_domainrand import PGD, DomainRandomization, randomized
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.training import checkpoint
 from art_domainrand.training.randomness import derived_seed, own_randomness, random_state, restore_random_state
@@ -164,13 +165,14 @@ SMALL = {"objective": "madry"}
 
 
 def small(folder: Path, *, rate: float = 0.05, batch: int = BATCH, n: int = 64, epochs: int = 1, model=None, **changed):
-    eps = changed.pop("eps", 0.1)
-    classifier = trainable(cnn() if model is None else model, rate)
+    eps, data = changed.pop("eps", 0.1), changed.pop("data", None)
+    standard = {name: changed.pop(name) for name in ("preprocessing",) if name in changed}
+    classifier = trainable(cnn() if model is None else model, rate, **standard)
     attack = PGD(classifier, eps=eps, eps_step=0.05, max_iter=changed.pop("max_iter", 1), verbose=False)
     trainer = trainer_of(classifier, **(SMALL | {"checkpoint": folder} | changed))
     trainer.attack = attack
     x, y = corners(n)
-    trainer.fit(x, y, batch_size=batch, nb_epochs=epochs)
+    trainer.fit(x, y, batch_size=batch, nb_epochs=epochs, validation_data=data)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,10 @@ def small(folder: Path, *, rate: float = 0.05, batch: int = BATCH, n: int = 64, 
         ({"objective": "trades"}, r"objective must be 'madry',"),
         ({"pipeline": BRIGHT}, r"pipeline must be 'None',"),
         ({"ema": 0.5}, r"ema must be 0\.0,"),
-        ({"model": cnn(1, 8, 4).append(torch.nn.Linear(4, 4))}, "weights of the classifier must be"),
+        ({"model": cnn(1, 8, 4).append(torch.nn.Linear(4, 4))}, "classifier must be '\\d+ weights in"),
+        ({"model": nn.Sequential(nn.Flatten(), *cnn())}, "classifier must be"),
+        ({"preprocessing": (0.5, 0.25)}, "preprocessing must be"),
+        ({"data": corners(8)}, "validation_data must be 'none'"),
     ],
 )
 def test_another_run_is_refused_in_one_sentence(tmp_path_factory, changed, name) -> None:
@@ -196,6 +201,43 @@ def test_another_run_is_refused_in_one_sentence(tmp_path_factory, changed, name)
         small(folder, **changed)
     assert "\n" not in str(error.value)
     assert "run to resume" in str(error.value)
+
+
+def test_numbers_of_numpy_are_saved_as_pythons(tmp_path: Path) -> None:
+    x, y = corners(32)
+    for _ in range(2):
+        trainer = trainer_of(
+            trainable(rate=np.float64(0.05)),
+            ema=np.float64(0.5),
+            clip_norm=np.float32(1),
+            schedule="constant",
+            checkpoint=tmp_path,
+        )
+        trainer.fit(x, y, batch_size=np.int64(16), nb_epochs=np.int64(1))
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["optimization"]["optimizer"]["param_groups"][0]["lr"] == 0.05
+
+
+def test_a_model_that_randomizes_itself_resumes_to_the_last_bit(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def model() -> nn.Module:
+        return randomized(nn.Sequential(cnn()), BRIGHT, seed=0)
+
+    whole, history = run(None, model=model(), epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, model=model(), epochs=3, hook=stopping_at(8, stop))
+    resumed, again = run(tmp_path, model=model(), epochs=3)
+    assert again == history
+    assert_same(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("content", [b"", b"trash\n", b"PK\x03\x04 half a file"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint must be a file of this library, got '.*last.pt', unreadable: "):
+        checkpoint.load(tmp_path, "last.pt", {}, CPU)
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from art.attacks.evasion import FastGradientMethod
 from art.defences.preprocessor import FeatureSqueezing, SpatialSmoothing
 from art.defences.trainer import AdversarialTrainer
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
-from art.estimators.classification import PyTorchClassifier
+from art.estimators.certification.randomized_smoothing.smooth_adv.pytorch import PyTorchSmoothAdv
+from art.estimators.classification import EnsembleClassifier, PyTorchClassifier
 from art.estimators.object_detection import PyTorchObjectDetector
 from art.estimators.regression import PyTorchRegressor
 from torch import nn
@@ -343,6 +344,12 @@ def _without_optimizer():
         ({"x": X * 3}, ValueError, "x must lie within clip_values"),
         ({"y": None}, ValueError, "y must be given where x is an array"),
         ({"y": [{"boxes": np.zeros((0, 4))}] * N}, ValueError, "y must hold class labels for a classifier"),
+        ({"y": Y + 2}, ValueError, "y must hold classes from 0 to 3, got"),
+        (
+            {"classifier": EnsembleClassifier([make_classifier()], channels_first=True)},
+            TypeError,
+            "classifier must be no ensemble: ART tra",
+        ),
         ({"attack": "pgd"}, TypeError, "attack must be an attack of ART"),
         (
             {"pipeline": DomainRandomization(UNCHANGED), "channels_first": True},
@@ -370,3 +377,29 @@ def test_a_last_batch_of_one_says_what_to_do():
     with pytest.raises(ValueError, match="Expected more than 1 value") as raised:
         fit_randomized(trainable(model), X, Y, pipeline=UNCHANGED, batch_size=7, nb_epochs=1)
     assert "drop_last=True" in raised.value.__notes__[0]
+
+
+def test_smoothing_against_attacks_warms_up_as_in_arts_fit():
+    def radii(train):
+        seen = []
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
+        smooth = PyTorchSmoothAdv(
+            model,
+            nn.CrossEntropyLoss(),
+            SHAPE,
+            CLASSES,
+            torch.optim.SGD(model.parameters(), 0.01),
+            epsilon=2,
+            warmup=2,
+            num_steps=1,
+            device_type="cpu",
+        )
+        smooth.attack = types.SimpleNamespace(norm=0.0)
+        smooth.attack.generate = lambda x, y=None, **kwargs: seen.append(smooth.attack.norm) or x
+        train(smooth)
+        assert smooth.warmup == 2
+        return seen
+
+    of_art = radii(lambda smooth: smooth.fit(X, Y, batch_size=11, nb_epochs=3))
+    assert radii(lambda s: fit_randomized(s, X, Y, pipeline=UNCHANGED, batch_size=11, nb_epochs=3, seed=0)) == of_art
+    assert len(set(of_art)) == 2

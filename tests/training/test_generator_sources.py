@@ -7,7 +7,14 @@ import pytest
 import torch
 from art.attacks.evasion import FastGradientMethod
 from generator_support import N, Pairs, X, Y, generator, grey, same
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from art_domainrand import DomainMapping
 from art_domainrand.randomization import CutMix, Flip, MixUp
@@ -155,3 +162,16 @@ def test_bad_pixels_are_refused(x, message):
 def test_bad_items_of_a_dataset_are_refused(dataset, message):
     with pytest.raises(ValueError, match=message):
         list(generator(DataLoader(dataset), None, batch_size=2))
+
+
+def test_a_batch_sampler_is_counted_without_drawing_an_order():
+    before = torch.get_rng_state()
+    loader = DataLoader(Pairs(), batch_sampler=BatchSampler(RandomSampler(Pairs()), 4, drop_last=True))
+    data = generator(loader, None, proportions=(1, 0, 0), batch_size=2)
+    assert len(data) == 12  # 24 of the 26 images
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_mixing_index_labels_needs_the_number_of_classes():
+    with pytest.raises(ValueError, match="nb_classes must be given for a mixing of labels that are indices, got None"):
+        next(iter(generator(mixing=MixUp())))

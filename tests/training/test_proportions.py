@@ -1,5 +1,6 @@
 """How the rows of a batch are divided among originals, copies and adversarial images."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -48,6 +49,7 @@ def test_copies_are_spread_evenly():
 @pytest.mark.parametrize(
     ("batch_size", "proportions", "attacked", "message"),
     [
+        (8, (1, -1, 0), False, "proportions must be three numbers >= 0"),
         (8, (1, 1), False, "proportions must be three numbers >= 0"),
         (8, (1, -1, 0), False, "got \\(1, -1, 0\\)"),
         (8, (0, 0, 0), False, "not all 0"),
@@ -61,3 +63,8 @@ def test_copies_are_spread_evenly():
 def test_refused(batch_size, proportions, attacked, message):
     with pytest.raises(ValueError, match=message):
         plan_batch(batch_size, proportions, attacked)
+
+
+@pytest.mark.parametrize("proportions", [np.array([1, 1, 0]), (np.int64(1), np.float32(1), 0)])
+def test_numbers_of_numpy_are_numbers(proportions):
+    assert plan_batch(8, proportions, attacked=False).rows == (4, 4, 0)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.data_generators import NumpyDataGenerator, PyTorchDataGenerator
-from art.defences.preprocessor import FeatureSqueezing
+from art.defences.preprocessor import FeatureSqueezing, GaussianAugmentation
 from art.defences.trainer import Trainer
+from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
+from art.estimators.classification import PyTorchClassifier
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from trainer_support import (
@@ -34,9 +36,10 @@ from art_domainrand import (
     DifferentiableDefence,
     DomainAdversarialTrainer,
     DomainRandomization,
+    randomized,
 )
 
-from tests_support import cnn
+from tests_support import CLASSES, SHAPE, cnn
 
 # Preprocessing
 
@@ -68,17 +71,72 @@ def test_the_classifiers_own_randomization_draws_afresh_in_training(apply_fit: b
     assert torch.allclose(*inputs.trained, atol=1e-4) != apply_fit
 
 
+def with_module(**options) -> PyTorchClassifier:
+    return trainable(nn.Sequential(randomized(nn.Sequential(*cnn()), NOISE, seed=0)), **options)
+
+
+OWN_RANDOMNESS = {
+    "preprocessor": lambda: trainable(preprocessing_defences=[DomainRandomization(NOISE, seed=0)]),
+    "module": with_module,
+    "numpy": lambda: trainable(
+        preprocessing_defences=[DifferentiableDefence(GaussianAugmentation(0.1, augmentation=False), apply_fit=True)]
+    ),
+}
+
+
+@pytest.mark.parametrize("own", OWN_RANDOMNESS)
 @pytest.mark.parametrize("objective", ["trades", "mart", "consistency"])
-def test_views_that_are_compared_see_one_draw_of_the_classifiers_own_randomization(objective: str) -> None:
-    own = DomainRandomization(NOISE, seed=0)
-    classifier = trainable(preprocessing_defences=[own])
-    inputs = Inputs(classifier.model)
+def test_views_that_are_compared_see_one_draw_of_the_classifiers_own_randomization(objective: str, own: str) -> None:
+    classifier = OWN_RANDOMNESS[own]()
+    inputs = Inputs(classifier.model[0].model if own == "module" else classifier.model)
     trainer = trainer_of(classifier, objective=objective)
     trainer.attack = PGD(classifier, eps=0.0, eps_step=0.1, max_iter=1, verbose=False)
     trainer.fit(*corners(16), batch_size=16, nb_epochs=1)
     parts = inputs.trained[0].split(16)
     assert len(parts) == (4 if objective == "consistency" else 2)
     assert all(torch.equal(part, parts[0]) for part in parts)
+    assert not any(
+        torch.equal(image, other) for image, other in zip(parts[0], torch.from_numpy(corners(16)[0]), strict=True)
+    )
+
+
+def test_a_processor_of_hugging_face_runs_in_training_as_in_prediction() -> None:
+    classifier = trainable()
+    classifier.processor = lambda images: 0.25 * images
+    inputs = Inputs(classifier.model)
+    fit(classifier, n=16, batch=16)
+    assert float(inputs.trained[0].max()) <= 0.25
+    assert float(inputs.trained[0].max()) > 0.15
+
+
+def test_an_estimator_that_adds_to_training_is_refused() -> None:
+    model = cnn()
+    smoothed = PyTorchRandomizedSmoothing(
+        model,
+        nn.CrossEntropyLoss(),
+        SHAPE,
+        CLASSES,
+        torch.optim.SGD(model.parameters(), 0.1),
+        clip_values=(0, 1),
+        device_type="cpu",
+    )
+    with pytest.raises(
+        ValueError, match=r"classifier must train as PyTorchClassifier does .* got PyTorchRandomizedSmoo"
+    ):
+        trainer_of(smoothed)
+
+
+def test_one_step_training_is_watched_on_the_batches_of_a_generator_too() -> None:
+    trainer = trainer_of(trainable(), objective="fast")
+    trainer.fit_generator(NumpyDataGenerator(*corners(16), batch_size=8), nb_epochs=1)
+    assert {"train_robust", "train_fast", "overfitted"} <= set(trainer.history[0])
+
+
+def test_a_last_batch_of_one_image_gets_advice() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, CLASSES))
+    with pytest.raises(ValueError, match="more than 1 value per channel") as error:
+        fit(trainable(model), n=9, batch=8)
+    assert any("change batch_size" in note for note in error.value.__notes__)
 
 
 def test_a_numpy_defence_is_refused_with_the_name_of_what_helps() -> None:
@@ -277,6 +335,16 @@ def test_wrong_data_are_named() -> None:
         trainer.fit_generator([(x, y)])
     with pytest.raises(ValueError, match="batch_size must be >= 1"):
         trainer.fit(x, y, batch_size=0)
+    with pytest.raises(
+        TypeError, match=r"x must be an array of images; for a Dataset or DataLoader, fit_generator\(Rand"
+    ):
+        trainer.fit(TensorDataset(torch.from_numpy(x)), y)
+    with pytest.raises(ValueError, match="y must be given, got None"):
+        trainer.fit(x, None)
+    with pytest.raises(ValueError, match=r"x must lie within clip_values \[0, 1\].*; divide x by 255, or set"):
+        trainer_of(trainable(), pipeline=BRIGHT).fit(x * 255, y)
+    with pytest.raises(ValueError, match=r"x must have images of shape \(1, 8, 8\), the estimator's input_shape, got"):
+        trainer.fit(x.transpose(0, 2, 3, 1), y)
 
 
 def test_a_model_with_one_output_is_refused() -> None:
