@@ -10,6 +10,7 @@ import torch
 from torch import distributed
 from trainer_support import corners, trainable, trainer_of, weights, with_dropout, with_norm
 
+from art_domainrand import DomainRandomization
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.training import checkpoint
 from art_domainrand.training.run import Run
@@ -43,8 +44,11 @@ def several() -> dict:
 
 
 def own_draws(rank: int) -> dict:
-    """What this process draws: starts of the attack, noise of the pipeline, units that are dropped."""
-    classifier = trainable(with_dropout(), rate=1e-9)
+    """What this process draws: starts of the attack, noise of the pipeline and of the classifier, units dropped."""
+    own = DomainRandomization([R.GaussianNoise((0.1, 0.1))], seed=0, clip=None)
+    noisy, plain_forward = [], own.forward
+    own.forward = lambda x, y=None: noisy.append(plain_forward(x, y)[0] - x) or (x, y)
+    classifier = trainable(with_dropout(), rate=1e-9, preprocessing_defences=[own])
     trainer = trainer_of(classifier, pipeline=[R.GaussianNoise((0.1, 0.1))], objective="madry")
     run = Run(classifier, trainer.attack, trainer.pipeline, trainer.options, 1, 1)
     seen = {}
@@ -62,7 +66,7 @@ def own_draws(rank: int) -> dict:
     run.view.randomize, plain = lambda x, d: randomized.append(plain(x, d)) or randomized[-1], run.view.randomize
     with run.opened():
         run.epoch(0, lambda _: iter([(torch.full((8, 1, 8, 8), 0.5), torch.zeros(8, dtype=torch.int64))]))
-    return {"start": seen["start"] - randomized[0], "noise": randomized[0] - 0.5, "kept": seen["kept"]}
+    return {"start": seen["start"] - randomized[0], "noise": randomized[0] - 0.5, "kept": seen["kept"], "own": noisy[0]}
 
 
 def with_death(folder: Path, rank: int, *, dying: bool) -> dict:

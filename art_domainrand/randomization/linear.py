@@ -255,10 +255,8 @@ def _mix(x: Tensor, gains: Tensor, offset: Tensor) -> Tensor:
     if channels > FEW or x.device.type != "cpu":
         mixed = offset[..., None] + sum_of_outer_products(gains, x.flatten(2)).view(x.shape)
         return mixed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else mixed
-    if is_channels_last(x):
-        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        mixed = torch.baddbmm(offset.transpose(1, 2), pixels, gains.transpose(1, 2))
-        return mixed.view(batch, height, width, channels).permute(0, 3, 1, 2)
+    if is_channels_last(x):  # a sum in another order would have other bits
+        return _mix(x.contiguous(), gains, offset).contiguous(memory_format=torch.channels_last)
     return torch.baddbmm(offset, gains, x.flatten(2)).view(batch, channels, height, width)
 
 

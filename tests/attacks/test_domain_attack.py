@@ -318,3 +318,11 @@ def test_domain_and_pixels_together_are_stronger_than_either(reader):
     pixels = CompositeAttack(classifier, Brightness((0.0, 0.0)), eps=0.02, **options).find(x, y)
     assert joint.fooled.mean() > max(domain.fooled.mean(), pixels.fooled.mean()) + 0.05
     assert joint.margins.mean() > max(domain.margins.mean(), pixels.margins.mean()) + 0.5
+
+
+def test_points_that_would_not_all_be_tried_are_refused(images):
+    points = torch.rand(30, len(MANY.parameters), generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="evaluations must be >= 30, so that every one of the points is tried, got 20"):
+        DomainAttack(make_classifier(), MANY, points=points, evaluations=20)
+    with pytest.raises(ValueError, match="evaluations must be >= 775"):
+        grid_attack(make_classifier(), evaluations=25)

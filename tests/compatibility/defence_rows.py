@@ -54,7 +54,7 @@ def flags(detector: Any, x: np.ndarray, adversarial: np.ndarray) -> float:
     """Train a detector to tell two sets of images apart; return the share it tells right."""
     both = np.concatenate([x, adversarial])
     torch.manual_seed(0)
-    detector.fit(both, IS_ADVERSARIAL, batch_size=2 * N, nb_epochs=2000, verbose=False)
+    detector.fit(both, IS_ADVERSARIAL, batch_size=2 * N, nb_epochs=1500, verbose=False)
     return float((detector.detect(both)[1] == IS_ADVERSARIAL[:, 1]).mean())
 
 

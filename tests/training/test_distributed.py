@@ -87,7 +87,7 @@ def test_both_ranks_end_with_the_same_weights_and_metrics(ranks: list[dict], nam
     assert all(value.isfinite().all() for value in ranks[0][name]["weights"].values())
 
 
-@pytest.mark.parametrize("what", ["start", "noise", "kept"])
+@pytest.mark.parametrize("what", ["start", "noise", "kept", "own"])
 def test_every_rank_draws_its_own(ranks: list[dict], what: str) -> None:
     first, second = (found["draws"][what] for found in ranks)
     assert len(first) == len(second) == 4
