@@ -17,6 +17,7 @@ from art_domainrand.demo.run import cells, private_randomness
 from art_domainrand.evaluation import Report, shifted
 from art_domainrand.randomization import OneOf, Rotation
 
+pytestmark = pytest.mark.xdist_group("demo")  # its fixture is dear
 MODELS = ("standard", "adversarial", "randomized", "both")
 CELLS = ("clean", "fgsm", "pgd", "shift", "shift_pgd")
 

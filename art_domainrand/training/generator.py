@@ -48,7 +48,7 @@ class RandomizedDataGenerator(DataGenerator):
     :param channels_first: whether images are (C, H, W) rather than (H, W, C), as they are by default.
     :param seed: an int >= 0 makes every run see the same batches, whatever the number of workers (unless the dataset
         draws at random itself); None takes fresh entropy. Copies and forked processes take streams of their own.
-        No global generator is touched.
+        No global generator is touched, but by a random sampler of a DataLoader that has no generator of its own.
     :param shuffle: None shuffles, or does as the DataLoader does; False keeps the order.
     :param drop_last: leave out an epoch's last batch if it is not full. Otherwise it has as many rows as its images
         make in the same proportions.
