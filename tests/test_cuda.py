@@ -265,8 +265,8 @@ def test_the_strong_attacks_run_and_domain_findings_replay_bit_for_bit():
     found = DomainAttack(classifier, MILD, evaluations=30, seed=0, verbose=False).find(x, y)
     np.testing.assert_array_equal(found.replay(x), found.images)
     both = CompositeAttack(classifier, MILD, eps=0.05, max_iter=5, seed=0, verbose=False).generate(x, y)
-    assert (predicted(classifier, both) == y).mean() <= 1
-    assert "CUDA" not in str(diagnose(classifier, x, y, eps=0.1))
+    assert (predicted(classifier, both) == y).sum() < len(y)
+    assert not any(check.skipped for check in diagnose(classifier, x, y, eps=0.1).checks)
 
 
 # Training.

@@ -21,6 +21,7 @@ from ..preprocessors.clipping import ClipRange
 from ..preprocessors.streams import Stream
 from ..randomization.mixing import Mixing
 from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
+from .forward import advice_on_small_batches
 from .proportions import plan_batch
 from .sources import Labels, open_source
 
@@ -182,12 +183,8 @@ def _own_step(classifier: Any, training_mode: bool) -> Step:
             x, y = preprocess(x, y)
         y = _reduced(classifier, y)
         classifier.optimizer.zero_grad()
-        try:
+        with advice_on_small_batches("set drop_last=True"):
             outputs = forward(x)
-        except ValueError as error:
-            if "Expected more than 1 value per channel when training" in str(error):
-                error.add_note("The last batch has too few images for batch normalization: set drop_last=True.")
-            raise
         loss = classifier._loss(outputs, y)
         if classifier._use_amp:
             from apex import amp  # type: ignore[import-not-found]

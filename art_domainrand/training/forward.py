@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -71,10 +71,16 @@ class Forward:
         autocast: AbstractContextManager[Any] = nullcontext()
         if self.autocast is not None:
             autocast = torch.autocast(self.device.type, dtype=self.autocast)
-        with autocast:
-            try:
-                return self.model(x if self.processor is None else self.processor(x))
-            except ValueError as error:
-                if "Expected more than 1 value per channel when training" in str(error):
-                    error.add_note("The last batch has too few images for batch normalization: change batch_size.")
-                raise
+        with autocast, advice_on_small_batches("change batch_size"):
+            return self.model(x if self.processor is None else self.processor(x))
+
+
+@contextmanager
+def advice_on_small_batches(advice: str) -> Iterator[None]:
+    """Add ``advice`` to the error of batch normalization about a batch of one image."""
+    try:
+        yield
+    except ValueError as error:
+        if "Expected more than 1 value per channel when training" in str(error):
+            error.add_note(f"The last batch has too few images for batch normalization: {advice}.")
+        raise

@@ -74,8 +74,8 @@ def small(name: str) -> Setting:
     return Setting(recipe.net, lambda weights: torch.optim.Adam(weights, recipe.rate), recipe.eps, 128)
 
 
-def sgd(weights: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    return torch.optim.SGD(weights, 0.2, momentum=0.9, weight_decay=5e-4, nesterov=True)
+def sgd(weights: Iterable[nn.Parameter], rate: float = 0.1) -> torch.optim.Optimizer:
+    return torch.optim.SGD(weights, rate, momentum=0.9, weight_decay=5e-4, nesterov=True)
 
 
 SETTINGS = {
@@ -83,7 +83,9 @@ SETTINGS = {
     "cifar": small("cifar"),
     "cifar on a GPU": Setting(cifar_resnet10, sgd, 8 / 255, 256),
     # As many epochs as fit into minutes: a stem of stride 2, and two steps instead of five.
-    "cifar on a GPU, combined": Setting(partial(cifar_resnet10, stride=2), sgd, 8 / 255, 512, steps=2, step=0.75),
+    "cifar on a GPU, combined": Setting(
+        partial(cifar_resnet10, stride=2), partial(sgd, rate=0.2), 8 / 255, 512, steps=2, step=0.75
+    ),
 }
 
 Fit = Callable[[PyTorchClassifier, LabelledImages, int, int, Setting], None]
