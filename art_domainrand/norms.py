@@ -52,6 +52,30 @@ def lp_norm(x: Tensor, p: float) -> Tensor:
     return per_sample(length, x)
 
 
+# How often Newton's method is applied to a piecewise linear function of a radius; few features of an image meet the box.
+NEWTON_STEPS = 8
+
+# Gradients whose largest entry lies outside are scaled into it first: there no norm and no reciprocal over- or underflows.
+ORDINARY = (2.0**-60, 2.0**60)
+
+
+def in_range(grad: Tensor) -> Tensor:
+    """``grad`` with each sample's entries scaled by a power of two where its largest is far from one; zero stays zero.
+
+    The reciprocal of a subnormal norm is infinite, and so is the norm of entries near the end of float32. Scaling by a
+    power of two is exact, and an ordinary gradient stays as it is to the last bit. Only directions may be taken of it.
+    """
+    if grad.numel() == 0:
+        return grad
+    largest = grad.abs().flatten(1).amax(1)
+    exponent = torch.frexp(largest).exponent
+    strange = (largest < ORDINARY[0]) | (largest > ORDINARY[1])
+    half = torch.where(strange, -exponent, 0) // 2  # in two steps, since 2^149 itself is infinite in float32
+    ones = torch.ones_like(largest)
+    first, second = torch.ldexp(ones, half), torch.ldexp(ones, torch.where(strange, -exponent, 0) - half)
+    return grad * per_sample(first, grad) * per_sample(second, grad)
+
+
 def add_within(x: Tensor, delta: Size) -> Tensor:
     """Return the float next to ``x + delta`` whose exact distance from ``x`` does not exceed ``|delta|``.
 
@@ -77,6 +101,12 @@ class Ball(ABC):
         """Clip to the box of valid pixels."""
         return adv if self.low is None else torch.clamp(adv, self.low, self.high)
 
+    def room(self, adv: Tensor, direction: Tensor) -> Tensor:
+        """How far each entry may move along the sign of ``direction`` before it leaves the box."""
+        if self.low is None or self.high is None:
+            return torch.full_like(adv, torch.inf)
+        return torch.where(direction > 0, self.high - adv, adv - self.low).clamp_min_(0)
+
     def start(self, noise: Tensor) -> Tensor:
         """Return ``x + noise``, clipped to the box; ``noise`` lies in the ball of radius ``eps`` around zero."""
         return self.clip(self.x + noise)
@@ -95,8 +125,17 @@ class Ball(ABC):
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Take the steepest step of length ``size`` along ``grad`` and project it back; may overwrite ``grad``."""
 
+    def nearest(self, adv: Tensor) -> Tensor:
+        """Like :meth:`project`, without giving away radius where the box cuts the ball."""
+        return self.project(adv)
+
     def settle(self, adv: Tensor) -> Tensor:
-        """Make ``|adv - x| <= eps`` exact in float64: shrink what exceeds, then round towards ``x``."""
+        """Make ``|adv - x| <= eps`` exact in float64; a sample that is not finite throughout goes back to ``x``."""
+        finite = per_sample(adv.isfinite().flatten(1).all(1), adv)
+        return self.exact(torch.where(finite, adv, self.x))
+
+    def exact(self, adv: Tensor) -> Tensor:
+        """Shrink what exceeds ``eps`` in float64, then round towards ``x``."""
         delta = adv.double() - self.x.double()
         length = lp_norm(delta, self.norm)
         shrink = torch.where(length > self.eps, self.eps / length.clamp_min(torch.finfo(torch.float64).tiny), 1.0)
@@ -126,7 +165,7 @@ class Linf(Ball):
         """Step by ``size`` times the sign of the gradient (Goodfellow et al. 2015, section 4)."""
         return self.project(step_along(adv, grad.sign_(), size))
 
-    def settle(self, adv: Tensor) -> Tensor:
+    def exact(self, adv: Tensor) -> Tensor:
         """Return ``adv``: its bounds are exact already."""
         return self.project(adv)
 
@@ -141,6 +180,7 @@ class Lp(Ball):
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Step along the direction ``d`` with ``|d|_p = 1`` that maximizes ``<grad, d>``."""
         conjugate = self.norm / (self.norm - 1)
+        grad = in_range(grad)
         # The order of operations is ART's: fractional powers of tiny gradients magnify a difference in the last bit.
         length = lp_norm(grad, conjugate)
         unit = grad * torch.where(length > 0, 1 / length, 0.0)
@@ -155,6 +195,29 @@ class Lp(Ball):
         shrink = (self.eps / length.clamp_min(torch.finfo(torch.float64).tiny)).clamp(max=1)
         return self.x + (delta * shrink).to(delta.dtype)
 
+    def nearest(self, adv: Tensor) -> Tensor:
+        """Scale the way from ``x`` to ``adv``, then clip: for p = 2 the nearest point of ball and box.
+
+        It is ``clip(x + t (adv - x))`` with the largest t <= 1 that meets the radius (the optimality conditions of the
+        projection for p = 2; for other p a point of the same form). As a function of t^p the norm^p is concave and
+        piecewise linear, so Newton's method from below ends at its root after a few steps, and stays inside on the way.
+        """
+        delta = adv - self.x
+        power = (delta.abs().flatten(1) / self._unit(adv)) ** self.norm
+        free = (self.room(self.x, delta).flatten(1) / self._unit(adv)) ** self.norm
+        share = torch.zeros_like(power[:, :1])
+        for _ in range(NEWTON_STEPS):
+            moving = power * share < free
+            slope = (power * moving).sum(1, keepdim=True)
+            length = torch.where(moving, power * share, free).sum(1, keepdim=True)
+            share = share + torch.where(slope > 0, (1 - length).clamp_min(0) / slope, 0.0)
+        scale = per_sample(share.clamp(max=1).pow(1 / self.norm).squeeze(1), adv)
+        return self.clip(self.x + delta * scale)
+
+    def _unit(self, like: Tensor) -> Tensor:
+        """The radius as (B or 1, 1), never zero."""
+        return tensor_of(self.eps, like, like.dtype).reshape(-1, 1).clamp_min(torch.finfo(like.dtype).tiny)
+
 
 class L1(Ball):
     """L1 ball cut with the box: steepest step and Euclidean projection onto the intersection, both exact.
@@ -164,12 +227,6 @@ class L1(Ball):
     """
 
     norm = 1.0
-
-    def room(self, adv: Tensor, direction: Tensor) -> Tensor:
-        """How far each entry may move along the sign of ``direction`` before it leaves the box."""
-        if self.low is None or self.high is None:
-            return torch.full_like(adv, torch.inf)
-        return torch.where(direction > 0, self.high - adv, adv - self.low).clamp_min_(0)
 
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Fill the entries of largest gradient until ``size`` is spent, then project."""

@@ -53,9 +53,13 @@ class Aim:
         return self.sign * found
 
     def judge(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Which samples succeed (B,), by the predicted class, and their margins (B,) to rank them; NaN ranks last."""
+        """Which samples succeed (B,), by the predicted class, and their margins (B,) to rank them.
+
+        Where a score is NaN there is no prediction: that is no success, and ranks last.
+        """
         label = self.y.argmax(1).to(scores.device)
+        known = ~scores.isnan().any(1)
         hit = scores.argmax(1) == label
         strength = (self.sign * margin(scores, label)).float()  # some estimators predict in float64
         strength = strength.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        return (hit if self.sign < 0 else ~hit), strength
+        return (hit if self.sign < 0 else ~hit) & known, strength

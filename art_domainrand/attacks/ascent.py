@@ -6,16 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_domainrand.norms import Ball, Size, lp_norm, per_sample, tensor_of
+from art_domainrand.norms import Ball, Size, in_range, lp_norm, per_sample, tensor_of
 
 GradientAt = Callable[[Tensor], Tensor]
 Observe = Callable[[int, Tensor, Tensor], None]
 
 # 0.3 / 0.1 is a little more than 3 in floating point, which must not cost a fourth step.
 STEP_SLACK = 1e-6
-
-# Stands for an infinite gradient entry: larger than any other, and its norms stay finite in float32.
-LARGE = 1e30
 
 
 @dataclass(frozen=True)
@@ -94,17 +91,19 @@ def whole_steps(eps: Size, unit: Size) -> int:
 
 
 def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> Tensor:
-    """Return a fresh gradient: NaN counts as zero, infinity as large, zero where ``mask`` is; mark samples not finite.
+    """Return a fresh gradient: NaN counts as zero, infinity as the largest number, zero where ``mask`` is.
 
-    Fresh, because autograd may return a view, or a tensor that somebody keeps, and the steps work in place.
-    0 * sum is zero for finite gradients and NaN otherwise: two small kernels instead of a pass of comparisons.
+    Samples whose gradient is not finite are marked in ``tainted``. Fresh, because autograd may return a view, or a
+    tensor that somebody keeps, and the steps work in place. 0 times the largest entry is zero for finite gradients and
+    NaN otherwise: two small kernels instead of a pass of comparisons.
     """
-    tainted.add_(grad.flatten(1).sum(1), alpha=0.0)
-    grad = torch.nan_to_num(grad, nan=0.0, posinf=LARGE, neginf=-LARGE)
+    tainted.add_(lp_norm(grad, torch.inf).flatten(), alpha=0.0)
+    grad = torch.nan_to_num(grad, nan=0.0)
     return grad if mask is None else grad.masked_fill_(mask == 0, 0.0)
 
 
 def normalized(grad: Tensor) -> Tensor:
     """Divide every sample's gradient by its L1 norm; a zero gradient stays zero."""
+    grad = in_range(grad)
     length = lp_norm(grad, 1)
     return grad / torch.where(length > 0, length, torch.inf)

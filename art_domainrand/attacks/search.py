@@ -208,9 +208,10 @@ class Climb:
 
     def judged(self, adv: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The examples as they will be returned, which of them fool, and their margins."""
+        finite = adv.isfinite().flatten(1).all(1)
         adv = self.finished(adv, self.steps.ball.take(rows))
         if self.problem.trusted:
-            return adv, self.best_fooled[rows], self.best_margin[rows]
+            return adv, self.best_fooled[rows] & finite, self.best_margin[rows]
         return adv, *self.oracle.judge(adv, self.rows[rows])
 
     def finished(self, adv: Tensor, ball: Ball) -> Tensor:
