@@ -52,10 +52,10 @@ def lp_norm(x: Tensor, p: float) -> Tensor:
     return per_sample(length, x)
 
 
-# How often Newton's method is applied to a piecewise linear function of a radius; few features of an image meet the box.
+# How often Newton's method is applied to a piecewise linear function, whose root it reaches exactly.
 NEWTON_STEPS = 8
 
-# Gradients whose largest entry lies outside are scaled into it first: there no norm and no reciprocal over- or underflows.
+# Gradients whose largest entry lies outside are scaled first: inside no norm and no reciprocal over- or underflows.
 ORDINARY = (2.0**-60, 2.0**60)
 
 
@@ -280,23 +280,3 @@ def ball(norm: float, x: Tensor, eps: Size, low: Tensor | None = None, high: Ten
     if norm == torch.inf:
         return Linf(x, eps, low, high)
     return L1(x, eps, low, high) if norm == 1 else Lp(x, eps, low, high, norm)
-
-
-def uniform_in_ball(norm: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Draw (B, ...) points uniformly from the unit ball of ``norm``, on the generator's device, in float32.
-
-    For p < inf: with ``g`` of density proportional to ``exp(-|g|^p)`` and ``z`` standard exponential,
-    ``g / (sum |g|^p + z)^(1/p)`` is uniform in the ball (Barthe et al. 2005, theorem 1). ``|g|`` is ``u a^(1/p)`` with
-    ``u`` uniform and ``a`` from the gamma distribution of shape 1 + 1/p, as ``|g|^p`` itself underflows for large p.
-    """
-    device = generator.device
-    if norm == torch.inf:
-        return torch.rand(shape, generator=generator, device=device, dtype=torch.float32).mul_(2).sub_(1)
-    exponential = torch.empty(shape[0], device=device, dtype=torch.float32).exponential_(generator=generator)
-    shape_parameter = torch.full(shape, 1 + 1 / norm, device=device, dtype=torch.float32)
-    power = torch._standard_gamma(shape_parameter, generator=generator)
-    uniform = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
-    sign = torch.randint(0, 2, shape, generator=generator, device=device) * 2 - 1
-    total = (power * uniform**norm).flatten(1).sum(1) + exponential
-    unit: Tensor = sign * uniform * (power / per_sample(total, power)) ** (1 / norm)
-    return unit

@@ -15,6 +15,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import TARGETED_DLR, Aim
 from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.keyed import START, derive, normal
 from art_domainrand.attacks.options import (
     DEFAULTS,
     AutoOptions,
@@ -24,7 +25,7 @@ from art_domainrand.attacks.oracle import Oracle
 from art_domainrand.attacks.search import Stage
 from art_domainrand.attacks.steps import AutoSteps, SparseSteps
 from art_domainrand.losses import LOSSES
-from art_domainrand.norms import Ball, lp_norm
+from art_domainrand.norms import Ball, lp_norm, rows_of
 
 ART_LOSSES = {"difference_logits_ratio": "dlr"}
 LOSS_TYPES = [None, *LOSSES, *ART_LOSSES, TARGETED_DLR]
@@ -32,6 +33,12 @@ APGD_OPTIONS = list(AutoOptions.__annotations__)
 
 # In L1 the first two phases climb in larger balls (Croce & Hein 2021, section 4.2): how much larger, how many steps.
 L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
+
+
+SHRINKING = 1 << 20  # what their random draws are for
+
+# Stage, restart, ball and samples (A,) -> where they start.
+Start = Callable[[int, int, Ball, Tensor], Tensor]
 
 
 class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
@@ -164,8 +171,8 @@ def auto_stage(
         name="Auto-PGD in L1",
         aim=aim,
         steps=lambda ball, mask, ids: SparseSteps(ball, mask, max_iter - sum(lengths), warm=True),
-        start=lambda restart, around, ids: shrinking_balls(
-            job, aim(ids), start(restart, around, ids), lengths, ids, warm=at_random
+        start=lambda stage, restart, around, ids: shrinking_balls(
+            job, aim(ids), start(stage, restart, around, ids), lengths, ids, (stage, restart), warm=at_random
         ),
         max_iter=max_iter - sum(lengths),
         restarts=restarts,
@@ -174,45 +181,44 @@ def auto_stage(
     )
 
 
-def auto_start(job: Job, at_random: bool) -> Callable[[int, Ball, Tensor], Tensor]:
+def auto_start(job: Job, at_random: bool) -> Start:
     """The starts of Auto-PGD: on the surface of the ball in L-inf and L2, a projected normal point in L1."""
     if not at_random:
-        return lambda restart, around, ids: around.x
-    everyone = slice(0, len(job.x))
-    kept: dict[int, Tensor] = {}
+        return lambda stage, restart, around, ids: around.x
 
-    def chosen(restart: int, around: Ball, ids: Tensor) -> Tensor:
-        if restart not in kept:
-            kept.clear()
-            kept[restart] = surface_noise(job, everyone)
-        noise, mask = kept[restart][ids], job.problem.mask(ids)
+    def chosen(stage: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
+        noise, mask = surface_noise(job, ids, stage, restart), job.problem.mask(ids)
         noise = noise if mask is None else noise * mask
         return around.project(around.x + noise)
 
     return chosen
 
 
-def surface_noise(job: Job, everyone: slice) -> Tensor:
-    """Noise (N, ...) of length eps in L-inf and L2, or standard normal in L1; drawn anew at every call."""
+def surface_noise(job: Job, ids: Tensor, stage: int, restart: int) -> Tensor:
+    """Noise (A, ...) of length eps in L-inf and L2, or standard normal in L1."""
     if job.starts.norm == 1:
-        device = job.generator.device
-        return torch.randn(tuple(job.x.shape), generator=job.generator, device=device)
-    noise = job.starts.draw(everyone).to(job.starts.device)
+        keys = job.problem.keys[ids.to(job.problem.keys.device)].to(ids.device)
+        return normal(derive(keys, START, stage, restart), tuple(job.x.shape[1:]))
+    noise = job.starts.of(ids, restart, stage)
     eps = job.starts.eps
-    radius = torch.as_tensor(eps, dtype=torch.float64, device=noise.device)
+    radius = rows_of(eps, job.x, ids.cpu())
+    radius = torch.as_tensor(radius, dtype=torch.float64, device=noise.device)
     unit = torch.where(radius > 0, noise / radius, 0.0)  # in L-inf every feature may have its own radius
     length = lp_norm(unit, job.starts.norm)
     surface: Tensor = (noise / torch.where(length > 0, length, torch.inf)).to(noise.dtype)
     return surface
 
 
-def shrinking_balls(job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, *, warm: bool) -> Tensor:
+def shrinking_balls(
+    job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, run: tuple[int, int], *, warm: bool
+) -> Tensor:
     """Climb in balls of three and two times the radius, each from the best point of the one before.
 
     ``warm`` says that the start's own sparsity counts, as that of a random start does in the authors' code.
     """
     problem = job.problem
-    oracle = Oracle(problem.source, aim, problem.expectation, random=problem.random)
+    keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), *run, SHRINKING)
+    oracle = Oracle(problem.source, aim, problem.expectation, keys, random=problem.random)
     rows = torch.arange(len(ids), device=ids.device)
     adv = start
     for (factor, _), length in zip(L1_PHASES, lengths, strict=True):

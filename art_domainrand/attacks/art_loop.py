@@ -14,7 +14,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.ascent import Ascent, Observe
 from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, GradientAttack
-from art_domainrand.attacks.job import on
+from art_domainrand.attacks.job import call_keys, on
 from art_domainrand.attacks.options import DEFAULTS, DeviceOptions
 from art_domainrand.attacks.oracle import is_random
 from art_domainrand.attacks.starts import Starts
@@ -101,8 +101,8 @@ class ArtLoop(GradientAttack):
         eps = check.sizes_for("eps", radius, norm, shape)
         size = check.sizes_for("eps_step", step, norm, shape)
         low, high = (None if bound is None else bound.to(device) for bound in box)
-        generator = None if self.seed is None else self._stream.on(device, self.seed)
-        starts = Starts(norm, shape, eps, device, generator, lambda rows: self._drawn_with(rows, len(x)))
+        keys = None if self.seed is None else call_keys(x, self)
+        starts = Starts(norm, shape, eps, device, keys, lambda rows: self._drawn_with(rows, len(x)))
         restarts = self._restarts()
         best = torch.full((len(x),), -torch.inf, device=device)
         tainted = torch.zeros(len(x), dtype=torch.bool, device=device)

@@ -12,12 +12,11 @@ from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.domain_job import DomainJob, Found, find, seeded_generator
+from art_domainrand.attacks.domain_job import DomainJob, Found, find
 from art_domainrand.attacks.domain_search import Plan
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
 from art_domainrand.attacks.settings import Settings
-from art_domainrand.attacks.starts import PrivateGenerator
 from art_domainrand.randomization.geometry import Rotation, Translation
 from art_domainrand.randomization.pipeline import Item, Pipeline
 
@@ -70,6 +69,7 @@ class DomainSearching(Settings, EvasionAttack):
     memory_format: str | None
     autocast: torch.dtype | None
     compile: bool | str
+    _round: int = 0
 
     def __init__(
         self, estimator: Any, pipeline: Any, batch_size: int, targeted: bool, verbose: bool, options: dict[str, Any]
@@ -84,7 +84,6 @@ class DomainSearching(Settings, EvasionAttack):
         device = {name: value for name, value in options.items() if name in DEVICE_OPTIONS}
         for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS, self.attack_params)).items():
             setattr(self, name, value)
-        self.stream = PrivateGenerator()
         self._check_params()
 
     def _check_params(self) -> None:
@@ -104,10 +103,6 @@ class DomainSearching(Settings, EvasionAttack):
             check.check_counts(k=self.k)
             check.require(1 <= self.k <= self.evaluations, "k", f"be from 1 to evaluations={self.evaluations}", self.k)
         check.require(self.evaluations >= 1, "evaluations", "be >= 1", self.evaluations)
-
-    def generator(self) -> torch.Generator:
-        """Where this call's random numbers come from."""
-        return seeded_generator(self)
 
     def plan(self, job: DomainJob) -> Plan:
         """How the evaluations of the domain are spent."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification.pytorch import PyTorchClassifier
@@ -21,6 +20,7 @@ from art_domainrand.attacks.coordinates import ranged, sloped
 from art_domainrand.attacks.domain_search import Cube, DomainSearch, Ground, Track
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.gradient_attack import ordinary_autograd, report_tainted
+from art_domainrand.attacks.job import call_keys
 from art_domainrand.attacks.options import view_through
 from art_domainrand.attacks.oracle import Expectation, is_random
 from art_domainrand.attacks.scene import BallAround, Counting, Scene
@@ -62,7 +62,8 @@ class DomainJob:
     def scene(self, x: Tensor, ids: Tensor, view: DomainRandomization | None, around: BallAround | None) -> Scene:
         """The samples ``ids``, whose images are ``x``, behind ``view``."""
         aim = Aim(self.y[ids], -1 if self.attack.targeted else 1, self.attack.loss)
-        return Scene(self.source, x, aim, view, around, self.expectation, random=self.random)
+        keys = self.keys[ids]
+        return Scene(self.source, x, aim, view, around, self.expectation, keys, random=self.random)
 
     def search(self, scene: Scene, ids: Tensor, mask: Tensor | None = None) -> DomainSearch:
         """A search for the samples ``ids`` in their scene."""
@@ -148,7 +149,6 @@ def job_of(
         view.pipeline.chain.seeded,
         points,
     )
-    generator = attack.generator()
     return DomainJob(
         attack=attack,
         source=Counting(source),
@@ -158,9 +158,8 @@ def job_of(
         box=box,
         view=view,
         ground=ground,
-        # For all samples at once, so that what a sample meets does not depend on its batch.
-        keys=torch.randint(2**63 - 1, (len(x),), generator=generator).to(device),
-        expectation=Expectation(torch.Generator(device).manual_seed(0), attack.eot_samples),
+        keys=call_keys(x, attack).to(device),
+        expectation=Expectation(attack.eot_samples),
         random=random,
         trusted=(as_predicted or not is_device_estimator(attack.estimator))
         and plain
@@ -210,11 +209,3 @@ def together(parts: list[Found], job: DomainJob, x: Tensor, as_tensor: bool, add
         delta=out(joined(changed, x.double())) if changed or (added and not parts) else None,
         added=added,
     )
-
-
-def seeded_generator(attack: Any) -> torch.Generator:
-    """Where the random numbers of a call come from: the attack's own stream, or one number of ``np.random``."""
-    if attack.seed is not None:
-        stream: torch.Generator = attack.stream.on(torch.device("cpu"), attack.seed)
-        return stream
-    return torch.Generator().manual_seed(int(np.random.randint(2**31)))  # noqa: NPY002

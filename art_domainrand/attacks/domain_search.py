@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from art_domainrand.attacks.keyed import numbered, seeds_of
 from art_domainrand.attacks.scene import Point, Scene
 from art_domainrand.attacks.steps import Halving, as_size
 from art_domainrand.norms import per_sample
@@ -19,8 +20,8 @@ STEP, MOMENTUM = 0.5, 0.75
 RUNS, STEPS_EACH = 2, 8
 # A trial changes this share of the coordinates that have no slope anywhere, and one at least on average.
 CHANGED = 0.3
-# Numbers a stream of random draws (the increment of SplitMix64), and keeps the trials' apart from the starts'.
-GOLDEN, TRIALS = 0x9E3779B97F4A7C15 - (1 << 64), 1 << 32
+# Keeps the numbers of the trials apart from those of the starts.
+TRIALS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -263,13 +264,3 @@ class DomainSearch:
         """A gradient of pixels fit to be used: finite, and zero where the mask is."""
         pixels = pixels.nan_to_num(0.0, 0.0, 0.0)
         return pixels if self.mask is None else pixels * (self.mask[rows] != 0)
-
-
-def numbered(keys: Tensor, number: Tensor) -> Tensor:
-    """The ``number``-th (A,) random number of the streams ``keys`` (A,), int64 (SplitMix64)."""
-    return mix64(keys + (number + 1) * GOLDEN)
-
-
-def seeds_of(keys: Tensor) -> Tensor:
-    """Seeds of pixel fields, in [0, 2^63)."""
-    return mix64(keys) & ((1 << 63) - 1)

@@ -17,7 +17,6 @@ from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
 from art_domainrand.attacks.search import Results, Stage, run_stage
 from art_domainrand.attacks.settings import Settings
-from art_domainrand.attacks.starts import PrivateGenerator
 from art_domainrand.gradients import Gradients, borrow, is_device_estimator, predict
 
 SEARCH_PARAMS = list(DEFAULTS)
@@ -55,13 +54,14 @@ class GradientAttack(Settings, ABC):
     quantize: bool
     attack_params: ClassVar[list[str]]
     option_names: ClassVar[list[str]] = SEARCH_PARAMS
+    # Which of several calls this is, where they shall not meet the same random numbers: a trainer counts its steps.
+    _round: int = 0
 
     def _set_options(self, options: dict[str, Any]) -> None:
         """Take the keyword-only options; ART's own constructors check them through ``_check_params``."""
         for name, value in (DEFAULTS | with_defaults(options, self.option_names, self.attack_params)).items():
             setattr(self, name, value)
         check_options(self._options())
-        self._stream = PrivateGenerator()
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SEARCH_PARAMS}
@@ -168,10 +168,10 @@ class GradientAttack(Settings, ABC):
         check.require(with_classes, "options", "be left at their defaults without class scores", self._asked())
         check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
         radius, step = self._radius_and_step()
-        job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step, self._stream))
+        job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step))
         results = Results.into(out, source.device)
-        for stage in self._stages(job):
-            run_stage(job.problem, stage, results)
+        for number, stage in enumerate(self._stages(job)):
+            run_stage(job.problem, stage, number, results)
         return results.tainted
 
     def _prepared(self, job: Job) -> Job:

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.keyed import derive, image_keys
 from art_domainrand.attacks.options import view_through
 from art_domainrand.attacks.oracle import Expectation, is_random
 from art_domainrand.attacks.quantize import levels_of
 from art_domainrand.attacks.search import Problem
-from art_domainrand.attacks.starts import PrivateGenerator, Starts
+from art_domainrand.attacks.starts import Starts
 from art_domainrand.gradients import Gradients
 from art_domainrand.norms import Ball, Size, ball, rows_of
 
@@ -32,7 +33,6 @@ class Job:
     targeted: bool
     size: Size
     starts: Starts
-    generator: torch.Generator
 
     @classmethod
     def of(
@@ -45,15 +45,12 @@ class Job:
         box: tuple[Tensor | None, Tensor | None],
         radius: Any,
         step: Any,
-        stream: PrivateGenerator,
     ) -> Job:
         """The job of ``attack``, an object with the attributes of :class:`~art_domainrand.PGD`, on checked inputs."""
         device, shape, norm = source.device, tuple(x.shape), check.norm_order(attack.norm)
         eps = check.sizes_for("eps", radius, norm, shape)
         size = check.sizes_for("eps_step", step, norm, shape)
         low, high = (None if bound is None else bound.to(device) for bound in box)
-        private = None if attack.seed is None else stream.on(device, attack.seed)
-        starts = Starts(norm, shape, eps, device, private, lambda rows: slice(0, len(x)))
 
         def ball_of(ids: Tensor) -> Ball:
             return ball(norm, at(x, ids).to(device), on(rows_of(eps, x, ids.cpu()), device), low, high)
@@ -64,10 +61,8 @@ class Job:
 
         view = view_through(attack.randomization, attack.estimator)
         random = view is not None or is_random(source, x)
-        drawn = private or torch.Generator(device)
-        if private is None and (random or norm == 1):
-            # Without a seed ART's global generator decides, by one number, where there is something to draw.
-            drawn.manual_seed(int(np.random.randint(2**31)))  # noqa: NPY002
+        keys = call_keys(x, attack, draws=random or norm == 1)
+        starts = Starts(norm, shape, eps, device, None if attack.seed is None else keys, lambda rows: slice(0, len(x)))
         if attack.quantize:  # say so before the work, not after
             for first in range(0, len(x), attack.batch_size):
                 levels_of(ball_of(torch.arange(first, min(first + attack.batch_size, len(x)), device=device)))
@@ -77,7 +72,7 @@ class Job:
             n=len(x),
             ball=ball_of,
             mask=mask_of,
-            expectation=Expectation(drawn, attack.eot_samples, view, attack.eot_draws),
+            expectation=Expectation(attack.eot_samples, view, attack.eot_draws),
             random=random,
             trusted=as_predicted
             and not (random or attack.quantize or attack.autocast or attack.compile)
@@ -85,8 +80,9 @@ class Job:
             quantize=attack.quantize,
             batch_size=attack.batch_size,
             hidden=not getattr(attack, "verbose", False),
+            keys=keys,
         )
-        return cls(problem, x, y.to(device), attack.targeted, on(size, device, x.dtype), starts, drawn)
+        return cls(problem, x, y.to(device), attack.targeted, on(size, device, x.dtype), starts)
 
     @cached_property
     def clean_scores(self) -> Tensor:
@@ -109,14 +105,25 @@ class Job:
     def start(self, *, at_random: bool) -> Any:
         """Where a restart starts: at the original, or uniformly in the ball."""
 
-        def chosen(restart: int, around: Ball, ids: Tensor) -> Tensor:
+        def chosen(stage: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
             if not at_random:
                 return around.x
-            noise = self.starts.at(restart, slice(0, len(self.x)))[ids]
+            noise = self.starts.of(ids, restart, stage)
             mask = self.problem.mask(ids)
             return around.start(noise if mask is None else noise * mask)
 
         return chosen
+
+
+def call_keys(x: Tensor, attack: Any, *, draws: bool = True) -> Tensor:
+    """The key of each image of ``x`` (N, ...) in this call of ``attack``, on the device of ``x``.
+
+    Without a seed ART's global generator decides, by one number, where the call ``draws`` anything.
+    """
+    seed = attack.seed
+    if seed is None:
+        seed = int(np.random.randint(2**31)) if draws else 0  # noqa: NPY002
+    return derive(image_keys(x), int(seed), attack._round)
 
 
 def at(x: Tensor, ids: Tensor) -> Tensor:

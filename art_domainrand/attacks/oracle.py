@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.keyed import JUDGE, STEP, derive
+from art_domainrand.attacks.keyed import draws as keyed_draws
 from art_domainrand.gradients import Gradients
 from art_domainrand.gradients.memory import Parts
 from art_domainrand.randomization.transform import Draw
@@ -47,22 +49,24 @@ class Expectation:
     """The mean over ``samples`` draws in one batch (expectation over transformation, Athalye et al. 2018).
 
     ``view`` is a :class:`DomainRandomization` that only the attack looks through, or None. ``draws`` is a key of
-    :data:`EOT_DRAWS`, and ``generator`` where they come from.
+    :data:`EOT_DRAWS`.
     """
 
-    generator: torch.Generator
     samples: int = 1
     view: Any = None
     draws: str = "fresh"
 
 
 class Oracle:
-    """Answers for one batch of samples with a common ``aim``; ``random`` says whether its answers vary."""
+    """Answers for one batch of samples with a common ``aim``; ``random`` says whether its answers vary.
 
-    def __init__(self, source: Gradients, aim: Aim, expectation: Expectation, *, random: bool) -> None:
-        self.source, self.aim, self.expectation, self.random = source, aim, expectation, random
+    Draws are functions of the samples' ``keys`` (n,) and of how many steps have been taken.
+    """
+
+    def __init__(self, source: Gradients, aim: Aim, expectation: Expectation, keys: Tensor, *, random: bool) -> None:
+        self.source, self.aim, self.expectation, self.keys, self.random = source, aim, expectation, keys, random
         self.parts = Parts()
-        self._kept: list[Draw] | None = None
+        self.step = 0
         self._rows: Tensor | None = None
         self._part: tuple[Aim, Any] = (aim, None)
 
@@ -71,7 +75,9 @@ class Oracle:
         copies, aim = self.expectation.samples, self._aim_at(rows)
         if copies > 1 and self.parts.largest is None and adv.device.type == "cpu":
             self.parts.largest = max(1, CACHE_BYTES // (copies * max(1, adv[:1].nbytes)))
-        draws = self._draws(rows)
+        number = 0 if self.expectation.draws == "common" else self.step
+        draws = self._draws(derive(self.keys[rows], STEP, number), copies, EOT_DRAWS[self.expectation.draws])
+        self.step += 1
         n = len(adv)
         found = self.parts.over(n, lambda part: self._evaluate(adv, aim, draws, part))
         gradient, value, scores = (torch.cat(t) if len(found) > 1 else t[0] for t in zip(*found, strict=True))
@@ -118,22 +124,10 @@ class Oracle:
         value = goal_slice(goal, wide).judge(found.scores)[1] if found.values is None else found.values
         return gradient, value, found.scores
 
-    def _draws(self, rows: Tensor) -> list[Draw]:
-        """One draw for every copy of the samples ``rows``: for the attack's own view first, then for the estimator's.
-
-        Drawn for the whole batch and then picked, so that a sample's draws depend neither on which others are left nor
-        on how much of the batch fits into memory.
-        """
-        want = self.expectation
-        views = ([] if want.view is None else [want.view]) + list(self.source.random_preprocessors)
-        drawn = self._kept
-        if drawn is None:
-            n, method = len(self.aim.y) * want.samples, EOT_DRAWS[want.draws]
-            drawn = [view.pipeline.sample(n, want.generator, method=method).to(self.source.device) for view in views]
-            self._kept = drawn if want.draws == "common" else None
-        copies = torch.arange(want.samples, device=rows.device)
-        picked = (rows.unsqueeze(1) * want.samples + copies).flatten()
-        return [draw[picked] for draw in drawn]
+    def _draws(self, keys: Tensor, copies: int = 1, method: str = "uniform") -> list[Draw]:
+        """``copies`` draws for each key: for the attack's own view first, then for the estimator's preprocessors."""
+        views = ([] if self.expectation.view is None else [self.expectation.view]) + [*self.source.random_preprocessors]
+        return [keyed_draws(view.pipeline, derive(keys, k), copies, method) for k, view in enumerate(views)]
 
     def judge(self, adv: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Which of ``adv`` succeed (A,), and their margins (A,), in full precision.
@@ -146,14 +140,15 @@ class Oracle:
             return aim.judge(self.source.scores(adv))
         fooled = torch.ones(len(adv), dtype=torch.bool, device=adv.device)
         total = torch.zeros(len(adv), device=adv.device)
-        for _ in range(AGREEING_DRAWS):
+        view = self.expectation.view
+        for look in range(AGREEING_DRAWS):
+            draws = self._draws(derive(self.keys[rows], JUDGE, self.step, look))
             seen = adv
-            if self.expectation.view is not None:
-                view = self.expectation.view
+            if view is not None:
                 with torch.no_grad():
-                    draw = view.pipeline.sample(len(adv), self.expectation.generator).to(adv.device)
-                    seen = view.randomize(adv, draw)
-            success, margin = aim.judge(self.source.scores(seen))
+                    seen = view.randomize(adv, draws[0])
+                draws = draws[1:]
+            success, margin = aim.judge(self.source.scores(seen, draws))
             fooled &= success
             total += margin
         return fooled, total / AGREEING_DRAWS

@@ -1,5 +1,6 @@
 """Projected gradient descent under ART's interface."""
 
+import math
 from typing import Any, Unpack
 
 import numpy as np
@@ -18,9 +19,11 @@ from art_domainrand.attacks.art_loop import ArtLoop, Batch
 from art_domainrand.attacks.ascent import Ascent, ascend
 from art_domainrand.attacks.gradient_attack import INSTEAD, SEARCH_PARAMS
 from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.keyed import derive
 from art_domainrand.attacks.options import SearchOptions, check_options
 from art_domainrand.attacks.search import Stage
 from art_domainrand.attacks.steps import SCHEDULES, PGDSteps
+from art_domainrand.randomization.fields import uniform_field
 
 
 class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
@@ -39,8 +42,9 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
     :param random_eps: Draw eps from a truncated normal at every call (Kurakin et al. 2017), keeping eps / eps_step.
     :param step_schedule: "constant", "cosine" (to zero over ``max_iter``) or "halving" (Auto-PGD's rule, from
         ``eps_step`` on).
-    :param seed: None draws random starts from ``np.random`` as ART does; an int draws them from a private generator on
-        the device, a stream that continues from call to call.
+    :param seed: None draws random starts from ``np.random`` as ART does. With an int every random number belongs to the
+        seed and the image, so that an image has the same result in every call, batch size, order and company. (So a
+        trainer of ART's would start from the same point in every epoch: leave None there. ``random_eps`` draws anew.)
     :param loss: "cross_entropy", "margin" or "dlr" on the class scores, for a targeted attack their targeted forms, or
         a function of scores (B, K) and class indices (B,) to (B,), which the attack raises (lowers if targeted). None:
         the estimator's own loss.
@@ -70,6 +74,7 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
     max_iter: int
     decay: float | None
     random_eps: bool
+    _eps_drawn: int = 0
 
     def __init__(
         self,
@@ -149,8 +154,10 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
         if self.seed is None:
             unit = truncnorm(0, 2).rvs(size=shape or 1)
         else:
-            stream = self._stream.on(torch.device("cpu"), self.seed)
-            unit = truncnorm(0, 2).ppf(torch.rand(shape or (1,), generator=stream, dtype=torch.float64).numpy())
+            self._eps_drawn += 1
+            key = derive(torch.zeros(1, dtype=torch.int64), int(self.seed), self._eps_drawn)
+            u = uniform_field(key, math.prod(shape), torch.float64).reshape(shape or (1,))
+            unit = truncnorm(0, 2).ppf(u.numpy())
         return (unit if shape else unit[0]) * self.eps / 2
 
     def _restarts(self) -> int:

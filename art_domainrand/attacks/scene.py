@@ -49,9 +49,9 @@ class Counting:
         self.backwards += len(x)
         return self.source.evaluate(x, y, sign, objective, draws)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         self.forwards += len(x)
-        return self.source.scores(x)
+        return self.source.scores(x, draws)
 
 
 @dataclass
@@ -107,11 +107,12 @@ class Scene:
         view: DomainRandomization | None,
         around: BallAround | None,
         expectation: Expectation,
+        keys: Tensor,
         *,
         random: bool,
     ) -> None:
         self.source, self.x, self.aim, self.view, self.around = source, x, aim, view, around
-        self.oracle = Oracle(source, aim, expectation, random=random)
+        self.oracle = Oracle(source, aim, expectation, keys, random=random)
         self.parts = Parts()
         self.tainted = torch.zeros(len(x), dtype=x.dtype, device=x.device)
 

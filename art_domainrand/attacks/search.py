@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.keyed import derive
 from art_domainrand.attacks.oracle import Expectation, Oracle, Standing
 from art_domainrand.attacks.quantize import to_levels
 from art_domainrand.attacks.steps import Steps
@@ -24,7 +25,8 @@ class Problem:
 
     ``ball(ids)`` is the ball around the samples ``ids`` (A,), which may repeat; ``mask(ids)`` broadcasts to them or is
     None. ``trusted`` says that what a step sees of a sample is what the estimator predicts for it: in full precision,
-    without randomness, rounding or postprocessing. ``quantize`` rounds what is returned to 8-bit levels.
+    without randomness, rounding or postprocessing. ``quantize`` rounds what is returned to 8-bit levels. ``keys`` (n,)
+    are the samples' own random numbers.
     """
 
     source: Gradients
@@ -37,22 +39,24 @@ class Problem:
     quantize: bool
     batch_size: int
     hidden: bool
+    keys: Tensor
 
 
 @dataclass(frozen=True)
 class Stage:
     """One attack on the samples that are left: how to aim, where to start and how to step.
 
-    ``aim(ids)`` and ``steps(ball, mask, ids)`` belong to the samples ``ids``; ``start(restart, ball, ids)`` returns
-    where restart 0, 1, ... starts. With ``early_stop`` a sample leaves once it is fooled, and its later restarts are
-    not run. With ``keep_best`` the result is the point of largest margin on the way, else the last one.
-    ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest margins (A,) found before.
+    ``aim(ids)`` and ``steps(ball, mask, ids)`` belong to the samples ``ids``; ``start(stage, restart, ball, ids)``
+    returns where restart 0, 1, ... of the stage of this number starts. With ``early_stop`` a sample leaves once it is
+    fooled, and its later restarts are not run. With ``keep_best`` the result is the point of largest margin on the way,
+    else the last one. ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest margins (A,)
+    found before.
     """
 
     name: str
     aim: Callable[[Tensor], Aim]
     steps: Callable[[Ball, Tensor | None, Tensor], Steps]
-    start: Callable[[int, Ball, Tensor], Tensor]
+    start: Callable[[int, int, Ball, Tensor], Tensor]
     max_iter: int
     restarts: int = 1
     early_stop: bool = True
@@ -96,8 +100,10 @@ class Results:
         self.adv[host] = torch.where(per_sample(better, adv), adv, before).to(self.adv.device)
 
 
-def run_stage(problem: Problem, stage: Stage, results: Results) -> None:
-    """Run every restart of ``stage``, note in ``results`` what is better; with ``early_stop`` on the unbroken only.
+def run_stage(problem: Problem, stage: Stage, number: int, results: Results) -> None:
+    """Run every restart of ``stage``, the attack's ``number``-th, and note in ``results`` what is better.
+
+    With ``early_stop`` it runs on the unbroken only.
 
     Restarts run one after the other while they fill batches; when few samples are left, several restarts of each share
     a batch.
@@ -111,7 +117,7 @@ def run_stage(problem: Problem, stage: Stage, results: Results) -> None:
         while restart < stage.restarts and len(ids):
             together = max(1, min(stage.restarts - restart, problem.batch_size // len(ids)))
             for start in range(0, len(ids), problem.batch_size):
-                Climb(problem, stage, results, ids[start : start + problem.batch_size], restart, together).run()
+                Climb(problem, stage, number, results, ids[start : start + problem.batch_size], restart, together).run()
                 bar.update(together * min(problem.batch_size, len(ids) - start))
             restart += together
             if stage.early_stop:
@@ -126,7 +132,14 @@ class Climb:
     """
 
     def __init__(
-        self, problem: Problem, stage: Stage, results: Results, ids: Tensor, restart: int, together: int
+        self,
+        problem: Problem,
+        stage: Stage,
+        number: int,
+        results: Results,
+        ids: Tensor,
+        restart: int,
+        together: int,
     ) -> None:
         self.problem, self.stage, self.results = problem, stage, results
         self.groups, self.samples = together, len(ids)
@@ -135,9 +148,12 @@ class Climb:
         mask = problem.mask(self.ids)
         self.steps = stage.steps(self.ball, mask, self.ids)
         every = torch.arange(len(self.ids), device=ids.device).view(together, -1)
-        self.adv = torch.cat([stage.start(restart + g, self.ball.take(own), ids) for g, own in enumerate(every)])
-        self.oracle = Oracle(problem.source, stage.aim(self.ids), problem.expectation, random=problem.random)
+        starts = [stage.start(number, restart + g, self.ball.take(own), ids) for g, own in enumerate(every)]
+        self.adv = torch.cat(starts)
         n, device = len(self.ids), ids.device
+        restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
+        keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), number, restarts)
+        self.oracle = Oracle(problem.source, stage.aim(self.ids), problem.expectation, keys, random=problem.random)
         self.rows = torch.arange(n, device=device)
         self.done = torch.zeros(n, dtype=torch.bool, device=device)
         # The first restart in this batch that has fooled each sample.

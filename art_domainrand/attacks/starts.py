@@ -1,4 +1,4 @@
-"""Random starts inside an Lp ball: drawn as ART draws them, or from a private generator on the device."""
+"""Random starts inside an Lp ball: drawn as ART draws them, or from each image's own key on the device."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,36 +9,8 @@ from art.utils import random_sphere
 from torch import Tensor
 
 from art_domainrand.attacks.arguments import rows_of
-from art_domainrand.norms import per_sample, uniform_in_ball
-
-
-class PrivateGenerator:
-    """One ``torch.Generator`` per seed and device, made on first use; a new seed or device starts a new stream."""
-
-    def __init__(self) -> None:
-        self._key: tuple[int, str] | None = None
-        self._generator: torch.Generator | None = None
-
-    def on(self, device: torch.device, seed: int) -> torch.Generator:
-        """The stream of ``seed`` on ``device``, continued where the last call left it."""
-        if self._generator is None or self._key != (int(seed), str(device)):
-            self._key = (int(seed), str(device))
-            self._generator = torch.Generator(device).manual_seed(int(seed))
-        return self._generator
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Where the stream stands, so that copies and pickles continue it."""
-        return {"key": self._key, "state": None if self._generator is None else self._generator.get_state()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()  # type: ignore[misc]
-        if state["key"] is not None:
-            self.on(torch.device(state["key"][1]), state["key"][0]).set_state(state["state"])
-
-
-def seeded_noise(norm: float, shape: tuple[int, ...], eps: float | Tensor, generator: torch.Generator) -> Tensor:
-    """Noise uniform in the ball of radius ``eps``, on the generator's device, in float32."""
-    return uniform_in_ball(norm, shape, generator) * (eps.float() if isinstance(eps, Tensor) else eps)
+from art_domainrand.attacks.keyed import START, derive, uniform_in_ball
+from art_domainrand.norms import per_sample
 
 
 def art_noise(norm: float, shape: tuple[int, ...], eps: float | Tensor) -> Tensor:
@@ -69,9 +41,10 @@ def as_noise(values: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 class Starts:
-    """Random starts for the images of one call, drawn batch by batch in the order they are asked for.
+    """Random starts for the images of one call: from their ``keys`` (N,), or from ``np.random`` where they are None.
 
-    ``drawn_with(rows)`` names the rows whose noise comes from the same call of the generator as that of ``rows``.
+    Keyed starts are made for the images that ask for them. ART's are drawn batch by batch in the order they are asked
+    for; ``drawn_with(rows)`` names the rows whose noise comes from the same call of the generator as that of ``rows``.
     """
 
     def __init__(
@@ -80,27 +53,39 @@ class Starts:
         shape: tuple[int, ...],
         eps: float | Tensor,
         device: torch.device,
-        generator: torch.Generator | None,
+        keys: Tensor | None,
         drawn_with: Callable[[slice], slice],
     ) -> None:
         self.norm, self.shape, self.eps, self.device = norm, shape, eps, device
-        self.generator, self.drawn_with = generator, drawn_with
-        self.key: tuple[int, int] | None = None
+        self.keys, self.drawn_with = keys, drawn_with
+        self.drawn: tuple[Any, ...] = ()
         self.noise = torch.empty(0)
+
+    def of(self, ids: Tensor, restart: int, stage: int = 0) -> Tensor:
+        """Noise for the images ``ids`` (A,) in this restart of this stage of the attack, on the device."""
+        if self.keys is None:
+            everyone = slice(0, self.shape[0])
+            return self._art(restart, everyone, stage)[ids.to(self.noise.device)].to(self.device)
+        keys = derive(self.keys[ids.to(self.keys.device)].to(self.device), START, stage, restart)
+        noise = uniform_in_ball(self.norm, keys, self.shape[1:])
+        if not isinstance(self.eps, Tensor):
+            return noise * self.eps
+        per_image = self.eps.dim() == len(self.shape) and self.eps.shape[0] == self.shape[0]
+        eps = self.eps[ids.to(self.eps.device)] if per_image else self.eps
+        return noise * eps.to(self.device).float()
 
     def at(self, restart: int, rows: slice) -> Tensor:
         """Noise for ``rows`` in this restart, on the device."""
+        if self.keys is not None:
+            return self.of(torch.arange(rows.start, rows.stop), restart)
         together = self.drawn_with(rows)
-        if self.key != (restart, together.start):
-            self.key = (restart, together.start)
-            self.noise = self.draw(together)
         first = rows.start - together.start
-        return self.noise[first : first + rows.stop - rows.start].to(self.device)
+        return self._art(restart, together)[first : first + rows.stop - rows.start].to(self.device)
 
-    def draw(self, rows: slice) -> Tensor:
-        """Draw the noise of ``rows`` from the private generator, or from ``np.random`` where there is none."""
-        shape = (rows.stop - rows.start, *self.shape[1:])
-        if self.generator is None:
-            return art_noise(self.norm, shape, rows_of(self.eps, self.shape, rows))
-        eps = rows_of(self.eps, self.shape, rows)
-        return seeded_noise(self.norm, shape, eps.to(self.device) if isinstance(eps, Tensor) else eps, self.generator)
+    def _art(self, restart: int, rows: slice, stage: int = 0) -> Tensor:
+        """The noise that ART draws for ``rows``, drawn once."""
+        if self.drawn != (restart, rows.start, stage):
+            self.drawn = (restart, rows.start, stage)
+            shape = (rows.stop - rows.start, *self.shape[1:])
+            self.noise = art_noise(self.norm, shape, rows_of(self.eps, self.shape, rows))
+        return self.noise

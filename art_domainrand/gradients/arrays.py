@@ -55,7 +55,7 @@ class ArrayGradients:
         weights = weights.reshape(*weights.shape, *[1] * (x.dim() - 1))
         return Evaluation(scores, values.detach(), (of_classes * weights).sum(1))
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         """Class scores from ``estimator.predict``."""
         scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
         return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))

@@ -1,7 +1,7 @@
 """Loss gradients of a PyTorchClassifier on its device."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -77,15 +77,21 @@ class DeviceGradients:
     ) -> Evaluation:
         leaf = x[rows].detach().requires_grad_()
         full, reduced = y
-        with torch.enable_grad(), ExitStack() as held:
-            for preprocessor, draw in zip(self.random_preprocessors, draws, strict=bool(draws)):
-                held.enter_context(preprocessor.replay(draw[rows]))
+        with torch.enable_grad(), self.drawn([draw[rows] for draw in draws]):
             outputs, labels = self.run(leaf, full[rows], reduced[rows])
             scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
             values = None if objective is None else objective(scores, rows)
             target = self.loss(outputs, labels) * self.share(rows, len(x)) if values is None else values.sum()
             grad = self.differentiate(target, outputs, leaf, sign if values is None else 1)
         return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
+
+    @contextmanager
+    def drawn(self, draws: Sequence[Any]) -> Iterator[None]:
+        """Let the random preprocessors take these draws; none leaves them their own."""
+        with ExitStack() as held:
+            for preprocessor, draw in zip(self.random_preprocessors, draws, strict=bool(draws)):
+                held.enter_context(preprocessor.replay(draw))
+            yield
 
     def share(self, rows: slice, n: int) -> float:
         """What the mean loss of some rows counts for in that of all ``n``, so that parts of a batch agree in scale."""
@@ -157,16 +163,16 @@ class DeviceGradients:
         loss: Tensor = self.estimator._loss(outputs, labels)
         return loss if loss.dim() == 0 else loss.sum()
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         """Class scores in full precision; a model with one output unit is read as two classes."""
         if type(self.estimator).predict is not PyTorchClassifier.predict or self.estimator.postprocessing_defences:
             scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
             return class_scores(scores, len(x), self.estimator._loss)
-        parts = self.parts.over(len(x), lambda rows: self._scores(x[rows]))
+        parts = self.parts.over(len(x), lambda rows: self._scores(x[rows], [draw[rows] for draw in draws]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _scores(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
+    def _scores(self, x: Tensor, draws: Sequence[Any]) -> Tensor:
+        with torch.no_grad(), self.drawn(draws):
             inputs, _ = self.preprocess(x, None)
             scores = require_tensor(self.exact_forward(x.clone() if inputs is x else inputs))
         return class_scores(scores, len(x), self.estimator._loss)

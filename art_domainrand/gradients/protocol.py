@@ -47,5 +47,5 @@ class Gradients(Protocol):
         ``draws`` holds one draw for each of :attr:`random_preprocessors`; empty leaves them their own.
         """
 
-    def scores(self, x: Tensor) -> Tensor:
-        """Class scores (B, K), K >= 2, whose argmax is the estimator's prediction."""
+    def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
+        """Class scores (B, K), K >= 2, whose argmax is the estimator's prediction; ``draws`` as in ``evaluate``."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.pgd import PGD
-from art_domainrand.attacks.starts import PrivateGenerator
 from art_domainrand.training.options import TrainingOptions
 from art_domainrand.training.randomness import ATTACK, derived_seed
 
@@ -16,16 +15,18 @@ FAST_STEP = 1.25
 TINY = 1e-30  # a step must be positive, also where eps is zero
 
 
-def training_attack(attack: GradientAttack, options: TrainingOptions, rank: int) -> Any:
-    """A copy of ``attack`` for the process ``rank``; with "fast", one step of PGD in its ball from a random start."""
+def training_attack(attack: GradientAttack, options: TrainingOptions) -> Any:
+    """A copy of ``attack``; with "fast", one step of PGD in its ball from a random start.
+
+    Its random numbers belong to the image and the step, so they do not depend on how many processes there are.
+    """
     given: Any = attack
     own: Any = copy(attack)
     if options.objective == "fast":
         own = PGD(given.estimator, given.norm, given.eps, FAST_STEP * given.eps + TINY, max_iter=1, num_random_init=1)
         own.memory_format, own.autocast, own._compiler = given.memory_format, given.autocast, given._compiler
         own.compile = given.compile
-    own._stream = PrivateGenerator()
-    own.seed = derived_seed(options.seed, ATTACK, rank)
+    own.seed, own._round = derived_seed(options.seed, ATTACK), 0
     own.autocast = given.autocast if options.autocast is None else options.autocast
     own.batch_size, own.verbose = 2**31, False
     return own

@@ -56,7 +56,7 @@ class Run:
         self.streams = randomness.streams_of(classifier)
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.view = None if pipeline is None else view_of(classifier, pipeline)
-        self.attack: Any = training_attack(attack, options, self.rank)
+        self.attack: Any = training_attack(attack, options)
         self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
         self.objective = OBJECTIVES.get(options.objective, OBJECTIVES["madry"])
         self.weight = float((self.objective.weight or 0.0) if options.weight is None else options.weight)
@@ -174,6 +174,7 @@ class Run:
         seen = [self.randomized(clean, part, len(x)) for _ in range(self.objective.draws)]
         count = math.ceil(len(clean) * attacked)
         targets = seen[0][:count]
+        self.attack._round += 1
         adversarial = self.attack.perturb(targets, labels[:count]) if count else targets
         return Views(clean, seen[0], seen[1] if len(seen) > 1 else None, adversarial, labels)
 
@@ -244,7 +245,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, in tensors and plain values; asked for in all processes at once."""
         own = {
-            "stream": self.attack._stream.__getstate__(),
+            "round": self.attack._round,
             "random": randomness.random_state(self.device),
             "preprocessors": [randomness.stream_state(s) for s in self.streams],
             "delta": None if self.delta is None else self.delta.cpu(),
@@ -268,9 +269,7 @@ class Run:
         self.order.set_state(state["order"].cpu())
         self.draws.set_state(state["draws"].cpu())
         own = state["processes"][self.rank]
-        key, stream = own["stream"]["key"], own["stream"]["state"]
-        if key is not None:
-            self.attack._stream.on(torch.device(self.device), key[0]).set_state(stream.cpu())
+        self.attack._round = own["round"]
         for stream_of, saved in zip(self.streams, own["preprocessors"], strict=True):
             randomness.restore_stream(stream_of, saved)
         self.delta = None if own["delta"] is None else own["delta"].to(self.device)

@@ -153,17 +153,14 @@ def test_random_eps_leaves_the_attack_as_configured(classifier, images, labels):
     assert max(radii) <= 0.2
 
 
-def test_seed_gives_a_private_stream(classifier, images, labels):
+def test_a_seed_leaves_the_global_generators_alone(classifier, images, labels):
     options = {"eps": 0.1, "eps_step": 0.03, "max_iter": 2, "num_random_init": 1, "verbose": False}
     first = PGD(classifier, seed=5, **options)
     before = np.random.get_state()[1].copy()
-    a, b = first.generate(images, labels), first.generate(images, labels)
+    adv = first.generate(images, labels)
     assert np.array_equal(np.random.get_state()[1], before)
-    again = PGD(classifier, seed=5, **options)
-    assert np.array_equal(again.generate(images, labels), a)
-    assert np.array_equal(again.generate(images, labels), b)
-    assert not np.array_equal(a, b)
-    assert not np.array_equal(PGD(classifier, seed=6, **options).generate(images, labels), a)
+    assert np.array_equal(PGD(classifier, seed=5, **options).generate(images, labels), adv)
+    assert not np.array_equal(PGD(classifier, seed=6, **options).generate(images, labels), adv)
 
 
 def test_fgsm_on_a_linear_model_gains_eps_times_the_l1_norm(classifier_with, images):

@@ -9,6 +9,8 @@ from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.keyed import STEP, derive
+from art_domainrand.attacks.keyed import draws as keyed_draws
 from art_domainrand.attacks.oracle import Expectation, Oracle, is_random
 from art_domainrand.gradients import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
@@ -28,21 +30,21 @@ def one_look(classifier, x, y, samples, draws="fresh", view=None, loss="cross_en
     """What an oracle says of x, ``times`` times over."""
     with borrow(classifier) as source:
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), classifier.nb_classes).float()
-        expectation = Expectation(torch.Generator().manual_seed(seed), samples, view, draws)
-        oracle = Oracle(source, Aim(labels, 1, loss), expectation, random=True)
+        keys = derive(torch.arange(len(x)), seed)
+        oracle = Oracle(source, Aim(labels, 1, loss), Expectation(samples, view, draws), keys, random=True)
         rows = torch.arange(len(x))
         return [oracle.evaluate(torch.from_numpy(x), rows) for _ in range(times)]
 
 
 @pytest.mark.parametrize("where", ["view", "estimator"])
 def test_the_gradient_is_the_mean_over_the_draws(where):
-    """Each draw alone, through autograd: the same numbers from a generator of the same seed."""
+    """Each draw alone, through autograd: the numbers of the same keys."""
     x, wide = some_images(9), Pipeline([Brightness(Uniform(-0.4, 0.4))])
     model, view = RowWise(), looking_through(wide, apply_predict=True)
     classifier = wrap(model, preprocessing_defences=[view] if where == "estimator" else None)
     y = predicted(wrap(model), x)
     (found,) = one_look(classifier, x, y, 6, view=view if where == "view" else None)
-    draw = wide.sample(9 * 6, torch.Generator().manual_seed(0))
+    draw = keyed_draws(wide, derive(torch.arange(9), 0, STEP, 0, 0), 6)
     gradient, value, margin = torch.zeros(9, 1, 8, 8), torch.zeros(9), torch.zeros(9)
     some, hits = torch.zeros(9, dtype=torch.bool), torch.ones(9, dtype=torch.bool)
     for i in range(6):
@@ -101,8 +103,7 @@ def test_a_sample_keeps_its_draws_when_others_leave():
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), 4).float()
 
         def look(rows):
-            expectation = Expectation(torch.Generator().manual_seed(0), 3, view)
-            oracle = Oracle(source, Aim(labels, 1, "margin"), expectation, random=True)
+            oracle = Oracle(source, Aim(labels, 1, "margin"), Expectation(3, view), torch.arange(6), random=True)
             return oracle.evaluate(torch.from_numpy(x)[rows], rows)
 
         alone, everyone = look(left), look(torch.arange(6))

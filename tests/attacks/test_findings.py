@@ -169,7 +169,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
             return margin(classifier.model(view.randomize(x, Draw(u, draw.seeds))), y.argmax(1))
 
     with borrow(classifier) as source:
-        scene = Scene(source, x, Aim(y, 1, "margin"), view, None, Expectation(generator), random=False)
+        scene = Scene(source, x, Aim(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False)
         _, slope, _ = scene.climb(point, torch.arange(3))
         step = 1e-7
         for column in range(point.u.shape[1]):
@@ -234,11 +234,11 @@ def test_results_do_not_depend_on_the_batch(images, early_stop):
         assert torch.equal(parts.draw.seeds, whole.draw.seeds)
 
 
-def test_a_seed_makes_it_repeat_and_the_stream_go_on(images):
+def test_a_seed_makes_it_repeat(images):
     first, second = attack(), attack()
     one, two = first.find(images), second.find(images)
     np.testing.assert_array_equal(one.images, two.images)
-    assert not np.array_equal(first.find(images).images, one.images)
+    np.testing.assert_array_equal(first.find(images).images, one.images)
     np.random.seed(3)
     unseeded = attack(seed=None).find(images).images
     np.random.seed(3)
