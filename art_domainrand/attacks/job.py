@@ -14,8 +14,9 @@ from torch import Tensor
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.options import view_through
-from art_domainrand.attacks.oracle import Expectation, is_random
+from art_domainrand.attacks.oracle import Expectation
 from art_domainrand.attacks.quantize import levels_of
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.search import Problem
 from art_domainrand.attacks.starts import PrivateGenerator, Starts
 from art_domainrand.gradients import Gradients
@@ -63,7 +64,7 @@ class Job:
             return part.to(device) if isinstance(part, Tensor) else None
 
         view = view_through(attack.randomization, attack.estimator)
-        random = view is not None or is_random(source, x)
+        random = view is not None or is_random(source, x, attack.batch_size)
         drawn = private or torch.Generator(device)
         if private is None and (random or norm == 1):
             # Without a seed ART's global generator decides, by one number, where there is something to draw.

@@ -9,7 +9,8 @@ from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.oracle import Expectation, Oracle, is_random
+from art_domainrand.attacks.oracle import Expectation, Oracle
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.gradients import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.distributions import Uniform
