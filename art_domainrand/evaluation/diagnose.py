@@ -227,7 +227,7 @@ def compare_slopes(patient: Patient, chart: Chart) -> None:
     if numbers is None:
         chart.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
         return
-    defences = finite_differences.numpy_defences(patient.estimator)
+    defences = finite_differences.estimating_defences(patient.estimator)
     chart.note("gradient_check", numbers, symptoms.gradient_check(numbers, defences))
 
 

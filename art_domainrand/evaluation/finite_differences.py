@@ -13,6 +13,7 @@ from torch import Tensor
 
 from art_domainrand.evaluation.patient import Patient, own_generators
 from art_domainrand.gradients import Evaluation
+from art_domainrand.gradients.estimates import has_own_estimate
 from art_domainrand.norms import per_sample
 from art_domainrand.state import torch_models
 
@@ -120,10 +121,10 @@ def precision(estimator: Any) -> float:
     return max([torch.finfo(kind).eps for kind in kinds | {torch.float32}])
 
 
-def numpy_defences(estimator: Any) -> list[str]:
-    """The names of the preprocessing defences that predictions go through in NumPy."""
-    operations = getattr(estimator, "preprocessing_operations", None) or []
-    kinds = [type(op) for op in operations if op.apply_predict and not isinstance(op, PreprocessorPyTorch)]
+def estimating_defences(estimator: Any) -> list[str]:
+    """The names of the defences before the model that work in NumPy, or bring an estimate of their gradient along."""
+    operations = [op for op in getattr(estimator, "preprocessing_operations", None) or [] if op.apply_predict]
+    kinds = [type(op) for op in operations if not isinstance(op, PreprocessorPyTorch) or has_own_estimate(op)]
     return [kind.__name__ for kind in kinds if not issubclass(kind, StandardisationMeanStd)]
 
 

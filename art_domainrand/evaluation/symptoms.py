@@ -214,13 +214,13 @@ def gradient_check(numbers: Numbers, defences: Sequence[str] = ()) -> Finding | 
     """``wrong``: share of images where a small step changes the margin otherwise than the gradient says.
 
     ``rough``: share where it does so by more than a tenth. ``hidden``: share where the gradient is zero but the margin
-    changes. ``defences``: the names of preprocessing defences that work in NumPy, whose gradient may be an estimate
-    that is right only on average.
+    changes. ``defences``: the names of preprocessing defences that work in NumPy or define ``estimate_forward``,
+    whose gradient may be an estimate that is right only on average.
     """
     off = max(numbers["wrong"], numbers["rough"] if defences else 0.0)
     if off + numbers["hidden"] < WRONG_GRADIENTS:
         return None
-    where = f"preprocessing in NumPy ({', '.join(defences)})" if defences else "something in the model"
+    where = f"preprocessing ({', '.join(defences)})" if defences else "something in the model"
     return Finding(
         "gradient_check",
         "warning",
