@@ -12,7 +12,7 @@ from art_domainrand.gradients import Gradients
 PROBES, FEWEST_PROBES = 64, 16
 # Where only a class is shown, or noise comes only where the model is in doubt, images that are far from any boundary do
 # not tell: so many pairs of images of different classes are brought near the boundary between them, in so many steps.
-PAIRS, STEPS = 8, 5
+PAIRS, STEPS = 8, 7
 # What a device may do differently the second time, as a share of the largest score, is not randomness.
 ROUNDING = 1e-5
 

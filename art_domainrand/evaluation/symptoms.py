@@ -85,7 +85,7 @@ def budget(numbers: Numbers) -> Finding | None:
     )
 
 
-def random_predictions(numbers: Numbers) -> Finding | None:
+def random_predictions(numbers: Numbers, of: str = "the same images") -> Finding | None:
     """``changed``: share of images whose class was not the same in all predictions; ``spread``: of the scores."""
     if numbers["changed"] == 0 and numbers["spread"] <= SCORES_VARY:
         return None
@@ -93,7 +93,7 @@ def random_predictions(numbers: Numbers) -> Finding | None:
         "random_predictions",
         "warning",
         numbers,
-        f"Predictions of the same images vary: {percent(numbers['changed'])} change class between calls, and the "
+        f"Predictions of {of} vary: {percent(numbers['changed'])} change class between calls, and the "
         f"scores by up to {numbers['spread']:.2g} of their length.",
         "Average gradients over draws, eot_samples=16 or more, and judge accuracy by several fresh predictions; an "
         "attack that stops at the first wrong answer counts luck as success.",
