@@ -196,7 +196,7 @@ def surface_noise(job: Job, everyone: slice) -> Tensor:
     """Noise (N, ...) of length eps in L-inf and L2, or standard normal in L1; drawn anew at every call."""
     if job.starts.norm == 1:
         device = job.generator.device
-        return torch.randn(tuple(job.x.shape), generator=job.generator, device=device)
+        return torch.randn(tuple(job.x.shape), dtype=torch.float32, generator=job.generator, device=device)
     noise = job.starts.draw(everyone).to(job.starts.device)
     eps = job.starts.eps
     radius = torch.as_tensor(eps, dtype=torch.float64, device=noise.device)

@@ -104,7 +104,7 @@ class ArtLoop(GradientAttack):
         generator = None if self.seed is None else self._stream.on(device, self.seed)
         starts = Starts(norm, shape, eps, device, generator, lambda rows: self._drawn_with(rows, len(x)))
         restarts = self._restarts()
-        best = torch.full((len(x),), -torch.inf, device=device)
+        best = torch.full((len(x),), -torch.inf, dtype=torch.float32, device=device)
         tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
         broken = torch.zeros_like(tainted)
         for restart, rows in self._progress(self._schedule(restarts, batches)):

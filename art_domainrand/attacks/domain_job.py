@@ -134,7 +134,11 @@ def job_of(
     device = source.device
     if y is None:
         rows = [x[i : i + attack.batch_size].to(device) for i in range(0, len(x), attack.batch_size)]
-        scores = torch.cat([source.scores(part) for part in rows]) if rows else torch.zeros(0, 2, device=device)
+        scores = (
+            torch.cat([source.scores(part) for part in rows])
+            if rows
+            else torch.zeros(0, 2, dtype=torch.float32, device=device)
+        )
         y = torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]).float()
     random = len(x) > 0 and is_random(source, x, attack.batch_size)
     as_predicted = type(attack.estimator).predict is PyTorchClassifier.predict
@@ -197,7 +201,7 @@ def together(parts: list[Found], job: DomainJob, x: Tensor, as_tensor: bool, add
     host = torch.device("cpu")
     width = len(job.ground.ranged)
     points = [part.track.point for part in parts]
-    u = torch.cat([point.u.to(host) for point in points] or [torch.zeros(0, width)])
+    u = torch.cat([point.u.to(host) for point in points] or [torch.zeros(0, width, dtype=torch.float32)])
     seeds = torch.cat([point.seeds.to(host) for point in points] or [torch.zeros(0, dtype=torch.int64)])
     changed = [part.delta for part in parts if part.delta is not None]
     return Findings(

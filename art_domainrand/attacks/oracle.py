@@ -140,7 +140,7 @@ class Oracle:
         if not self.random:
             return aim.judge(self.source.scores(adv))
         fooled = torch.ones(len(adv), dtype=torch.bool, device=adv.device)
-        total = torch.zeros(len(adv), device=adv.device)
+        total = torch.zeros(len(adv), dtype=torch.float32, device=adv.device)
         for _ in range(AGREEING_DRAWS):
             seen = adv
             if self.expectation.view is not None:
