@@ -1,54 +1,151 @@
 """The PyTorch models inside an estimator: found, frozen, and given back as they were."""
 
-from collections.abc import Iterator
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+GiveBack = Callable[[], None]
+
+
+def inner_estimators(estimator: Any) -> list[Any]:
+    """An estimator and those that it is made of."""
+    inner = [getattr(estimator, name, None) for name in ("classifier", "detector", "estimator")]
+    inner += list(getattr(estimator, "classifiers", None) or [])
+    return [estimator] + [found for e in inner if e is not None for found in inner_estimators(e)]
 
 
 def torch_models(estimator: Any) -> list[nn.Module]:
     """The PyTorch modules inside an estimator: its model, and those of the estimators it is made of."""
-    inner = [getattr(estimator, name, None) for name in ("classifier", "detector", "estimator")]
-    inner += list(getattr(estimator, "classifiers", None) or [])
-    models = [m for m in (getattr(estimator, "_model", None),) if isinstance(m, nn.Module)]
-    return models + [m for e in inner if e is not None for m in torch_models(e)]
+    models = [getattr(e, "_model", None) for e in inner_estimators(estimator)]
+    return [model for model in models if isinstance(model, nn.Module)]
+
+
+class Loan:
+    """Objects changed for a while, perhaps by several threads: the first one in changes, the last one out restores.
+
+    ``change(thing)`` changes it and returns how to give it back.
+    """
+
+    def __init__(self, change: Callable[[Any], GiveBack]) -> None:
+        self._change, self._lock = change, threading.RLock()
+        self._lent: dict[int, tuple[Any, GiveBack, int]] = {}
+
+    @contextmanager
+    def of(self, things: Iterable[Any]) -> Iterator[None]:
+        """``things`` are changed inside."""
+        taken = []
+        try:
+            with self._lock:
+                for thing in things:
+                    found = self._lent.get(id(thing))
+                    give_back, users = (self._change(thing), 0) if found is None else found[1:]
+                    self._lent[id(thing)] = (thing, give_back, users + 1)
+                    taken.append(thing)
+            yield
+        finally:
+            with self._lock:
+                for thing in taken:
+                    _, give_back, users = self._lent.pop(id(thing))
+                    if users > 1:
+                        self._lent[id(thing)] = (thing, give_back, users - 1)
+                    else:
+                        give_back()
+
+    def lent(self, thing: Any) -> Any:
+        """How to give a lent thing back; None if it is not lent."""
+        found = self._lent.get(id(thing))
+        return None if found is None else found[1]
+
+
+class Frozen:
+    """A parameter without a gradient; called, it gets back its flag and its gradient, and its value if it was kept."""
+
+    def __init__(self, parameter: nn.Parameter) -> None:
+        self.parameter, self.required, self.grad = parameter, parameter.requires_grad, parameter.grad
+        self.value: Tensor | None = None
+        parameter.requires_grad_(False)
+
+    def thaw(self) -> bool:
+        """Let the model differentiate the parameter again, and keep its value, which the model may change."""
+        if self.required and not self.parameter.requires_grad:
+            self.value = self.parameter.detach().clone() if self.value is None else self.value
+            self.parameter.requires_grad_(True)
+            return True
+        return False
+
+    def __call__(self) -> None:
+        if self.value is not None:
+            with torch.no_grad():
+                self.parameter.copy_(self.value)
+        self.parameter.requires_grad_(self.required)
+        self.parameter.grad = self.grad
+
+
+def keep_module(module: nn.Module) -> GiveBack:
+    """Keep a module's own training flag and buffers.
+
+    Evaluation mode rarely moves a buffer, but ART's own loss_gradient uses training mode for RNNs. They are small.
+    """
+    training = module.training
+    buffers = [(name, b, b.detach().clone()) for name, b in module._buffers.items() if b is not None]
+
+    def give_back() -> None:
+        module.training = training
+        with torch.no_grad():
+            for name, b, value in buffers:
+                b.copy_(value)
+                module._buffers[name] = b
+
+    return give_back
+
+
+def to_channels_last(parameter: nn.Parameter) -> GiveBack:
+    """Let a convolution's weight be channels-last; the original storage returns afterwards."""
+    data = parameter.data
+    # Not contiguous(): with one channel a tensor passes for both formats, and the layer for the other one.
+    parameter.data = torch.empty_like(data, memory_format=torch.channels_last).copy_(data)
+
+    def give_back() -> None:
+        parameter.data = data
+
+    return give_back
+
+
+_MODULES, _PARAMETERS, _LAYOUTS = Loan(keep_module), Loan(Frozen), Loan(to_channels_last)
+# Models met before that differentiate their own parameters: not frozen again.
+_SELF_DIFFERENTIATING: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()
 
 
 @contextmanager
 def as_found(model: nn.Module) -> Iterator[None]:
-    """Freeze ``model`` in evaluation mode and restore flags, buffers, gradients and ``requires_grad`` afterwards."""
-    training = [(m, m.training) for m in model.modules()]
-    parameters = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    # Evaluation mode rarely moves a buffer, but ART's own loss_gradient uses training mode for RNNs. They are small.
-    buffers = [(m, n, b, b.detach().clone()) for m in model.modules() for n, b in m._buffers.items() if b is not None]
-    try:
+    """Freeze ``model`` in evaluation mode and restore flags, buffers, gradients and ``requires_grad`` afterwards.
+
+    Where several threads are inside, the last one out restores.
+    """
+    with _MODULES.of(model.modules()), _PARAMETERS.of(model.parameters()):
         model.eval()
-        for p, _, _ in parameters:
-            p.requires_grad_(False)
+        if model in _SELF_DIFFERENTIATING:
+            thaw(model)
         yield
-    finally:
-        for module, flag in training:
-            module.training = flag
-        for p, required, grad in parameters:
-            p.requires_grad_(required)
-            p.grad = grad
-        with torch.no_grad():
-            for module, name, b, value in buffers:
-                b.copy_(value)
-                module._buffers[name] = b
 
 
-@contextmanager
-def channels_last(model: nn.Module) -> Iterator[None]:
-    """Let the convolution weights of ``model`` be channels-last; the original storage returns afterwards."""
-    originals = [(p, p.data) for p in model.parameters() if p.dim() == 4]
-    try:
-        for p, data in originals:
-            # Not contiguous(): with one channel a tensor passes for both formats, and the layer for the other one.
-            p.data = torch.empty_like(data, memory_format=torch.channels_last).copy_(data)
-        yield
-    finally:
-        for p, data in originals:
-            p.data = data
+def thaw(model: nn.Module) -> bool:
+    """Unfreeze a model that differentiates its own parameters in ``forward``, as test-time adaptation does.
+
+    Returns whether a parameter had been frozen. Values are kept from now on and given back with the model.
+    """
+    frozen = [_PARAMETERS.lent(parameter) for parameter in model.parameters()]
+    thawed = [lent.thaw() for lent in frozen if lent is not None]
+    if any(thawed):
+        _SELF_DIFFERENTIATING.add(model)
+    return any(thawed)
+
+
+def channels_last(model: nn.Module) -> Any:
+    """Let the convolution weights of ``model`` be channels-last inside."""
+    return _LAYOUTS.of([p for p in model.parameters() if p.dim() == 4])

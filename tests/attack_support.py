@@ -94,3 +94,30 @@ def memory_for(model: nn.Module, rows: int, error: Callable[[], Exception] = tor
         yield
     finally:
         handle.remove()
+
+
+def called_fooled(attack, x, y):
+    """Whom the attack itself calls fooled."""
+    kept = []
+    inner = attack._stages
+
+    def stages(job):
+        found = inner(job)
+        import art_domainrand.attacks.gradient_attack as module
+
+        original = module.run_stage
+
+        def spy(problem, stage, results):
+            original(problem, stage, results)
+            kept.append(results.fooled.clone())
+
+        module.run_stage = spy
+        attack._undo = lambda: setattr(module, "run_stage", original)
+        return found
+
+    attack._stages = stages
+    try:
+        attack.generate(x, y)
+    finally:
+        attack._undo()
+    return kept[-1].numpy()

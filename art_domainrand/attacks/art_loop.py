@@ -16,7 +16,7 @@ from art_domainrand.attacks.ascent import Ascent, Observe
 from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS, GradientAttack
 from art_domainrand.attacks.job import call_keys, on
 from art_domainrand.attacks.options import DEFAULTS, DeviceOptions
-from art_domainrand.attacks.oracle import is_random
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.starts import Starts
 from art_domainrand.gradients import Gradients
 from art_domainrand.norms import Ball, Size, ball, per_sample
@@ -83,7 +83,7 @@ class ArtLoop(GradientAttack):
     def _would_trust_luck(self, source: Gradients, x: Tensor) -> bool:
         """Whether ART's loop would judge by one prediction where predictions vary; the search asks several times."""
         judges = self.minimal or self._restarts() > 1
-        return judges and not self.summary_writer and is_random(source, x)
+        return judges and not self.summary_writer and is_random(source, x, self.batch_size)
 
     def _run(
         self,
@@ -104,7 +104,7 @@ class ArtLoop(GradientAttack):
         keys = None if self.seed is None else call_keys(x, self)
         starts = Starts(norm, shape, eps, device, keys, lambda rows: self._drawn_with(rows, len(x)))
         restarts = self._restarts()
-        best = torch.full((len(x),), -torch.inf, device=device)
+        best = torch.full((len(x),), -torch.inf, dtype=torch.float32, device=device)
         tainted = torch.zeros(len(x), dtype=torch.bool, device=device)
         broken = torch.zeros_like(tainted)
         for restart, rows in self._progress(self._schedule(restarts, batches)):

@@ -82,7 +82,7 @@ def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
         return may
     generator = torch.Generator().manual_seed(0)
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in view.clip_values)
-    noise = low + (high - low) * torch.rand(PROBES, *shape, generator=generator)
+    noise = low + (high - low) * torch.rand(PROBES, *shape, dtype=torch.float32, generator=generator)
     draw = pipeline.sample(PROBES, generator)
     with torch.enable_grad():
         u = draw.u.requires_grad_()

@@ -247,7 +247,7 @@ def grid_attack(
 
 def ends(count: int) -> Tensor:
     """``count`` points evenly spaced over [0, 1], ends included; its middle for one."""
-    return torch.linspace(0, 1, count) if count > 1 else torch.tensor([0.5])
+    return torch.linspace(0, 1, count, dtype=torch.float32) if count > 1 else torch.tensor([0.5], dtype=torch.float32)
 
 
 def check_points(points: Any, pipeline: Pipeline) -> None:

@@ -22,7 +22,8 @@ from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.gradient_attack import ordinary_autograd, report_tainted
 from art_domainrand.attacks.job import call_keys
 from art_domainrand.attacks.options import view_through
-from art_domainrand.attacks.oracle import Expectation, is_random
+from art_domainrand.attacks.oracle import Expectation
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.scene import BallAround, Counting, Scene
 from art_domainrand.gradients import Gradients, borrow, is_device_estimator
 from art_domainrand.preprocessors import DomainRandomization
@@ -134,9 +135,13 @@ def job_of(
     device = source.device
     if y is None:
         rows = [x[i : i + attack.batch_size].to(device) for i in range(0, len(x), attack.batch_size)]
-        scores = torch.cat([source.scores(part) for part in rows]) if rows else torch.zeros(0, 2, device=device)
+        scores = (
+            torch.cat([source.scores(part) for part in rows])
+            if rows
+            else torch.zeros(0, 2, dtype=torch.float32, device=device)
+        )
         y = torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]).float()
-    random = len(x) > 0 and is_random(source, x)
+    random = len(x) > 0 and is_random(source, x, attack.batch_size)
     as_predicted = type(attack.estimator).predict is PyTorchClassifier.predict
     plain = not (random or attack.autocast or attack.compile)
     points = None if attack.points is None else torch.as_tensor(attack.points, dtype=torch.float32)
@@ -195,7 +200,7 @@ def together(parts: list[Found], job: DomainJob, x: Tensor, as_tensor: bool, add
     host = torch.device("cpu")
     width = len(job.ground.ranged)
     points = [part.track.point for part in parts]
-    u = torch.cat([point.u.to(host) for point in points] or [torch.zeros(0, width)])
+    u = torch.cat([point.u.to(host) for point in points] or [torch.zeros(0, width, dtype=torch.float32)])
     seeds = torch.cat([point.seeds.to(host) for point in points] or [torch.zeros(0, dtype=torch.int64)])
     changed = [part.delta for part in parts if part.delta is not None]
     return Findings(

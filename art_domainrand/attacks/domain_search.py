@@ -111,7 +111,11 @@ class Track:
     def over(cls, point: Point) -> Track:
         """Nothing looked at yet."""
         n, device = len(point.u), point.u.device
-        return cls(point, torch.zeros(n, dtype=torch.bool, device=device), torch.full((n,), -torch.inf, device=device))
+        return cls(
+            point,
+            torch.zeros(n, dtype=torch.bool, device=device),
+            torch.full((n,), -torch.inf, dtype=torch.float32, device=device),
+        )
 
     def offer(self, rows: Tensor, point: Point, fooled: Tensor, margin: Tensor, *, drift: bool = False) -> Tensor:
         """Take over what is worse for the samples ``rows`` (A,): a success first, then the larger margin; which is.
@@ -147,7 +151,9 @@ class DomainSearch:
         device, n, width = keys.device, len(keys), len(ground.ranged)
         self.slope, self.ranged = ground.slope.to(device), ground.ranged.to(device)
         self.rows = torch.arange(n, device=device)
-        self.best = Track.over(Point(torch.full((n, width), 0.5, device=device), torch.zeros_like(keys)))
+        self.best = Track.over(
+            Point(torch.full((n, width), 0.5, dtype=torch.float32, device=device), torch.zeros_like(keys))
+        )
 
     def left(self) -> Tensor:
         """The samples that are still searched."""
@@ -165,7 +171,7 @@ class DomainSearch:
 
     def search(self, plan: Plan) -> Track:
         """The worst points of all samples."""
-        margins = torch.full((plan.starts, len(self.keys)), -torch.inf, device=self.keys.device)
+        margins = torch.full((plan.starts, len(self.keys)), -torch.inf, dtype=torch.float32, device=self.keys.device)
         hits = torch.zeros_like(margins, dtype=torch.bool)
         for j in range(plan.starts):
             rows = self.left()

@@ -15,8 +15,9 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.keyed import derive, image_keys
 from art_domainrand.attacks.options import view_through
-from art_domainrand.attacks.oracle import Expectation, is_random
+from art_domainrand.attacks.oracle import Expectation
 from art_domainrand.attacks.quantize import levels_of
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.search import Problem
 from art_domainrand.attacks.starts import Starts
 from art_domainrand.gradients import Gradients
@@ -60,7 +61,7 @@ class Job:
             return part.to(device) if isinstance(part, Tensor) else None
 
         view = view_through(attack.randomization, attack.estimator)
-        random = view is not None or is_random(source, x)
+        random = view is not None or is_random(source, x, attack.batch_size)
         keys = call_keys(x, attack, draws=random or norm == 1)
         starts = Starts(norm, shape, eps, device, None if attack.seed is None else keys, lambda rows: slice(0, len(x)))
         if attack.quantize:  # say so before the work, not after

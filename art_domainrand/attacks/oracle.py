@@ -17,11 +17,6 @@ from art_domainrand.randomization.transform import Draw
 AGREEING_DRAWS = 10
 # On a CPU the copies of a few samples at a time, this many bytes of images, stay in its cache: 1.6 times as fast.
 CACHE_BYTES = 1 << 19
-# Two predictions of this many images tell whether an estimator is random, or of as many copies of fewer images as make
-# the lesser number. A defence that flips one prediction in ten goes unnoticed by 32 in one case of 500.
-PROBES, FEWEST_PROBES = 32, 16
-# What a device may do differently the second time, as a share of the largest score, is not randomness.
-ROUNDING = 1e-5
 
 EOT_DRAWS = {"fresh": "uniform", "common": "uniform", "antithetic": "antithetic", "sobol": "sobol"}
 """The attacks' ``eot_draws`` -> the method of ``Pipeline.sample``; "common" keeps the draws of the first step."""
@@ -139,7 +134,7 @@ class Oracle:
         if not self.random:
             return aim.judge(self.source.scores(adv))
         fooled = torch.ones(len(adv), dtype=torch.bool, device=adv.device)
-        total = torch.zeros(len(adv), device=adv.device)
+        total = torch.zeros(len(adv), dtype=torch.float32, device=adv.device)
         view = self.expectation.view
         for look in range(AGREEING_DRAWS):
             draws = self._draws(derive(self.keys[rows], JUDGE, self.step, look))
@@ -152,18 +147,6 @@ class Oracle:
             fooled &= success
             total += margin
         return fooled, total / AGREEING_DRAWS
-
-
-def is_random(source: Gradients, x: Tensor) -> bool:
-    """Whether two predictions of the same images differ."""
-    if source.random_preprocessors:
-        return True
-    few = x[:PROBES].to(source.device)
-    few = few.repeat(-(-FEWEST_PROBES // len(few)), *[1] * (few.dim() - 1))
-    first, second = source.scores(few), source.scores(few)
-    known = first[first.isfinite()]
-    slack = ROUNDING * float(known.abs().max()) if len(known) else 0.0
-    return not torch.allclose(first, second, rtol=0, atol=slack, equal_nan=True)
 
 
 def rows_of_labels(labels: Any, rows: slice) -> Any:

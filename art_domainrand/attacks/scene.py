@@ -135,7 +135,7 @@ class Scene:
         shown = self.shown(point, rows)
         aim = self.aim.take(rows.to(self.aim.y.device))
         fooled = torch.ones(len(rows), dtype=torch.bool, device=shown.device)
-        total = torch.zeros(len(rows), device=shown.device)
+        total = torch.zeros(len(rows), dtype=torch.float32, device=shown.device)
         samples = self.oracle.expectation.samples
         for _ in range(samples):
             success, margin = aim.judge(self.source.scores(shown))

@@ -83,7 +83,7 @@ class Results:
         """Nothing found yet; examples will be written into ``out``, which may be on the host."""
         n = len(out)
         flags = torch.zeros(n, dtype=torch.bool, device=device)
-        return cls(out, torch.full((n,), -torch.inf, device=device), flags, flags.clone())
+        return cls(out, torch.full((n,), -torch.inf, dtype=torch.float32, device=device), flags, flags.clone())
 
     def offer(self, ids: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor, instead: Tensor | None = None) -> None:
         """Take over what beats the best of a sample: the first success, and the larger margin among equals.
@@ -161,7 +161,7 @@ class Climb:
         # What is proposed as a result, and how good it looked from the step that met it.
         self.best = self.adv
         self.best_fooled = self.done.clone()
-        self.best_margin = torch.full((n,), -torch.inf, device=device)
+        self.best_margin = torch.full((n,), -torch.inf, dtype=torch.float32, device=device)
 
     def run(self) -> None:
         """Climb to the end, and offer the outcome of every sample."""

@@ -142,9 +142,9 @@ class SparseSteps(Steps):
         n = len(ball.x)
         self.period = max(int(self.period_share * max_iter), 1)
         self.features = ball.x[0].numel()
-        self.density = torch.full((n,), self.first_density, device=ball.x.device)
-        self.changed = torch.full((n,), float(self.features), device=ball.x.device)
-        self.factor = torch.ones(n, device=ball.x.device)
+        self.density = torch.full((n,), self.first_density, dtype=torch.float32, device=ball.x.device)
+        self.changed = torch.full((n,), float(self.features), dtype=torch.float32, device=ball.x.device)
+        self.factor = torch.ones(n, dtype=torch.float32, device=ball.x.device)
         self.best = Best.over(ball.x)
         self.warm = warm
 
@@ -199,7 +199,7 @@ class Best:
     @classmethod
     def over(cls, x: Tensor) -> "Best":
         """Nothing met yet."""
-        return cls(x, torch.zeros_like(x), torch.full((len(x),), -torch.inf, device=x.device))
+        return cls(x, torch.zeros_like(x), torch.full((len(x),), -torch.inf, dtype=torch.float32, device=x.device))
 
     def observe(self, adv: Tensor, gradient: Tensor, value: Tensor) -> None:
         """Keep what is better than before; NaN never is."""
@@ -224,13 +224,13 @@ class Halving:
     def __init__(self, best: Best, max_iter: int) -> None:
         device, n = best.value.device, len(best.value)
         self.best = best
-        self.factor = torch.ones(n, device=device)
+        self.factor = torch.ones(n, dtype=torch.float32, device=device)
         self.period = max(int(FIRST_PHASE * max_iter), 1)
         self.shorter, self.shortest = max(int(SHORTER * max_iter), 1), max(int(SHORTEST * max_iter), 1)
         self.since = 0
-        self.rises = torch.zeros(n, device=device)
-        self.last: Tensor = torch.full((n,), torch.inf, device=device)
-        self.best_then: Tensor = torch.full((n,), -torch.inf, device=device)
+        self.rises = torch.zeros(n, dtype=torch.float32, device=device)
+        self.last: Tensor = torch.full((n,), torch.inf, dtype=torch.float32, device=device)
+        self.best_then: Tensor = torch.full((n,), -torch.inf, dtype=torch.float32, device=device)
         self.halved_then = torch.ones(n, dtype=torch.bool, device=device)
 
     @classmethod

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.randomness import near_boundary
 from art_domainrand.evaluation import finite_differences, symptoms
 from art_domainrand.evaluation.diagnosis import Check, Diagnosis, Finding, Numbers
 from art_domainrand.evaluation.patient import PREDICTIONS, Patient, own_generators
@@ -136,8 +137,7 @@ class Chart:
 
 def examine(patient: Patient, chart: Chart) -> None:
     """Make every check that can be made."""
-    numbers = variation(patient.predictions(patient.x, PREDICTIONS))
-    finding = symptoms.random_predictions(numbers)
+    numbers, finding = randomness(patient)
     varies = finding is not None
     clean = patient.correct(patient.x, varies)
     accuracy = chart.count("clean", clean)
@@ -166,6 +166,21 @@ def look_at_setting(patient: Patient, chart: Chart, accuracy: float, images: int
     low, high = (np.asarray(bound, dtype=float) for bound in clip_values)
     sizes = {"eps": patient.eps, "range": float((high - low).max())}
     chart.note("budget", sizes, symptoms.budget(sizes))
+
+
+def randomness(patient: Patient) -> tuple[Numbers, Finding | None]:
+    """Whether predictions vary: at the images, or else near the boundaries between some of them."""
+    scores = patient.predictions(patient.x, PREDICTIONS)
+    numbers = variation(scores)
+    finding = symptoms.random_predictions(numbers)
+    if finding is not None:
+        return numbers, finding
+    between = near_boundary(lambda x: patient.predictions(x)[0], patient.x, scores[0])
+    if not len(between):
+        return numbers, None
+    there = variation(patient.predictions(between, PREDICTIONS))
+    finding = symptoms.random_predictions(there, "points between images of different classes")
+    return (numbers if finding is None else there), finding
 
 
 def variation(scores: Tensor) -> dict[str, float]:
@@ -227,7 +242,7 @@ def compare_slopes(patient: Patient, chart: Chart) -> None:
     if numbers is None:
         chart.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
         return
-    defences = finite_differences.numpy_defences(patient.estimator)
+    defences = finite_differences.estimating_defences(patient.estimator)
     chart.note("gradient_check", numbers, symptoms.gradient_check(numbers, defences))
 
 

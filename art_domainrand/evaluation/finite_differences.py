@@ -13,6 +13,7 @@ from torch import Tensor
 
 from art_domainrand.evaluation.patient import Patient, own_generators
 from art_domainrand.gradients import Evaluation
+from art_domainrand.gradients.estimates import has_own_estimate
 from art_domainrand.norms import per_sample
 from art_domainrand.state import torch_models
 
@@ -42,14 +43,19 @@ def measure(patient: Patient, width: float) -> dict[str, float] | None:
     generators are held; None if values vary all the same. Images whose gradient is not finite are left out; None if
     that leaves none.
     """
-    rows = slice(0, PROBES)
-    x = patient.x[rows].to(patient.source.device)
+    x = patient.x[:PROBES].to(patient.source.device)
     draws = held_draws(patient, len(x))
 
     def at(point: Tensor) -> Evaluation:
         with own_generators(patient.seed or 0), without_tf32(point.device):
-            labels = patient.source.labels(patient.y[rows].to(point.device))
-            return patient.source.evaluate(point, labels, 1, patient.objective(rows), draws)
+            parts = [part_at(point, slice(i, i + patient.batch_size)) for i in range(0, len(x), patient.batch_size)]
+        values = torch.cat([known(part.values) for part in parts])
+        return Evaluation(torch.cat([p.scores for p in parts]), values, torch.cat([p.gradient for p in parts]))
+
+    def part_at(point: Tensor, part: slice) -> Evaluation:
+        rows = slice(part.start, min(part.stop, len(x)))
+        labels = patient.source.labels(patient.y[rows].to(point.device))
+        return patient.source.evaluate(point[rows], labels, 1, patient.objective(rows), [draw[rows] for draw in draws])
 
     base, again = at(x), at(x)
     values, gradient = known(base.values), base.gradient
@@ -120,10 +126,10 @@ def precision(estimator: Any) -> float:
     return max([torch.finfo(kind).eps for kind in kinds | {torch.float32}])
 
 
-def numpy_defences(estimator: Any) -> list[str]:
-    """The names of the preprocessing defences that predictions go through in NumPy."""
-    operations = getattr(estimator, "preprocessing_operations", None) or []
-    kinds = [type(op) for op in operations if op.apply_predict and not isinstance(op, PreprocessorPyTorch)]
+def estimating_defences(estimator: Any) -> list[str]:
+    """The names of the defences before the model that work in NumPy, or bring an estimate of their gradient along."""
+    operations = [op for op in getattr(estimator, "preprocessing_operations", None) or [] if op.apply_predict]
+    kinds = [type(op) for op in operations if not isinstance(op, PreprocessorPyTorch) or has_own_estimate(op)]
     return [kind.__name__ for kind in kinds if not issubclass(kind, StandardisationMeanStd)]
 
 

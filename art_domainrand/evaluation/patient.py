@@ -76,9 +76,14 @@ class Patient:
     def predictions(self, x: Tensor, times: int = 1) -> Tensor:
         """What the estimator predicts (times, N, K), each time anew."""
         images = x.cpu().numpy()
-        found = [
-            torch.as_tensor(self.estimator.predict(images.copy(), batch_size=self.batch_size)) for _ in range(times)
-        ]
+
+        def once() -> Tensor:
+            # Some estimators, such as ensembles, heed no batch_size: they are shown no more at a time.
+            parts = [images[i : i + self.batch_size].copy() for i in range(0, len(images), self.batch_size)]
+            shown = [self.estimator.predict(part, batch_size=self.batch_size) for part in parts]
+            return torch.as_tensor(np.concatenate(shown))
+
+        found = [once() for _ in range(times)]
         loss = getattr(self.estimator, "_loss", None)
         scores = torch.stack([class_scores(one, len(x), loss) for one in found]).float().cpu()
         undefined = int(scores.isnan().any(2).any(0).sum())

@@ -85,7 +85,7 @@ def budget(numbers: Numbers) -> Finding | None:
     )
 
 
-def random_predictions(numbers: Numbers) -> Finding | None:
+def random_predictions(numbers: Numbers, of: str = "the same images") -> Finding | None:
     """``changed``: share of images whose class was not the same in all predictions; ``spread``: of the scores."""
     if numbers["changed"] == 0 and numbers["spread"] <= SCORES_VARY:
         return None
@@ -93,7 +93,7 @@ def random_predictions(numbers: Numbers) -> Finding | None:
         "random_predictions",
         "warning",
         numbers,
-        f"Predictions of the same images vary: {percent(numbers['changed'])} change class between calls, and the "
+        f"Predictions of {of} vary: {percent(numbers['changed'])} change class between calls, and the "
         f"scores by up to {numbers['spread']:.2g} of their length.",
         "Average gradients over draws, eot_samples=16 or more, and judge accuracy by several fresh predictions; an "
         "attack that stops at the first wrong answer counts luck as success.",
@@ -214,13 +214,13 @@ def gradient_check(numbers: Numbers, defences: Sequence[str] = ()) -> Finding | 
     """``wrong``: share of images where a small step changes the margin otherwise than the gradient says.
 
     ``rough``: share where it does so by more than a tenth. ``hidden``: share where the gradient is zero but the margin
-    changes. ``defences``: the names of preprocessing defences that work in NumPy, whose gradient may be an estimate
-    that is right only on average.
+    changes. ``defences``: the names of preprocessing defences that work in NumPy or define ``estimate_forward``,
+    whose gradient may be an estimate that is right only on average.
     """
     off = max(numbers["wrong"], numbers["rough"] if defences else 0.0)
     if off + numbers["hidden"] < WRONG_GRADIENTS:
         return None
-    where = f"preprocessing in NumPy ({', '.join(defences)})" if defences else "something in the model"
+    where = f"preprocessing ({', '.join(defences)})" if defences else "something in the model"
     return Finding(
         "gradient_check",
         "warning",

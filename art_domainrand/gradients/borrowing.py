@@ -12,6 +12,8 @@ from art_domainrand.gradients.arrays import ArrayGradients
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.detectors import DetectorGradients, is_framework_detector
 from art_domainrand.gradients.device import DeviceGradients
+from art_domainrand.gradients.estimates import estimated
+from art_domainrand.gradients.outputs import adapted
 from art_domainrand.gradients.protocol import Gradients
 from art_domainrand.state import as_found, channels_last, torch_models
 
@@ -40,10 +42,13 @@ def borrow(
 
     Kept: the training flag of every module, all buffers, ``p.grad``, ``p.requires_grad``, the storage and memory format
     of every parameter. Inside, models are in evaluation mode. ``compiler`` compiles the forward pass of the gradients.
+    Several threads may borrow at a time: the last one out gives back.
     """
     with ExitStack() as stack:
         for model in torch_models(estimator):
             stack.enter_context(as_found(model))
+        stack.enter_context(adapted(estimator))
+        stack.enter_context(estimated(estimator))
         if not is_device_estimator(estimator):
             yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
             return

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.memory import Parts
+from art_domainrand.gradients.outputs import Adapted
 from art_domainrand.gradients.preprocessing import model_forward, preprocessing_chain, random_preprocessors
 from art_domainrand.gradients.protocol import Evaluation, Labels, Objective
 from art_domainrand.gradients.scores import class_scores, one_output_error, predict
@@ -37,11 +38,15 @@ class DeviceGradients:
         self.device: torch.device = estimator.device
         self.channels_last = memory_format == "channels_last"
         self.autocast = autocast
-        self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if autocast == torch.float16 else ()
         self.preprocess = preprocessing_chain(estimator)
         self.random_preprocessors = random_preprocessors(estimator)
-        self.exact_forward = model_forward(estimator)
-        self.forward = self.exact_forward if compiler is None else compiler(estimator._model, self.exact_forward)
+        forward, model, classes = model_forward(estimator), estimator._model, estimator.nb_classes
+        self.exact_forward = Adapted(forward, model, classes)
+        self.forward = self.exact_forward
+        if compiler is not None:
+            self.forward = Adapted(compiler(model, forward), model, classes)
+        half = torch.float16 in (autocast, self.forward.dtype)
+        self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if half else ()
         self.spares_input = True
         self.parts = Parts()
 
@@ -100,13 +105,13 @@ class DeviceGradients:
     def differentiate(self, target: Tensor, outputs: Tensor, leaf: Tensor, sign: int) -> Tensor:
         """``sign`` times the gradient of a scalar, a function of the ``outputs`` at ``leaf``."""
         if not target.requires_grad:
-            raise ValueError(
-                "estimator must be differentiable in x, but its loss does not depend on x through autograd"
-            )
+            raise not_differentiable()
         seed = torch.full_like(target, sign)
         if not self.scales:
-            (grad,) = torch.autograd.grad(target, leaf, seed)
-            return grad
+            (found,) = torch.autograd.grad(target, leaf, seed, allow_unused=True)
+            if found is None:
+                raise not_differentiable()
+            return found
         (weights,) = torch.autograd.grad(target, outputs, seed, retain_graph=True)
         return self.in_half_precision(outputs, weights, leaf)
 
@@ -121,7 +126,9 @@ class DeviceGradients:
         weights, back = weights / per_sample(unit, weights), per_sample(unit, leaf)
         found = []
         for k, scale in enumerate(self.scales):
-            (grad,) = torch.autograd.grad(outputs, leaf, weights * scale, retain_graph=True)
+            (grad,) = torch.autograd.grad(outputs, leaf, weights * scale, retain_graph=True, allow_unused=True)
+            if grad is None:
+                raise not_differentiable()
             found.append(grad / scale * back)
             if bool(grad.isfinite().all()):
                 self.scales = self.scales[k:]
@@ -150,22 +157,23 @@ class DeviceGradients:
         if self.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.autocast is None:
-            return require_tensor(self.forward(inputs))
+            return self.forward(inputs)
         with torch.autocast(self.device.type, dtype=self.autocast):
-            return require_tensor(self.forward(inputs)).float()
+            return self.forward(inputs)
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Compute the estimator's loss as a scalar."""
-        if outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 1 and labels.is_floating_point():
-            labels = labels.unsqueeze(1)  # one output unit: ART's own tensor path drops this axis
-        elif outputs.dim() == 2 and outputs.shape[1] == 1 and labels.dim() == 2 and labels.shape[1] > 1:
-            raise one_output_error(outputs, self.estimator._loss)
+        if len(outputs) == outputs.numel() and labels.is_floating_point():  # one output unit
+            if labels.dim() == 2 and labels.shape[1] > 1:
+                raise one_output_error(outputs, self.estimator._loss)
+            labels = labels.reshape(outputs.shape)  # ART's own tensor path drops an axis, or the model squeezes one
         loss: Tensor = self.estimator._loss(outputs, labels)
         return loss if loss.dim() == 0 else loss.sum()
 
     def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         """Class scores in full precision; a model with one output unit is read as two classes."""
-        if type(self.estimator).predict is not PyTorchClassifier.predict or self.estimator.postprocessing_defences:
+        own = type(self.estimator).predict is not PyTorchClassifier.predict or "predict" in vars(self.estimator)
+        if own or self.estimator.postprocessing_defences:
             scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
             return class_scores(scores, len(x), self.estimator._loss)
         parts = self.parts.over(len(x), lambda rows: self._scores(x[rows], [draw[rows] for draw in draws]))
@@ -174,12 +182,13 @@ class DeviceGradients:
     def _scores(self, x: Tensor, draws: Sequence[Any]) -> Tensor:
         with torch.no_grad(), self.drawn(draws):
             inputs, _ = self.preprocess(x, None)
-            scores = require_tensor(self.exact_forward(x.clone() if inputs is x else inputs))
+            scores = self.exact_forward(x.clone() if inputs is x else inputs)
         return class_scores(scores, len(x), self.estimator._loss)
 
 
-def require_tensor(outputs: Any) -> Tensor:
-    """Raise TypeError unless the model returned a tensor."""
-    if not isinstance(outputs, Tensor):
-        raise TypeError(f"the estimator's model must return a tensor, got {type(outputs).__name__}")
-    return outputs
+def not_differentiable() -> ValueError:
+    """The error for a model whose gradient ends before the images, as that of quantized layers does."""
+    return ValueError(
+        "estimator must be differentiable in x, but its loss does not depend on x through autograd (of a quantized "
+        "model, attack the one in floating point that it was made from)"
+    )

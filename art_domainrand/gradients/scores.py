@@ -4,29 +4,50 @@ from typing import Any
 
 import numpy as np
 import torch
-from art.estimators.certification.randomized_smoothing.randomized_smoothing import RandomizedSmoothingMixin
+from art.estimators.classification.pytorch import PyTorchClassifier
+from art.estimators.regression.pytorch import PyTorchRegressor
 from torch import Tensor, nn
+
+from art_domainrand.gradients.outputs import adapted
+from art_domainrand.state import inner_estimators
 
 
 def predict(estimator: Any, x: np.ndarray[Any, Any], **kwargs: Any) -> Any:
-    """Call ``estimator.predict`` and hide the one draw that its DataLoader takes from the global torch generator.
+    """Call ``estimator.predict``, on models of any floating type, and hide the draws of ART's DataLoaders.
 
-    A randomized-smoothing estimator draws its noise there too; hiding that would hand later predictions the same noise.
+    Each takes one number from the global torch generator. A generator that the estimator itself has drawn from goes on:
+    put back, it would hand later predictions the same noise.
     """
-    if isinstance(estimator, RandomizedSmoothingMixin):
-        return estimator.predict(x, **kwargs)
-    state = torch.get_rng_state()
+    before = torch.get_rng_state()
+    hidden = True
     try:
-        return estimator.predict(x, **kwargs)
+        with adapted(estimator):
+            found = estimator.predict(x, **kwargs)
+        hidden = only_loaders_drew(estimator, before)
     finally:
-        torch.set_rng_state(state)
+        if hidden:
+            torch.set_rng_state(before)
+    return found
+
+
+def only_loaders_drew(estimator: Any, before: Tensor) -> bool:
+    """Whether the global generator has moved from the state ``before`` by no more than one draw for each DataLoader."""
+    loaders = sum(isinstance(e, (PyTorchClassifier, PyTorchRegressor)) for e in inner_estimators(estimator))
+    after, again = torch.get_rng_state(), torch.Generator()
+    again.set_state(before)
+    for _ in range(loaders):
+        if torch.equal(again.get_state(), after):
+            return True
+        torch.empty((), dtype=torch.int64).random_(generator=again)
+    return torch.equal(again.get_state(), after)
 
 
 def class_scores(scores: Tensor, n: int, loss: Any) -> Tensor:
     """Scores of ``n`` images as (n, K >= 2): the single output unit of a binary classifier is read as two classes."""
-    if len(scores) != n:
+    rows = len(scores) if scores.dim() else 1
+    if rows != n:
         raise ValueError(
-            f"estimator must predict one row for each image, got {len(scores)} rows for {n}; where its preprocessing "
+            f"estimator must predict one row for each image, got {rows} rows for {n}; where its preprocessing "
             "repeats images (EoT), pass y and use neither restarts nor minimal"
         )
     if scores.dim() == 2 and scores.shape[1] > 1:

@@ -1,4 +1,4 @@
-"""NumPy-only defences of ART as differentiable PyTorch preprocessors (BPDA)."""
+"""Defences of ART as differentiable PyTorch preprocessors (BPDA)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ Array = NDArray[Any]
 
 
 class DifferentiableDefence(PreprocessorPyTorch):
-    """Run a NumPy-only ``defence`` of ART inside PyTorch, with a stand-in for its gradient.
+    """Run a ``defence`` of ART, mostly a NumPy-only one, inside PyTorch, with a stand-in for its gradient.
 
     ART chains any number of PyTorch preprocessors, but refuses a NumPy-only one among them, and its gradient stops
     there. Wrapped in this class it may stand anywhere in a chain. The forward pass is the defence's own; the backward
     pass differentiable approximation (BPDA) is the one of Athalye, Carlini and Wagner 2018, arXiv:1802.00420.
 
-    :param defence: a NumPy preprocessor of ART, such as ``JpegCompression`` or ``FeatureSqueezing``.
+    :param defence: a NumPy preprocessor of ART, such as ``JpegCompression`` or ``FeatureSqueezing``. One in PyTorch may
+        be chained as it is, and attacks follow the ``estimate_forward`` it defines; wrapped, it too is shown arrays.
     :param backward: "straight_through" takes the defence for the identity, which needs a defence that keeps the shape;
-        "defence" asks its own ``estimate_gradient`` (most of ART's are the identity, ``ThermometerEncoding`` has one);
+        "defence" asks its own ``estimate_gradient`` (most of ART's are the identity, ``ThermometerEncoding`` has one,
+        and in PyTorch it is that of ``estimate_forward``);
         a function of images to a tensor of the shape of the defence's output is differentiated at the images in the
         defence's place.
     :param batch_size: how many images the defence sees at a time; None shows it all at once, as ART does. A defence
@@ -59,11 +61,8 @@ class DifferentiableDefence(PreprocessorPyTorch):
         apply_predict: bool | None = None,
         device_type: str = "gpu",
     ) -> None:
-        if not isinstance(defence, Preprocessor) or isinstance(defence, PreprocessorPyTorch):
-            raise ValueError(
-                "defence must be a NumPy preprocessor of ART (those in PyTorch are chained as they are), "
-                f"got {type(defence).__name__}"
-            )
+        if not isinstance(defence, Preprocessor) or isinstance(defence, DifferentiableDefence):
+            raise ValueError(f"defence must be a preprocessor of ART, got {type(defence).__name__}")
         if not (callable(backward) or backward in ("straight_through", "defence")):
             raise ValueError(f'backward must be "straight_through", "defence" or a function, got {backward!r}')
         counts = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool) and batch_size >= 1
@@ -193,7 +192,8 @@ class DifferentiableDefence(PreprocessorPyTorch):
         return torch.cat([pull_back(x[rows], gradient[rows]) for rows in self._batches(len(x))])
 
     def _own_estimate(self, x: Tensor, gradient: Tensor) -> Tensor:
-        pulled = np.asarray(self.defence.estimate_gradient(_to_numpy(x).copy(), _to_numpy(gradient).copy()))
+        with torch.enable_grad():  # a backward pass has switched it off, and an estimate may use autograd
+            pulled = np.asarray(self.defence.estimate_gradient(_to_numpy(x).copy(), _to_numpy(gradient).copy()))
         if pulled.shape != tuple(x.shape):
             raise ValueError(
                 f"estimate_gradient of {type(self.defence).__name__} must have the shape {tuple(x.shape)} of the "

@@ -34,12 +34,12 @@ def unit_points(n: int, dimensions: int, generator: torch.Generator, method: str
     if method not in METHODS:
         raise ValueError(f"method must be one of {list(METHODS)}, got {method!r}")
     if n == 0 or dimensions == 0:
-        return torch.zeros(n, dimensions, device=generator.device)
+        return torch.zeros(n, dimensions, dtype=torch.float32, device=generator.device)
     return METHODS[method](n, dimensions, generator)
 
 
 def _uniform(n: int, dimensions: int, generator: torch.Generator) -> Tensor:
-    u = torch.rand(n, dimensions, generator=generator, device=generator.device)
+    u = torch.rand(n, dimensions, dtype=torch.float32, generator=generator, device=generator.device)
     # Half a cell plus the cells before: exact, and one operation fewer than a sum and a quotient.
     half = constant(((0.5 / CELLS,),), u.dtype, u.device)
     return torch.add(half, u.mul_(CELLS).floor_(), alpha=1 / CELLS)

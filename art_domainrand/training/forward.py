@@ -12,6 +12,7 @@ from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMe
 from torch import Tensor, nn
 
 from art_domainrand.attacks.arguments import Said, require
+from art_domainrand.gradients.outputs import Adapted
 from art_domainrand.gradients.preprocessing import preprocessing_chain
 from art_domainrand.training.randomness import random_state, randomized_modules, restore_random_state
 
@@ -26,6 +27,7 @@ class Forward:
     def __init__(self, classifier: PyTorchClassifier, autocast: torch.dtype | None) -> None:
         self.model: nn.Module = classifier.model
         self.device: torch.device = classifier.device
+        self.adapted = Adapted(self.call_model, classifier._model, classifier.nb_classes)
         self.autocast = autocast
         self.preprocess = preprocessing_chain(classifier, fit=True)
         self.processor: Callable[[Tensor], Tensor] | None = getattr(classifier, "processor", None)  # Hugging Face's
@@ -42,11 +44,10 @@ class Forward:
                 self.hold_draws(held, len(views[0]), len(views))
             seen = self.preprocessed(views)
             scores = self.scores(seen[0] if len(seen) == 1 else torch.cat(seen))
-        fits = isinstance(scores, Tensor) and scores.dim() == 2 and scores.shape[1] > 1
-        got = Said(f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__)
+        got = Said(f"shape {tuple(scores.shape)}")
+        fits = scores.dim() == 2 and scores.shape[1] > 1
         require(fits, "classifier", "return a tensor of class scores (B, K), K >= 2", got)
-        out: Tensor = scores.float()
-        return out
+        return scores
 
     def hold_draws(self, held: ExitStack, images: int, views: int) -> None:
         """Let preprocessors show every view under one draw, and random modules in the model all views in one batch."""
@@ -66,13 +67,17 @@ class Forward:
             seen.append(self.preprocess(view, None)[0])
         return seen
 
-    def scores(self, x: Tensor) -> Any:
-        """What the model returns for preprocessed images."""
+    def scores(self, x: Tensor) -> Tensor:
+        """The model's scores of preprocessed images."""
         autocast: AbstractContextManager[Any] = nullcontext()
         if self.autocast is not None:
             autocast = torch.autocast(self.device.type, dtype=self.autocast)
         with autocast, advice_on_small_batches("change batch_size"):
-            return self.model(x if self.processor is None else self.processor(x))
+            return self.adapted(x)
+
+    def call_model(self, x: Tensor) -> Any:
+        """What the model, which may be wrapped meanwhile, returns."""
+        return self.model(x if self.processor is None else self.processor(x))
 
 
 @contextmanager

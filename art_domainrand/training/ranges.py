@@ -32,7 +32,8 @@ class Ranges:
     def __init__(self, pipeline: Pipeline | None) -> None:
         self.coordinates = [] if pipeline is None else coordinates(pipeline)
         self.movable = torch.tensor([is_range(c) for c in self.coordinates], dtype=torch.bool)
-        self.low, self.high = torch.zeros(len(self.movable)), torch.ones(len(self.movable))
+        count = len(self.movable)
+        self.low, self.high = torch.zeros(count, dtype=torch.float32), torch.ones(count, dtype=torch.float32)
 
     @property
     def width(self) -> float:
@@ -75,8 +76,8 @@ class AutomaticRanges(Ranges):
         super().__init__(pipeline)
         self.warm_up(FIRST_WIDTH)
         # Row 0 belongs to lower, row 1 to upper boundaries.
-        self.hits, self.seen = torch.zeros(2, len(self.movable)), torch.zeros(2, len(self.movable))
-        self.inside = torch.tensor([0.0, 0.0])  # hits and images, with exponential forgetting
+        self.hits, self.seen = torch.zeros(2, 2, len(self.movable), dtype=torch.float32)
+        self.inside = torch.tensor([0.0, 0.0], dtype=torch.float32)  # hits and images, with exponential forgetting
         self._last: tuple[Tensor, Tensor] | None = None
 
     def place(self, draw: Draw) -> Draw:
@@ -106,7 +107,7 @@ class AutomaticRanges(Ranges):
         hits = hits.detach().float().cpu()
         self.inside = 0.9 * self.inside + torch.stack((hits[~at].sum(), (~at).sum().float()))
         self.hits.view(-1).index_add_(0, place[at], hits[at])
-        self.seen.view(-1).index_add_(0, place[at], torch.ones(int(at.sum())))
+        self.seen.view(-1).index_add_(0, place[at], torch.ones(int(at.sum()), dtype=torch.float32))
         full = self.seen >= BUFFER
         if bool(full.any()) and self.inside[1] > 0:
             self._move(full)

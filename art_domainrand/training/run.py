@@ -104,7 +104,7 @@ class Run:
             self.ranges.warm_up(min(1.0, (number + 1) / (self.options.range_epochs + 1)))
         self.net.train()
         learn = self.learn_free if self.options.objective == "free" else self.learn
-        total = torch.zeros(3, device=self.device)
+        total = torch.zeros(3, dtype=torch.float32, device=self.device)
         for x, y in batches(self.order):
             total += learn(x, y)
         loss, hits, images = summed(total).tolist()
@@ -146,7 +146,7 @@ class Run:
             self.delta = torch.cat((self.delta, torch.zeros_like(images[len(self.delta) :])))
         around, origin = ball(norm, images, eps, low, high), torch.zeros_like(images)
         near = ball(norm, origin, eps)
-        total = torch.zeros(3, device=self.device)
+        total = torch.zeros(3, dtype=torch.float32, device=self.device)
         for replay in range(self.options.replays):
             delta = self.delta[: len(images)]
             leaf = around.project(images + delta).detach().requires_grad_()

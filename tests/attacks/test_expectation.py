@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
-from attack_support import SMALL, Linear, RowWise, fooled, memory_for, predicted, seen_by, some_images
+from attack_support import SMALL, Linear, RowWise, called_fooled, fooled, memory_for, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.keyed import STEP, derive
 from art_domainrand.attacks.keyed import draws as keyed_draws
-from art_domainrand.attacks.oracle import Expectation, Oracle, is_random
+from art_domainrand.attacks.oracle import Expectation, Oracle
+from art_domainrand.attacks.randomness import is_random
 from art_domainrand.gradients import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.distributions import Uniform
@@ -220,33 +221,6 @@ def test_a_defence_that_flips_coins_is_not_broken(kind):
     found = called_fooled(attack, x, y)
     assert found.sum() == 0
     assert 0.05 < np.mean([fooled(classifier, x, y).mean() for _ in range(20)]) < 0.15, "although one in ten flips"
-
-
-def called_fooled(attack, x, y):
-    """Whom the attack itself calls fooled."""
-    kept = []
-    inner = attack._stages
-
-    def stages(job):
-        found = inner(job)
-        import art_domainrand.attacks.gradient_attack as module
-
-        original = module.run_stage
-
-        def spy(problem, stage, results):
-            original(problem, stage, results)
-            kept.append(results.fooled.clone())
-
-        module.run_stage = spy
-        attack._undo = lambda: setattr(module, "run_stage", original)
-        return found
-
-    attack._stages = stages
-    try:
-        attack.generate(x, y)
-    finally:
-        attack._undo()
-    return kept[-1].numpy()
 
 
 def test_coin_flips_do_not_hide_what_is_fooled():

@@ -206,12 +206,6 @@ def test_one_output_unit_that_nothing_explains(images, labels, loss):
         PGD(classifier, **QUICK).generate(images, labels % 2)
 
 
-def test_models_that_return_tuples(images, labels):
-    classifier = make_classifier(Wrapped(lambda m, x: (m.inner(x), x)))
-    with pytest.raises(TypeError, match="the estimator's model must return a tensor, got tuple"):
-        PGD(classifier, **QUICK).generate(images, labels)
-
-
 @pytest.mark.parametrize("kind", [np.uint16, np.uint64, ">i4", ">f8", bool, np.int8])
 def test_label_types(classifier, images, labels, kind):
     expected = PGD(classifier, **QUICK).generate(images, labels % 2)

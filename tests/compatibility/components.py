@@ -7,6 +7,7 @@ from compatibility import (
     detector_rows,
     estimator_rows,
     metric_rows,
+    random_rows,
     tool_rows,
     trainer_rows,
 )
@@ -21,4 +22,5 @@ ROWS: list[Row] = [
     *tool_rows.ROWS,
     *metric_rows.ROWS,
     *defence_rows.ROWS,
+    *random_rows.ROWS,
 ]

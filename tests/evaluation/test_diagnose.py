@@ -261,7 +261,7 @@ def test_gradients_that_are_estimates():
     for found in (of_defence, straight, wrong):
         assert "gradient_check" in found.names
     text = {finding.name: finding for finding in of_defence.findings}["gradient_check"].message
-    assert "preprocessing in NumPy (Squeezed)" in text
+    assert "preprocessing (Squeezed)" in text
     assert wrong.findings[0].numbers["ratio"] == pytest.approx(0.5, abs=0.02)
 
 
