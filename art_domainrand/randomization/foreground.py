@@ -83,8 +83,7 @@ def split_mask(x: Tensor, mask_channel: int | None) -> tuple[Tensor, Tensor | No
     """
     if mask_channel is None:
         return x, None
-    if mask_channel >= x.shape[1] or x.shape[1] < 2:
-        raise ValueError(f"mask_channel must be below {x.shape[1]}, with an image beside it, got {mask_channel}")
+    require_mask_channel(mask_channel, x.shape[1])
     return (
         torch.cat((x[:, :mask_channel], x[:, mask_channel + 1 :]), dim=1),
         x[:, mask_channel : mask_channel + 1],
@@ -96,6 +95,12 @@ def join_mask(x: Tensor, mask: Tensor | None, mask_channel: int | None) -> Tenso
     if mask is None or mask_channel is None:
         return x
     return torch.cat((x[:, :mask_channel], mask, x[:, mask_channel:]), dim=1)
+
+
+def require_mask_channel(mask_channel: int | None, channels: int) -> None:
+    """Raise ValueError unless images of so many ``channels`` have the mask that is named, and another one."""
+    if mask_channel is not None and (mask_channel >= channels or channels < 2):
+        raise ValueError(f"mask_channel must be below {channels}, with an image beside it, got {mask_channel}")
 
 
 def check_mask_channel(mask_channel: int | None) -> None:
