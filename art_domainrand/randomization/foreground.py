@@ -9,6 +9,7 @@ from .clouds import value_noise
 from .elementary import logistic
 from .fields import member_seeds, uniform_field
 from .linear import apply_color, multiply, pixel_sum
+from .luma import muted
 
 BAND = 0.1
 """How wide a strip along each border is taken for ground, as a share of the image's side."""
@@ -112,7 +113,8 @@ def check_mask_channel(mask_channel: int | None) -> None:
 
 
 def texture(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
-    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random colours."""
+    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random muted colours."""
     pattern = value_noise(x, [member_seeds(seeds, octave) for octave in range(octaves)], cells)
-    colours = uniform_field(member_seeds(seeds, octaves), 2 * x.shape[1], x.dtype).view(len(x), 2, x.shape[1], 1, 1)
+    random = uniform_field(member_seeds(seeds, octaves), 2 * (x.shape[1] + 1), x.dtype)
+    colours = muted(random.view(len(x), 2, x.shape[1] + 1, 1, 1), dim=2)
     return colours[:, 0] + pattern * (colours[:, 1] - colours[:, 0])
