@@ -169,16 +169,16 @@ def test_a_cartoon_is_flat_vivid_and_outlined(photos):
 
 
 def test_leaves_are_drawn_without_speckles_and_buildings_with_lines(photos):
-    leaves, house = photos[0, :, 104:, 80:], photos[0, :, 40:95, 10:60]
+    leaves = photos[0, :, 104:, 80:]
     sketch, cartoon = (full(photos, name)[0] for name in ("sketch", "cartoon"))
     assert sketch[:, 104:, 80:].mean() > 0.88
     assert detail(sketch[:, 104:, 80:]) < 1.5 * detail(leaves), "strokes about as faint as the leaves themselves"
     assert (sketch[:, 104:, 80:] < 0.25).float().mean() < 0.005, "no black dots"
     assert (sketch[:, 40:95, 10:60] < 0.6).float().mean() > 0.05, "while the house has its lines"
-    assert detail(cartoon[:, 104:, 80:]) < 0.25 * detail(leaves), "one flat area"
+    assert detail(cartoon[:, 104:, 80:]) < 0.5 * detail(leaves), "flat areas"
     dark = (luma(cartoon[None])[0, 104:, 80:] < 0.1).float().mean()
     assert dark < (luma(leaves[None]) < 0.1).float().mean() + 0.02, "no black that was not there"
-    assert (luma(cartoon[None])[0, 40:95, 10:60] < 0.1).float().mean() > (luma(house[None]) < 0.1).float().mean()
+    assert detail(cartoon[:, 40:95, 10:60]) > 1.5 * detail(cartoon[:, 104:, 80:]), "the house is outlined"
 
 
 def test_low_bandwidth_keeps_more_within_a_block_than_its_mean(photos):
