@@ -31,6 +31,15 @@ def as_python(value: Any) -> Any:
     return value
 
 
+def check_images(x: Tensor) -> None:
+    """Raise ValueError unless ``x`` is a batch of images or videos, floating."""
+    if not isinstance(x, Tensor) or x.dim() not in (4, 5):
+        shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x must be a (B, C, H, W) tensor or a video (B, T, C, H, W), got {shape}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
+
+
 def as_images(name: str, x: Any) -> Tensor:
     """Read a floating batch (B, C, H, W), tensor or array, as a tensor; else ValueError."""
     if not isinstance(x, (Tensor, np.ndarray)) or x.ndim != 4:

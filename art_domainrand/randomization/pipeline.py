@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
+from .checks import check_images
 from .choosing import apply_chosen, same_shape
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
@@ -317,15 +318,6 @@ class OneOf(Transform):
             return apply_chosen(x, choice, self.transforms, [values[str(k)] for k in range(len(members))])
         images = [same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
         return select(values["selector"], self.weights, images)
-
-
-def check_images(x: Tensor) -> None:
-    """Raise ValueError unless ``x`` is a batch of images or videos, floating."""
-    if not isinstance(x, Tensor) or x.dim() not in (4, 5):
-        shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"x must be a (B, C, H, W) tensor or a video (B, T, C, H, W), got {shape}")
-    if not x.is_floating_point():
-        raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
 
 
 def as_transform(item: Item) -> Transform:
