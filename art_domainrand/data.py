@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torchvision.datasets import ImageFolder
+from torch.utils.data import Subset
+from torchvision.datasets import DatasetFolder, ImageFolder
+from torchvision.datasets.folder import default_loader
+
+from art_domainrand.images import normalized, open_image, pixels
 
 DIGITS_TEST = 397
 
@@ -64,7 +69,8 @@ def image_folder(root: str | Path, size: int | None = None, limit: int | None = 
     """Read a folder with one sub-folder of images for each class, in sorted order, as RGB.
 
     With ``size`` every image is resized to size x size; without, all must have one size. ``limit`` and ``seed`` as in
-    :func:`from_torchvision`. Raises ValueError if ``root`` is no such folder.
+    :func:`from_torchvision`, and images are read as there: upright, 16 bits and floating pixels in their range. Raises
+    ValueError if ``root`` is no such folder, and, naming the file, if an image is broken.
     """
     path = Path(root).expanduser()
     if not path.is_dir():
@@ -87,6 +93,10 @@ def from_torchvision(
 
     Only ``limit`` images are read, if that is given: a random choice that ``seed`` determines. ``classes`` are the
     names of the classes, by default ``dataset.classes``.
+
+    Images are turned upright, as their EXIF tag says, before they are resized. 65535 is the white of 16-bit images, 1
+    that of floating ones. Grey images have one channel, unless there are coloured ones beside them. The files of an
+    ``ImageFolder`` are all read as RGB, from the disk: its own loader turns 16 bits into white and forgets the tag.
     """
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
@@ -99,19 +109,46 @@ def from_torchvision(
         rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:limit]).tolist()
     if not rows:
         raise ValueError("dataset must hold at least one image, got none")
-    pairs = [dataset[row] for row in rows]
-    pixels = [to_array(image, size) for image, _ in pairs]
-    shapes = {array.shape for array in pixels}
+    reader = _with_our_loader(dataset)
+    pairs = [reader[row] for row in rows]
+    arrays = [to_array(image, size) for image, _ in pairs]
+    if reader is not dataset or len({len(array) for array in arrays}) > 1:
+        arrays = [array if len(array) == 3 else array.repeat(3, axis=0) for array in arrays]
+    shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(f"size must be given for images of different shapes, got None and shapes {sorted(shapes)[:3]}")
     y = np.array([label for _, label in pairs], dtype=np.int64)
-    return LabelledImages(np.stack(pixels), y, tuple(str(name) for name in names))
+    return LabelledImages(np.stack(arrays), y, tuple(str(name) for name in names))
 
 
 def to_array(image: Image.Image, size: int | None = None) -> NDArray[np.float32]:
-    """Turn a PIL image into (C, H, W) float32 in [0, 1]: grey images have one channel, all others become RGB."""
-    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    """Turn a PIL image into (C, H, W) float32 in [0, 1]: grey images have one channel, all others become RGB.
+
+    As :func:`art_domainrand.images.normalized` says, the image is turned upright first, and then resized to
+    ``size`` x ``size``, if that is given.
+    """
+    if not isinstance(image, Image.Image):
+        raise ValueError(f"dataset must give PIL images, as it does without a transform, got {type(image).__name__}")
+    image = normalized(image)
     if size is not None and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return pixels(image)
+
+
+def _with_our_loader(dataset: Any) -> Any:
+    """The same data set with its files read by us, if torchvision's own loader would read them; else itself."""
+    if isinstance(dataset, DatasetFolder) and dataset.loader is default_loader:
+        changed = copy(dataset)
+        changed.loader = _load
+        return changed
+    if isinstance(dataset, Subset):
+        inner = _with_our_loader(dataset.dataset)
+        return dataset if inner is dataset.dataset else Subset(inner, dataset.indices)
+    return dataset
+
+
+def _load(path: str) -> Image.Image:
+    try:
+        return normalized(open_image(path))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"dataset must hold images that can be read, got {path!r}: {error}") from None

@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from art_domainrand.evaluation.files import whole_file
+from art_domainrand.images import normalized, open_image, pixels
 from art_domainrand.randomization import (
     CORRUPTIONS,
     DOMAINS,
@@ -41,12 +42,12 @@ def save_gallery(
 ) -> int:
     """Draw a labelled contact sheet to ``path``, in the format of its suffix; return the number of tiles.
 
-    ``image`` is a file, by default a photograph of a temple that comes with scikit-learn; its largest square in the
-    middle is resized to ``size`` pixels. ``names`` chooses among the names of ``TRANSFORMS``, ``MIXING``,
-    ``CORRUPTIONS`` and ``DOMAINS`` (one in several tables is shown from each), None takes all. A transform is shown by
-    the one of 16 draws from its default ranges that changes most; MixUp and CutMix, with scikit-learn's photograph of a
-    flower as the second image, by the most even one; a corruption at severity 3, a domain at 5. Same arguments, same
-    picture.
+    ``image`` is a file, by default a photograph of a temple that comes with scikit-learn; it is turned upright, as its
+    EXIF tag says, and the largest square in its middle is resized to ``size`` pixels. ``names`` chooses among the names
+    of ``TRANSFORMS``, ``MIXING``, ``CORRUPTIONS`` and ``DOMAINS`` (one in several tables is shown from each), None
+    takes all. A transform is shown by the one of 16 draws from its default ranges that changes most; MixUp and CutMix,
+    with scikit-learn's photograph of a flower as the second image, by the most even one; a corruption at severity 3, a
+    domain at 5. Same arguments, same picture.
 
     Raises ValueError for an unknown name, a file that is no image, and a ``path`` of unknown format.
     """
@@ -68,21 +69,23 @@ def save_gallery(
 
 
 def square_image(path: str | Path | None, size: int) -> Tensor:
-    """The middle of an image file, or of the default photograph, as (1, 3, size, size) in [0, 1]."""
+    """The middle of an upright image file, or of the default photograph, as (1, 3, size, size) in [0, 1]."""
     if path is None:
         return _middle(Image.fromarray(load_sample_image("china.jpg")), size)
     try:
-        with Image.open(path) as opened:
-            return _middle(opened.convert("RGB"), size)
-    except (UnidentifiedImageError, SyntaxError):
+        return _middle(open_image(path), size)
+    except UnidentifiedImageError:
         raise ValueError(f"image must be an image file, got {str(path)!r}") from None
+    except ValueError as error:
+        raise ValueError(f"image must be an image file that can be read, got {str(path)!r}: {error}") from None
 
 
-def _middle(whole: Image.Image, size: int) -> Tensor:
+def _middle(image: Image.Image, size: int) -> Tensor:
+    whole = normalized(image)
     side = min(whole.size)
     left, top = ((length - side) // 2 for length in whole.size)
     cut = whole.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
-    return torch.from_numpy(np.asarray(cut, dtype=np.float32) / 255).permute(2, 0, 1)[None].contiguous()
+    return torch.from_numpy(pixels(cut)).expand(3, -1, -1)[None].contiguous()
 
 
 def _sections(x: Tensor, wanted: set[str]) -> list[Section]:

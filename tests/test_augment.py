@@ -12,12 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from art_domainrand.augment import augment_folder
 from art_domainrand.augment.image import image_generator, read_image, to_image
 from art_domainrand.augment.run import MANIFEST, list_files
-from art_domainrand.randomization import Brightness, GaussianNoise, Hue, Invert, Pipeline, Rotation, preset
+from art_domainrand.evaluation.files import whole_file
+from art_domainrand.randomization import (
+    Brightness,
+    GaussianNoise,
+    HSVHue,
+    Hue,
+    Invert,
+    OneOf,
+    Pipeline,
+    Rotation,
+    Sometimes,
+    preset,
+)
 
 PIPELINE = Pipeline([Rotation(), Brightness(), GaussianNoise()])
 COMMAND = [sys.executable, "-c", "from art_domainrand.cli import app; app()", "augment"]
@@ -187,12 +199,18 @@ def test_broken_files_are_left_out_and_reported(source, tmp_path):
     (source / "cat/truncated.png").write_bytes(whole[: len(whole) // 2])
     (source / "cat/empty.jpg").write_bytes(b"")
     (source / "notes.txt").write_text("not an image")
+    (source / "cat/labels.json").write_text("{}")
+    (source / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
+    (source / "cat/features.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    os.mkfifo(source / "pipe")
+    (source / "folder.png").mkdir()
     (source / "dog/gone.png").symlink_to(tmp_path / "nowhere")
     (source / ".hidden").write_text("neither image nor problem")
     report = augment_folder(source, tmp_path / "out", PIPELINE)
     assert report.images == 6
-    assert [name for name, _ in report.failures] == ["cat/empty.jpg", "cat/truncated.png", "dog/gone.png", "notes.txt"]
-    assert dict(report.failures)["notes.txt"] == "not an image"
+    assert report.others == ("Thumbs.db", "cat/features.h5", "cat/labels.json", "notes.txt", "pipe")
+    assert [name for name, _ in report.failures] == ["cat/empty.jpg", "cat/truncated.png", "dog/gone.png"]
+    assert dict(report.failures)["cat/empty.jpg"] == "not an image"
     assert dict(report.failures)["dog/gone.png"] == "No such file or directory"
     assert len(tree(tmp_path / "out")) == 6 * 2 + 1
 
@@ -241,12 +259,82 @@ def test_palettes_transparency_and_black_and_white_are_read(tmp_path):
         assert x.shape == (1, len(shape), 8, 8)
 
 
-def test_a_copy_is_turned_by_viewers_as_its_original_is(tmp_path):
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_copy_stands_upright_as_its_original_is_shown(tmp_path, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    copy = invert_copy(tmp_path, Image.new("RGB", (8, 4)), exif=exif.tobytes())
-    assert copy.size == (8, 4)
-    assert copy.getexif()[0x0112] == 6
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.arange(96, dtype=np.uint8).reshape(4, 8, 3))
+    copy = invert_copy(tmp_path, stored, exif=exif.tobytes())
+    shown = ImageOps.exif_transpose(Image.open(tmp_path / "out/x.png"))
+    assert np.array_equal(255 - np.asarray(shown), np.asarray(copy))
+    assert 0x0112 not in copy.getexif()
+
+
+def test_the_longest_names_are_written_and_longer_ones_reported(source, tmp_path):
+    photo = (source / "cat/1.png").read_bytes()
+    names = ["a" * 236 + ".png", "b" * 242 + ".png", "c" * 251 + ".png", "é" * 118 + ".png", "d" * 200]
+    for name in names:
+        (source / name).write_bytes(photo)
+    report = augment_folder(source, tmp_path / "out", PIPELINE, copies=10)
+    # 242 + 4 + 10 bytes are one too many.
+    assert dict(report.failures) == dict.fromkeys(names[1:3], "File name too long"), (
+        "242 + 4 + 10 bytes are one too many"
+    )
+    assert report.images == 6 + 3
+    assert len(tree(tmp_path / "out")) == 9 * 11 + 1
+    again = augment_folder(source, tmp_path / "out", PIPELINE, copies=10)
+    assert again == report
+
+
+def test_a_partial_file_of_a_long_name_is_swept_away(source, tmp_path):
+    name = "a" * 236 + ".png"
+    (source / name).write_bytes((source / "cat/1.png").read_bytes())
+    augment_folder(source, tmp_path / "out", PIPELINE)
+    with whole_file(tmp_path / "out" / name) as temporary:
+        temporary.write_bytes(b"")
+        shutil.copy(source / name, tmp_path / "out" / f"{temporary.stem[:-8]}abcdefgh.png")
+    assert len(list((tmp_path / "out").glob(".*"))) == 1
+    augment_folder(source, tmp_path / "out", PIPELINE)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_an_image_whose_place_is_taken_is_reported(source, tmp_path):
+    augment_folder(source, tmp_path / "out", PIPELINE)
+    photo = (source / "cat/1.png").read_bytes()
+    (source / "cat/1.png").unlink()
+    (source / "cat/1.png").mkdir()
+    (source / "cat/1.png/2.png").write_bytes(photo)
+    report = augment_folder(source, tmp_path / "out", PIPELINE)
+    assert [name for name, _ in report.failures] == ["cat/1.png/2.png"]
+    assert report.images == 5
+
+
+def test_a_folder_that_cannot_be_read_is_reported(source, tmp_path, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("small"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = augment_folder(source, tmp_path / "out", PIPELINE)
+    assert report.failures == (("dog/small", "Permission denied"),)
+    assert report.images == 3
+
+
+@pytest.mark.parametrize(
+    "pipeline", [Pipeline(Sometimes(Hue(), 0.1)), Pipeline(OneOf([Brightness(), Hue(), HSVHue()])), preset("driving")]
+)
+def test_whether_grey_images_stay_grey_does_not_depend_on_the_draw(tmp_path, pipeline):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k in range(12):
+        Image.new("L", (8, 8), 20 * k).save(folder / f"{k}.png")
+    report = augment_folder(folder, tmp_path / "out", pipeline)
+    assert (report.images, report.failures) == (12, ())
+    modes = {Image.open(path).mode for path in (tmp_path / "out").glob("*.aug1.png")}
+    assert modes == {"RGB"}
 
 
 def test_values_are_rounded_and_clipped():

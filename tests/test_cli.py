@@ -141,9 +141,26 @@ def test_augment_reports_broken_files_at_the_end_and_does_the_rest(tmp_path, pho
     result = call("augment", photos, tmp_path / "out", "--pipeline", "mild")
     assert result.exit_code == 1
     report = result.stderr[result.stderr.index("Error: ") :]
-    assert report.startswith("Error: 2 files could not be augmented and were left out:\n  cat/broken.png: ")
-    assert report.endswith("\n  notes.txt: not an image\n")
+    assert report.startswith("Error: 1 files could not be augmented and were left out:\n  cat/broken.png: ")
+    assert "Left out, as they are no images: 1 files (notes.txt)\n" in result.stderr
     assert len(list((tmp_path / "out").rglob("*.png"))) == 4
+
+
+def test_augment_does_not_fail_for_files_that_are_no_images(tmp_path, photos):
+    (photos / "labels.json").write_text("{}")
+    (photos / "cat/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    result = call("augment", photos, tmp_path / "out", "--pipeline", "mild")
+    assert result.exit_code == 0
+    assert "Left out, as they are no images: 2 files (cat/Thumbs.db, labels.json)\n" in result.stderr
+    assert "2 images with 1 randomized each" in result.output
+
+
+def test_augment_of_no_image_at_all_fails(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/labels.json").write_text("{}")
+    result = call("augment", tmp_path / "in", tmp_path / "out", "--pipeline", "mild")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("must hold images, got none\n")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
-from torchvision.datasets import FakeData
+from torch.utils.data import Subset
+from torchvision.datasets import FakeData, ImageFolder
 
 from art_domainrand.data import LabelledImages, digits, from_torchvision, image_folder, to_array
 
@@ -119,12 +120,53 @@ def test_a_bad_data_set_is_refused(dataset, options, message):
         from_torchvision(dataset, **options)
 
 
-@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("P", 3), ("RGBA", 3), ("1", 3)])
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("L", 1), ("1", 1), ("LA", 1), ("RGB", 3), ("P", 3), ("RGBA", 3), ("CMYK", 3)]
+)
 def test_every_image_mode_becomes_grey_or_rgb(mode, channels):
     array = to_array(Image.new("L", (4, 3), 255).convert(mode))
     assert array.shape == (channels, 3, 4)
     assert array.dtype == np.float32
     assert np.all(array == 1)
+
+
+def test_grey_images_beside_coloured_ones_become_rgb():
+    found = from_torchvision(Pairs([grey(51), Image.new("RGB", (4, 3), (255, 0, 51))], [0, 1]))
+    assert found.x.shape == (2, 3, 3, 4)
+    assert found.x[:, :, 0, 0] == pytest.approx(np.array([[0.2, 0.2, 0.2], [1, 0, 0.2]]))
+
+
+def test_deep_and_turned_files_of_an_image_folder_are_read_as_they_look(tmp_path):
+    (tmp_path / "a").mkdir()
+    levels = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(levels).save(tmp_path / "a/1.png")
+    Image.fromarray((levels / 65535).astype(np.float32)).save(tmp_path / "a/2.tif")
+    Image.fromarray((levels // 257).astype(np.uint8).T[::-1].copy()).save(tmp_path / "a/3.png", exif=exif.tobytes())
+    whole = ImageFolder(str(tmp_path))
+    for found in (
+        image_folder(tmp_path),
+        from_torchvision(whole),
+        from_torchvision(Subset(whole, [0, 1, 2]), classes="a"),
+    ):
+        assert found.x.shape == (3, 3, 3, 4)
+        for k, error in enumerate((1e-6, 1e-6, 0.004)):
+            assert np.abs(found.x[k] - levels / 65535).max() <= error
+    small = image_folder(tmp_path, size=2).x
+    assert np.abs(small[0] - small[1]).max() < 1e-6
+
+
+def test_a_broken_file_of_an_image_folder_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"dataset must hold images that can be read, got '.*a/1.png'"):
+        image_folder(tmp_path)
+
+
+def test_a_data_set_of_tensors_is_told_to_give_images():
+    with pytest.raises(ValueError, match=r"dataset must give PIL images, .* got ndarray"):
+        from_torchvision(Pairs([np.zeros((3, 3))], [0]))
 
 
 def test_images_and_labels_must_fit():

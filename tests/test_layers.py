@@ -16,7 +16,7 @@ LAYERS = [
     {"randomization", "norms", "losses", "state"},
     {"gradients"},
     {"attacks", "preprocessors"},
-    {"data", "evaluation", "training"},
+    {"data", "evaluation", "images", "training"},
     {"augment", "demo", "gallery"},
     {"cli"},
 ]

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from art_domainrand.augment.image import Job, augment_image, copy_name, takes_grey
+from art_domainrand.augment.image import Job, Trouble, augment_image, copy_name
 from art_domainrand.evaluation.environment import installed
-from art_domainrand.evaluation.files import check_folder, whole_file
+from art_domainrand.evaluation.files import check_folder, partial_prefix, whole_file
 from art_domainrand.randomization import Pipeline, to_dict
 
 MANIFEST = "augmentation.json"
@@ -31,12 +31,13 @@ MANIFEST = "augmentation.json"
 
 @dataclass(frozen=True)
 class Report:
-    """``images``: how many have their copies now; ``failures``: the files, relative to the source, that could not be
-    read or changed, and why.
+    """``images``: how many have their copies now; ``failures``: the images, relative to the source, that could not be
+    read, changed or written under their name, and why; ``others``: the files that are no images, such as labels.json.
     """
 
     images: int
     failures: tuple[tuple[str, str], ...]
+    others: tuple[str, ...] = ()
 
 
 def augment_folder(
@@ -54,14 +55,17 @@ def augment_folder(
     ``pipeline``: the class folders stay, and so do the image's size and its being grey, where the pipeline takes grey
     images. Files and folders whose name starts with a dot are left out.
 
+    Images are read upright, as their EXIF tag says, so that rain falls down and boxes drawn in a viewer fit the copies,
+    which need no such tag. Boxes of a tool that does not heed the tag must be turned before they are moved along.
+
     What a copy looks like depends on ``seed``, the image's path below ``source``, the number of the copy, and the
     image. So ``workers``, the number of processes, changes nothing, and a run that was stopped at any moment can be
     repeated: finished images are kept, and the result is that of an undisturbed run. No file is ever half written.
     ``verbose`` shows a progress bar.
 
-    Files that are no images, or broken ones, are left out and reported. Raises ValueError for bad arguments, folders
-    inside one another, and an ``out`` that holds anything but results of the same settings; OSError for an ``out`` that
-    cannot be written to.
+    Files that are no images are left out and named, broken images, unreadable folders and names that ``out`` cannot
+    hold are left out and reported as failures. Raises ValueError for bad arguments, folders inside one another, and an
+    ``out`` that holds anything but results of the same settings; OSError for an ``out`` that cannot be written to.
     """
     for name, value, least in (("copies", copies, 1), ("seed", seed, 0), ("workers", workers, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -78,30 +82,40 @@ def augment_folder(
         "copies": copies,
         "pipeline": to_dict(pipeline),
     }
-    files = list_files(source)
+    failures: list[tuple[str, str]] = []
+    files = list_files(source, failures)
     if not files:
         raise ValueError(f"source must hold images, got no file in {str(source)!r}")
     _check_names(files)
     _claim(out, settings)
     _sweep(out, files, copies)
-    job = Job(source, out, pipeline, copies, seed, grey=takes_grey(pipeline))
-    failures = []
+    job = Job(source, out, pipeline, copies, seed, grey=pipeline.takes(1))
+    others = []
     done = _in_this_process(job, files) if workers == 1 else _in_workers(job, files, workers)
-    for relative, reason in tqdm(done, total=len(files), desc="augmenting", unit="image", disable=not verbose):
-        if reason is not None:
-            failures.append((relative.as_posix(), reason))
-    return Report(len(files) - len(failures), tuple(sorted(failures)))
+    images = 0
+    for relative, trouble in tqdm(done, total=len(files), desc="augmenting", unit="image", disable=not verbose):
+        if trouble is None:
+            images += 1
+        elif trouble.is_image:
+            failures.append((relative.as_posix(), trouble.reason))
+        else:
+            others.append(relative.as_posix())
+    return Report(images, tuple(sorted(failures)), tuple(sorted(others)))
 
 
-def list_files(source: Path) -> list[Path]:
+def list_files(source: Path, failures: list[tuple[str, str]] | None = None) -> list[Path]:
     """All files below ``source``, relative to it, in sorted order, without hidden ones.
 
-    Links are followed, but for those to a folder they stand in, which would never end.
+    Links are followed, but for those to a folder they stand in, which would never end. Folders that cannot be read are
+    added to ``failures``, with the reason; without it, or if it is ``source`` itself, they raise OSError.
     """
     found = []
 
     def fail(error: OSError) -> None:
-        raise error
+        folder = Path(error.filename)
+        if failures is None or folder == source:
+            raise error
+        failures.append((folder.relative_to(source).as_posix(), error.strerror or str(error)))
 
     for folder, names, files in os.walk(source, onerror=fail, followlinks=True):
         here = os.path.realpath(folder)
@@ -127,7 +141,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
     """Record ``settings`` in a new or empty folder; in one that is not empty they must be those recorded."""
     path = out / MANIFEST
     if not path.exists():
-        others = [entry for entry in out.iterdir() if not _is_partial(entry, {path})] if out.exists() else []
+        others = [entry for entry in out.iterdir() if not _is_partial(entry, _partials({path}))] if out.exists() else []
         if others:
             raise ValueError(f"out must be new, empty or the out of an earlier run, got {str(out)!r} with other files")
         with whole_file(path) as temporary:
@@ -150,19 +164,24 @@ def _sweep(out: Path, files: list[Path], copies: int) -> None:
     """Remove what killed runs left half written."""
     results = {out / file for file in files} | {out / MANIFEST}
     results |= {out / copy_name(file, copy) for file in files for copy in range(1, copies + 1)}
+    partials = _partials(results)
     for folder in {result.parent for result in results}:
         for entry in folder.glob(".*"):
-            if _is_partial(entry, results):
+            if _is_partial(entry, partials):
                 entry.unlink(missing_ok=True)
 
 
-def _is_partial(path: Path, results: set[Path]) -> bool:
-    """Whether ``path`` is named like a temporary file of ``whole_file`` for one of ``results``."""
-    match = re.fullmatch(r"\.(.+)-\w{8}", path.stem)
-    return match is not None and path.with_name(match[1] + path.suffix) in results
+def _partials(results: set[Path]) -> set[tuple[Path, str, str]]:
+    """What the temporary files of ``whole_file`` for ``results`` are named like: folder, prefix and suffix."""
+    return {(result.parent, partial_prefix(result), result.suffix) for result in results}
 
 
-def _in_this_process(job: Job, files: Iterable[Path]) -> Iterator[tuple[Path, str | None]]:
+def _is_partial(path: Path, partials: set[tuple[Path, str, str]]) -> bool:
+    match = re.fullmatch(r"(\..+-)\w{8}", path.stem)
+    return match is not None and (path.parent, match[1], path.suffix) in partials
+
+
+def _in_this_process(job: Job, files: Iterable[Path]) -> Iterator[tuple[Path, Trouble | None]]:
     with _one_thread():
         for file in files:
             yield file, augment_image(job, file)
@@ -179,11 +198,11 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _in_workers(job: Job, files: Iterable[Path], workers: int) -> Iterator[tuple[Path, str | None]]:
+def _in_workers(job: Job, files: Iterable[Path], workers: int) -> Iterator[tuple[Path, Trouble | None]]:
     waiting = iter(files)
     context = multiprocessing.get_context("spawn")  # a forked copy of torch's threads may lock up
     with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:
-        running: dict[Future[str | None], Path] = {}
+        running: dict[Future[Trouble | None], Path] = {}
         try:
             # A few images ahead for each worker: a list of all futures would hold memory for every file.
             while True:

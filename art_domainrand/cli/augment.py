@@ -24,16 +24,23 @@ def augment(
 ) -> None:
     """Write an augmented image folder: every image of IN, and randomized copies of it beside it.
 
-    Run it again after it was stopped, and it goes on.
+    Run it again after it was stopped, and it goes on. Files that are no images are left out. Exit code 1 says that an
+    image could not be read or written, or that there was none.
     """
     with errors_in_one_line():
         from art_domainrand.augment import augment_folder
 
         report = augment_folder(source, out, _find(pipeline), copies, seed, workers, verbose=True)
         typer.echo(f"{report.images} images with {copies} randomized each are in {out}")
+    if report.others:
+        shown = ", ".join(report.others[:10]) + (", ..." if len(report.others) > 10 else "")
+        typer.echo(f"Left out, as they are no images: {len(report.others)} files ({shown})", err=True)
     if report.failures:
         listed = "".join(f"\n  {name}: {reason}" for name, reason in report.failures)
         typer.echo(f"Error: {len(report.failures)} files could not be augmented and were left out:{listed}", err=True)
+        raise typer.Exit(1)
+    if not report.images:
+        typer.echo(f"Error: {source} must hold images, got none", err=True)
         raise typer.Exit(1)
 
 

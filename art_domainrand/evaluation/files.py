@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+STEM_BYTES = 100
+"""File systems take names of 143 or 255 bytes, and a file of the longest name needs a temporary one, too."""
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -16,7 +19,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=partial_prefix(path), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -25,6 +28,17 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def partial_prefix(path: Path) -> str:
+    """How the names of temporary files for ``path`` begin: by its stem, cut where the whole would be too long a name.
+
+    Eight random letters, digits or underscores and the suffix of ``path`` follow.
+    """
+    stem = path.stem
+    while len(os.fsencode(stem)) > STEM_BYTES:
+        stem = stem[:-1]
+    return f".{stem}-"
 
 
 def current_umask() -> int:

@@ -74,6 +74,10 @@ class Chain(Transform):
         """Whether the chain is geometric and no member is a displacement field."""
         return self.kind is Kind.GEOMETRY and all(transform.has_matrix for transform in self.transforms)
 
+    def check_channels(self, channels: int) -> None:
+        for transform in self.transforms:
+            transform.check_channels(channels)
+
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return nested_values(self.transforms, columns, seeds)
 

@@ -70,13 +70,16 @@ class ChannelDropout(ChannelwiseTransform):
         if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
             raise ValueError(f"count must be an int > 0, got {self.count!r}")
 
+    def check_channels(self, channels: int) -> None:
+        if self.count > channels:
+            raise ValueError(f"count must be at most {channels}, the number of channels of x, got {self.count}")
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         gains, offset = self.scaling(values, frame)
         return torch.cat((torch.diag_embed(gains), offset[:, :, None]), dim=2)
 
     def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
-        if self.count > frame.channels:
-            raise ValueError(f"count must be at most {frame.channels}, the number of channels of x, got {self.count}")
+        self.check_channels(frame.channels)
         fill = values["fill"][:, None]
         # The entry of each channel in a random order is a random rank without ties.
         kept = (_random_order(values["seed"], frame.channels) >= self.count).to(fill.dtype)
@@ -92,8 +95,11 @@ class RGBShift(ColorTransform):
     blue: Range = Uniform(-0.1, 0.1)
     units: ClassVar[Mapping[str, str]] = {"red": "intensity", "green": "intensity", "blue": "intensity"}
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        require_rgb(self, frame.channels)
+        self.check_channels(frame.channels)
         same, only_offset = (
             constant(pattern(3), values["red"].dtype, values["red"].device) for pattern in (unchanged, one_offset)
         )
@@ -101,7 +107,7 @@ class RGBShift(ColorTransform):
         return matrix
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        require_rgb(self, x.shape[1])
+        self.check_channels(x.shape[1])
         if is_channels_last(x):  # a sum of so short an innermost axis is slower than the matrix product
             return super().apply(x, values)
         shifted: Tensor = x + _shift(values)[:, :, None, None]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .chain import prefixed
+from .checks import as_python
 from .distributions import Distribution
 from .labels import leaves_of
 from .linear import Rows, apply_color, constant, multiply
@@ -60,12 +61,17 @@ class OnChannels(Transform):
         """Whether the transform is."""
         return self.transform.differentiable
 
+    def check_channels(self, channels: int) -> None:
+        if max(self.channels) >= channels:
+            raise ValueError(f"channels must be below {channels}, the number of channels of x, got {self.channels}")
+        self.transform.check_channels(len(self.channels))
+
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         # The seeds go on as they are: on all channels this is the transform itself, noise included.
         return {"0": self.transform.arrange(columns, seeds)}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        self._check(frame.channels)
+        self.check_channels(frame.channels)
         inner = self.transform.matrix(values["0"], Frame(len(self.channels), frame.height, frame.width))
         count, width = inner.shape[1:]
         blocks = (width - 1) // count  # one, or two with gains of the means
@@ -85,7 +91,7 @@ class OnChannels(Transform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         if self.kind is Kind.COLOR:
             return apply_color(x, self.matrix(values, frame_of(x)))
-        self._check(x.shape[1])
+        self.check_channels(x.shape[1])
         index = constant((tuple(map(float, self.channels)),), torch.float64, x.device)[0].long()
         part = x.index_select(1, index)
         changed = self.transform.apply(part, values["0"])
@@ -96,14 +102,10 @@ class OnChannels(Transform):
             )
         return x.index_copy(1, index, changed)
 
-    def _check(self, count: int) -> None:
-        if max(self.channels) >= count:
-            raise ValueError(f"channels must be below {count}, the number of channels of x, got {self.channels}")
-
 
 def check_channels(channels: Iterable[int]) -> tuple[int, ...]:
     """Read distinct channel indices >= 0, at least one; else ValueError."""
-    found = tuple(channels)
+    found = tuple(as_python(channel) for channel in channels)
     if not all(isinstance(channel, int) and not isinstance(channel, bool) and channel >= 0 for channel in found):
         raise ValueError(f"channels must be ints >= 0, got {found}")
     if not found or len(set(found)) < len(found):

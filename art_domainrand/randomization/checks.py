@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+def as_python(value: Any) -> Any:
+    """Numbers and text of NumPy (and fractions) as Python's own, in lists and tuples, too; arrays as tuples.
+
+    So that arguments are equal, and can be written as JSON or YAML, whichever library they come from. Everything else
+    is returned as it is.
+    """
+    if isinstance(value, np.ndarray):
+        return as_python(value.item()) if value.ndim == 0 else tuple(as_python(one) for one in value)
+    if type(value) in (list, tuple):
+        return type(value)(as_python(one) for one in value)
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.str_):
+        return str(value)
+    if isinstance(value, Integral):
+        return value if isinstance(value, int) else int(value)
+    if isinstance(value, Real):
+        return float(value)
+    return value
+
+
+def check_images(x: Tensor) -> None:
+    """Raise ValueError unless ``x`` is a batch of images or videos, floating."""
+    if not isinstance(x, Tensor) or x.dim() not in (4, 5):
+        shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x must be a (B, C, H, W) tensor or a video (B, T, C, H, W), got {shape}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
 
 
 def as_images(name: str, x: Any) -> Tensor:

@@ -95,8 +95,11 @@ class Saturation(ColorTransform):
         super().__post_init__()
         require_support("factor", self.factor, low=0)
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        require_rgb(self, frame.channels)
+        self.check_channels(frame.channels)
         return combine(unchanged(3), (1 - values["factor"], _TO_GREY))
 
 
@@ -111,8 +114,11 @@ class Grayscale(ColorTransform):
         super().__post_init__()
         require_support("amount", self.amount, low=0, high=1)
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        require_rgb(self, frame.channels)
+        self.check_channels(frame.channels)
         return combine(unchanged(3), (values["amount"], _TO_GREY))
 
 
@@ -151,8 +157,11 @@ class Hue(ColorTransform):
     shift: Range = Uniform(-18.0, 18.0)
     units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        require_rgb(self, frame.channels)
+        self.check_channels(frame.channels)
         radians = torch.deg2rad(values["shift"])
         chroma, turned = _HUE_BASIS
         return combine(unchanged(3), (torch.cos(radians) - 1, chroma), (torch.sin(radians), turned))
@@ -168,8 +177,11 @@ class HSVHue(PixelTransform):
     shift: Range = Uniform(-18.0, 18.0)
     units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        require_rgb(self, x.shape[1])
+        self.check_channels(x.shape[1])
         hue, saturation, value = rgb_to_hsv(x).unbind(1)
         turned = torch.remainder(hue + torch.deg2rad(values["shift"])[:, None, None], 2 * math.pi)
         changed: Tensor = hsv_to_rgb(torch.stack((turned, saturation, value), dim=1))
@@ -188,12 +200,15 @@ class WhiteBalance(ChannelwiseTransform):
     tint: Range = Uniform(-0.1, 0.1)
     units: ClassVar[Mapping[str, str]] = {"temperature": "log gain", "tint": "log gain"}
 
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         gains, offset = self.scaling(values, frame)
         return torch.cat((torch.diag_embed(gains), offset[:, :, None]), dim=2)
 
     def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
-        require_rgb(self, frame.channels)
+        self.check_channels(frame.channels)
         temperature = values["temperature"]
         gains = torch.exp(torch.stack((temperature, -values["tint"], -temperature), dim=1))
         return gains, torch.zeros_like(gains)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 from numbers import Real
@@ -17,6 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from .checks import as_python
 from .linear import Rows, constant
 
 Number: TypeAlias = float | Tensor
@@ -25,6 +26,10 @@ Number: TypeAlias = float | Tensor
 
 class Distribution(ABC):
     """A one-dimensional distribution; subclasses are frozen dataclasses."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, as_python(getattr(self, field.name)))
 
     @abstractmethod
     def icdf(self, u: Tensor) -> Tensor:
@@ -47,6 +52,7 @@ class Constant(Distribution):
     value: Number
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _number("value", self.value)
 
     def icdf(self, u: Tensor) -> Tensor:
@@ -65,6 +71,7 @@ class Uniform(Distribution):
     high: Number
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _ordered(self.low, self.high)
 
     def icdf(self, u: Tensor) -> Tensor:
@@ -83,6 +90,7 @@ class LogUniform(Distribution):
     high: Number
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _above_zero("low", self.low)
         _ordered(self.low, self.high)
 
@@ -106,6 +114,7 @@ class Normal(Distribution):
     std: Number
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _number("mean", self.mean)
         _not_negative("std", self.std)
 
@@ -131,6 +140,7 @@ class TruncatedNormal(Distribution):
     high: Number
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _number("mean", self.mean)
         _above_zero("std", self.std)
         _ordered(self.low, self.high)
@@ -162,6 +172,7 @@ class Choice(Distribution):
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.values) == 0:
             raise ValueError("values must not be empty, got ()")
         object.__setattr__(self, "values", tuple(_number("values", value) for value in self.values))
@@ -210,6 +221,7 @@ def as_distribution(name: str, value: Range) -> Distribution:
     """
     if isinstance(value, Distribution):
         return value
+    value = as_python(value)
     if isinstance(value, (tuple, list)) and len(value) == 2:
         try:
             return Uniform(value[0], value[1])

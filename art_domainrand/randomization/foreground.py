@@ -9,6 +9,7 @@ from .clouds import value_noise
 from .elementary import logistic
 from .fields import member_seeds, uniform_field
 from .linear import apply_color, multiply, pixel_sum
+from .luma import muted
 
 BAND = 0.1
 """How wide a strip along each border is taken for ground, as a share of the image's side."""
@@ -83,8 +84,7 @@ def split_mask(x: Tensor, mask_channel: int | None) -> tuple[Tensor, Tensor | No
     """
     if mask_channel is None:
         return x, None
-    if mask_channel >= x.shape[1] or x.shape[1] < 2:
-        raise ValueError(f"mask_channel must be below {x.shape[1]}, with an image beside it, got {mask_channel}")
+    require_mask_channel(mask_channel, x.shape[1])
     return (
         torch.cat((x[:, :mask_channel], x[:, mask_channel + 1 :]), dim=1),
         x[:, mask_channel : mask_channel + 1],
@@ -98,6 +98,12 @@ def join_mask(x: Tensor, mask: Tensor | None, mask_channel: int | None) -> Tenso
     return torch.cat((x[:, :mask_channel], mask, x[:, mask_channel:]), dim=1)
 
 
+def require_mask_channel(mask_channel: int | None, channels: int) -> None:
+    """Raise ValueError unless images of so many ``channels`` have the mask that is named, and another one."""
+    if mask_channel is not None and (mask_channel >= channels or channels < 2):
+        raise ValueError(f"mask_channel must be below {channels}, with an image beside it, got {mask_channel}")
+
+
 def check_mask_channel(mask_channel: int | None) -> None:
     """Raise ValueError unless ``mask_channel`` is None or an index."""
     if mask_channel is not None and (
@@ -107,7 +113,8 @@ def check_mask_channel(mask_channel: int | None) -> None:
 
 
 def texture(x: Tensor, seeds: Tensor, cells: int, octaves: int = 3) -> Tensor:
-    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random colours."""
+    """A random surface in [0, 1] like ``x`` (B, C, H, W): a blotchy pattern between two random muted colours."""
     pattern = value_noise(x, [member_seeds(seeds, octave) for octave in range(octaves)], cells)
-    colours = uniform_field(member_seeds(seeds, octaves), 2 * x.shape[1], x.dtype).view(len(x), 2, x.shape[1], 1, 1)
+    random = uniform_field(member_seeds(seeds, octaves), 2 * (x.shape[1] + 1), x.dtype)
+    colours = muted(random.view(len(x), 2, x.shape[1] + 1, 1, 1), dim=2)
     return colours[:, 0] + pattern * (colours[:, 1] - colours[:, 0])

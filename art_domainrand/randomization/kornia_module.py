@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -91,6 +94,11 @@ class KorniaAugmentation(PixelTransform):
         parts = [part for part in self.module.modules() if isinstance(part, _BasicAugmentationBase)]
         return all(isinstance(part, IntensityAugmentationBase2D) for part in parts)
 
+    def check_channels(self, channels: int) -> None:
+        for part in self.module.modules():
+            if isinstance(part, _BasicAugmentationBase) and not _takes(part, channels):
+                raise ValueError(f"{type(part).__name__} of Kornia needs RGB images with 3 channels, got {channels}")
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         seeds = values["seed"].tolist()
         with private_rng() as generator:
@@ -140,6 +148,30 @@ def private_rng() -> Iterator[torch.Generator]:
         yield generator
     finally:
         generator.set_state(state)
+
+
+@lru_cache(maxsize=128)
+def _takes(part: _BasicAugmentationBase, channels: int) -> bool:
+    """Whether an augmentation takes images of so many channels, by trial: Kornia's classes do not say.
+
+    What fails on RGB, too, fails for another reason, such as the size of the trial.
+    """
+    return channels == 3 or _runs(part, channels) or not _runs(part, 3)
+
+
+def _runs(part: _BasicAugmentationBase, channels: int) -> bool:
+    trial = torch.full((1, channels, 32, 32), 0.5)
+    with private_rng() as generator, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        generator.manual_seed(0)
+        try:
+            own = deepcopy(part).cpu()  # a module keeps its last parameters on itself
+            parameters = own.generate_parameters(trial.shape)
+            parameters["batch_prob"] = torch.ones(1)  # applied, whatever its p
+            own(trial, params=parameters)
+        except Exception:  # Kornia has several errors of its own for a wrong shape
+            return False
+    return True
 
 
 def _reason(table: Mapping[str, str], part: nn.Module) -> str | None:

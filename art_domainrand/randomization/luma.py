@@ -19,6 +19,15 @@ def grey(x: Tensor) -> Tensor:
     return total
 
 
+def muted(random: Tensor, dim: int) -> Tensor:
+    """Colours as surfaces have them, any lightness and little saturation, from uniform numbers in [0, 1].
+
+    Along ``dim`` the first number is the lightness and the others, which are left, the channels; all in [0, 1].
+    """
+    light, channels = random.narrow(dim, 0, 1), random.narrow(dim, 1, random.shape[dim] - 1)
+    return 0.2 + 0.6 * light + 0.3 * (channels - channels.mean(dim, keepdim=True))
+
+
 def tint(rgb: tuple[float, float, float], x: Tensor) -> Tensor:
     """A colour that broadcasts against ``x``, (1, 3, 1, 1); its luma, (1, 1, 1, 1), unless ``x`` has three channels."""
     luma = sum(weight * value for weight, value in zip(LUMA, rgb, strict=True))

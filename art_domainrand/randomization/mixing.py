@@ -19,6 +19,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional
 
+from .checks import as_python
 from .occlusion import covered
 from .sampling import unit_points
 from .transform import Draw
@@ -33,6 +34,7 @@ class Mixing(ABC):
     alpha: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", as_python(self.alpha))
         if not (isinstance(self.alpha, (int, float)) and 0.01 <= self.alpha < math.inf):
             raise ValueError(f"alpha must be finite and >= 0.01, got {self.alpha!r}")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .distributions import LogUniform, Range, Uniform, require_support
 from .fields import uniform_field
-from .foreground import check_mask_channel, foreground, join_mask, split_mask, texture
+from .foreground import check_mask_channel, foreground, join_mask, require_mask_channel, split_mask, texture
 from .occlusion import cover, cover_rectangle, covered
 from .sensor import mean_channel
 from .transform import PixelTransform, Values
@@ -129,6 +129,9 @@ class BackgroundRandomization(PixelTransform):
         super().__post_init__()
         _check_surface(self.amount, self.threshold, self.cells, self.mask_channel)
 
+    def check_channels(self, channels: int) -> None:
+        require_mask_channel(self.mask_channel, channels)
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         image, mask = split_mask(x, self.mask_channel)
         inside = foreground(image, values["threshold"]) if mask is None else mask
@@ -156,6 +159,9 @@ class TextureRandomization(PixelTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_surface(self.amount, self.threshold, self.cells, self.mask_channel)
+
+    def check_channels(self, channels: int) -> None:
+        require_mask_channel(self.mask_channel, channels)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         image, mask = split_mask(x, self.mask_channel)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
+from .checks import check_images
 from .choosing import apply_chosen, same_shape
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
@@ -104,6 +105,9 @@ class Pipeline:
         geometry, the same colour matrix and the same field of noise, as dirt on the lens or a fixed sensor pattern
         would be. For noise that is new in every frame, apply a second pipeline to ``x.flatten(0, 1)``.
 
+        Raises ValueError for images whose number of channels one of the transforms does not take, whether the draw
+        chooses it or not; :meth:`takes` tells.
+
         The result is not clipped. Dtype and memory format are kept; float16 and bfloat16 are computed in float32.
         """
         self._check(x, draw)
@@ -135,14 +139,24 @@ class Pipeline:
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draw and apply: a fresh random version of ``x``."""
+        check_images(x)
+        self.chain.check_channels(x.shape[-3])
         return self.apply(x, self.sample(len(x), generator, x.device))
 
+    def takes(self, channels: int) -> bool:
+        """Whether images of so many ``channels`` can be given: the same answer whatever is drawn.
+
+        "Needs RGB" holds for a pipeline of which one transform needs it, also where that is one of many to choose from.
+        """
+        try:
+            self.chain.check_channels(channels)
+        except ValueError:
+            return False
+        return True
+
     def _check(self, x: Tensor, draw: Draw) -> None:
-        if not isinstance(x, Tensor) or x.dim() not in (4, 5):
-            shape = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"x must be a (B, C, H, W) tensor or a video (B, T, C, H, W), got {shape}")
-        if not x.is_floating_point():
-            raise ValueError(f"x must be floating with values in [0, 1], got {x.dtype}")
+        check_images(x)
+        self.chain.check_channels(x.shape[-3])
         if len(draw) != len(x):
             raise ValueError(f"draw must be for {len(x)} images, as many as x has, got {len(draw)}")
         if draw.u.shape[1] != len(self.parameters):
@@ -198,6 +212,9 @@ class Sometimes(Transform):
     @property
     def has_matrix(self) -> bool:
         return self.transform.has_matrix
+
+    def check_channels(self, channels: int) -> None:
+        self.transform.check_channels(channels)
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"gate": columns[0] < self.p, **nested_values((self.transform,), columns[1:], seeds)}
@@ -268,6 +285,10 @@ class OneOf(Transform):
     @property
     def has_matrix(self) -> bool:
         return self.kind is Kind.GEOMETRY and all(transform.has_matrix for transform in self.transforms)
+
+    def check_channels(self, channels: int) -> None:
+        for transform in self.transforms:
+            transform.check_channels(channels)
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"selector": columns[0], **nested_values(self.transforms, columns[1:], seeds)}

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .checks import as_python
 from .distributions import Distribution, as_distribution, icdf_columns
 from .linear import apply_color, inverse3x3
 from .positions import Points, Way, map_points, pixel_lattice, solve
@@ -112,8 +113,9 @@ class Transform(ABC):
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
-            if isinstance(field.default, Distribution):
-                object.__setattr__(self, field.name, as_distribution(field.name, getattr(self, field.name)))
+            value = as_python(getattr(self, field.name))
+            read = as_distribution(field.name, value) if isinstance(field.default, Distribution) else value
+            object.__setattr__(self, field.name, read)
 
     @property
     @abstractmethod
@@ -145,6 +147,13 @@ class Transform(ABC):
     def has_matrix(self) -> bool:
         """Whether a geometric transform is one matrix for each image, rather than a displacement field."""
         return self.kind is Kind.GEOMETRY
+
+    def check_channels(self, channels: int) -> None:
+        """Raise ValueError unless images of so many ``channels`` are taken, whatever is drawn; most take any number.
+
+        What this says of a transform made of others holds for each of them, also for one that is seldom chosen.
+        """
+        return
 
     def values(self, u: Tensor, seeds: Tensor) -> Values:
         """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""

@@ -78,6 +78,14 @@ def test_fog_lowers_contrast_and_raises_brightness(photos):
     assert y[:, :, :32].std() / photos[:, :, :32].std() < y[:, :, -32:].std() / photos[:, :, -32:].std()
 
 
+def test_fog_lets_the_scene_through_most_where_it_is_near():
+    black, white = (full(torch.full((4, 3, 96, 96), value), "fog") for value in (0.0, 1.0))
+    through = (white - black)[:, 0]  # the transmission itself, as the air's light is the same in both
+    assert 0.3 < through.mean() < 0.5
+    assert through.min() > 0.1
+    assert through[:, -20:].mean() > 0.5 > 0.3 > through[:, :20].mean()
+
+
 def test_rain_is_made_of_upright_streaks():
     y = luma(full(torch.full((8, 3, 96, 96), 0.4), "rain"))
     across, down = (y[:, :, 1:] - y[:, :, :-1]).abs().mean(), (y[:, 1:] - y[:, :-1]).abs().mean()
@@ -114,6 +122,18 @@ def test_leaves_are_bright_and_the_sky_is_dark_in_infrared():
     assert torch.equal(y, y[:, :1].expand_as(y))
 
 
+def test_dull_leaves_of_a_photograph_glow_in_infrared_and_nothing_burns_out(photos):
+    """Olive leaves below the lake, and the blue-green ones behind the flower."""
+    y = full(photos, "near_infrared")
+    leaves = (0, slice(104, None), slice(80, None)), (1, slice(0, 30), slice(0, 30))
+    for image, rows, columns in leaves:
+        assert y[image, :, rows, columns].mean() > 2 * luma(photos)[image, rows, columns].mean()
+        assert y[image, :, rows, columns].mean() > 0.45
+    sky = y[0, :, :40, 90:].mean()
+    assert sky < luma(photos)[0, :40, 90:].mean()
+    assert (y[1] == 1).float().mean() < 0.02, "the flower keeps its petals"
+
+
 def test_sepia_is_brown(photos):
     y = full(photos, "sepia")
     assert (y[:, 0] >= y[:, 1]).all()
@@ -146,6 +166,26 @@ def test_a_cartoon_is_flat_vivid_and_outlined(photos):
     step[..., 32:] = 0.4
     line = full(step, "cartoon")[0, :, 32].mean(0)
     assert line[32:34].min() < 0.25 < line[40:60].min(), "an outline that is darker than both sides"
+
+
+def test_leaves_are_drawn_without_speckles_and_buildings_with_lines(photos):
+    leaves = photos[0, :, 104:, 80:]
+    sketch, cartoon = (full(photos, name)[0] for name in ("sketch", "cartoon"))
+    assert sketch[:, 104:, 80:].mean() > 0.88
+    assert detail(sketch[:, 104:, 80:]) < 1.5 * detail(leaves), "strokes about as faint as the leaves themselves"
+    assert (sketch[:, 104:, 80:] < 0.25).float().mean() < 0.005, "no black dots"
+    assert (sketch[:, 40:95, 10:60] < 0.6).float().mean() > 0.05, "while the house has its lines"
+    assert detail(cartoon[:, 104:, 80:]) < 0.5 * detail(leaves), "flat areas"
+    dark = (luma(cartoon[None])[0, 104:, 80:] < 0.1).float().mean()
+    assert dark < (luma(leaves[None]) < 0.1).float().mean() + 0.02, "no black that was not there"
+    assert detail(cartoon[:, 40:95, 10:60]) > 1.5 * detail(cartoon[:, 104:, 80:]), "the house is outlined"
+
+
+def test_low_bandwidth_keeps_more_within_a_block_than_its_mean(photos):
+    x = luma(photos)[:, None, :125, :125]
+    means = functional.avg_pool2d(x, 5).repeat_interleave(5, 2).repeat_interleave(5, 3)
+    left = luma(full(photos, "low_bandwidth"))[:, None, :125, :125] - x
+    assert left.square().mean() < 0.4 * (means - x).square().mean(), "not mere pixels"
 
 
 def test_low_bandwidth_shows_blocks(photos):

@@ -178,6 +178,15 @@ def test_patterns_lie_in_the_unit_range_and_vary():
     assert pattern.std((2, 3)).mean() > 0.02
 
 
+def test_surfaces_differ_in_lightness_and_have_muted_colours():
+    pattern = texture(torch.zeros(200, 3, 16, 16), torch.arange(200), 4)
+    assert (pattern.amax(1) - pattern.amin(1)).max() <= 0.3 + 1e-6
+    assert (pattern.amax(1) - pattern.amin(1)).mean() > 0.05, "yet they are colours"
+    lightness = pattern.mean((1, 2, 3))
+    assert lightness.std() > 0.1
+    assert lightness.min() < 0.3 < 0.7 < lightness.max()
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="fill must be \"noise\" or a finite number, got 'red'"):
         Erasing(fill="red")

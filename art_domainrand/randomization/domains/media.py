@@ -12,25 +12,29 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..fields import uniform_field
-from ..luma import grey, tint
+from ..luma import grey, muted, tint
 from ..transform import Values
 from .domain import Domain, faded
-from .parts import across, box, branch, clouds, deepen, down, flatten, grain, pixels, soften
+from .parts import across, box, branch, clouds, deepen, down, flatten, grain, lines, pixels, soften
 
 
 @dataclass(frozen=True)
 class Sketch(Domain):
-    """A pencil drawing: white paper, dark where a pixel is darker than its surroundings ("colour dodge")."""
+    """A pencil drawing: white paper, dark where a pixel is darker than its surroundings ("colour dodge").
+
+    Lines are drawn at full strength; where edges run in all directions, as among leaves, they are faint strokes.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         light = 0.1 + grey(x).clamp_min(0)
         fine, broad = (light / soften(light, pixels(share, x)) for share in (0.006, 0.02))
-        return (1.04 * fine.clamp_max(1) * broad.clamp_max(1).square()).clamp_max(1) * 0.98
+        drawn = (1.04 * fine.clamp_max(1) * broad.clamp_max(1).square()).clamp_max(1)
+        return (1 - (1 - drawn) * (0.2 + 0.8 * lines(light, pixels(0.015, x)))) * 0.98
 
 
 @dataclass(frozen=True)
 class Cartoon(Domain):
-    """A drawn cartoon: flat, vivid areas in few shades, and black outlines."""
+    """A drawn cartoon: flat, vivid areas in few shades, and black outlines along edges that are lines."""
 
     levels: ClassVar[int] = 5
 
@@ -47,21 +51,22 @@ class Cartoon(Domain):
         step = 0.045 * max(1.0, math.sqrt(96 / min(x.shape[2:])))
         edge = fine - box(fine, pixels(0.01, x)) + step
         outline = 0.5 + 0.5 * torch.tanh(45 * edge)  # torch.sigmoid rounds the end of a row of memory differently
-        return (0.08 + vivid) * outline
+        return (0.08 + vivid) * (1 - lines(fine, pixels(0.015, x)) * (1 - outline))
 
 
 @dataclass(frozen=True)
 class LowBandwidth(Domain):
     """Video over a bad line: square blocks in which only the coarsest waves are left, and even fewer of colour.
 
-    A projection onto the first functions of the discrete cosine transform of each block; linear in the image.
+    A projection onto the first six functions (three in blocks of four pixels) of the discrete cosine transform of each
+    block, and onto the mean colour of four blocks; linear in the image.
     """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         side = pixels(1 / 26, x, 4)
         light = grey(x)
         colour = x - light
-        return _coarse(light, side, 2) + (_coarse(colour, 2 * side, 1) if x.shape[1] > 1 else 0)
+        return _coarse(light, side, 2 if side < 5 else 3) + (_coarse(colour, 2 * side, 1) if x.shape[1] > 1 else 0)
 
 
 def _coarse(x: Tensor, side: int, waves: int) -> Tensor:
@@ -144,9 +149,9 @@ class SimTexture(Domain):
     @staticmethod
     def _material(x: Tensor, seeds: Tensor) -> Tensor:
         """A colour and its pattern, stripes, checks or clouds: (B, C, H, W)."""
-        random = uniform_field(seeds, 4 + 2 * x.shape[1], x.dtype)[:, :, None, None, None]
+        random = uniform_field(seeds, 6 + 2 * x.shape[1], x.dtype)[:, :, None, None, None]
         kind, angle, wave, phase = random[:, :4].unbind(1)
-        colours = random[:, 4:].squeeze(2).view(len(x), 2, x.shape[1], 1, 1)
+        colours = muted(random[:, 4:].squeeze(2).view(len(x), 2, x.shape[1] + 1, 1, 1), dim=2)
         turn, step = angle * math.pi, min(1.0, min(x.shape[2:]) / 128) * (8 + 14 * wave) * 2 * math.pi
         rows, columns = down(x), across(x)
         first = torch.cos(step * (columns * torch.cos(turn) + rows * torch.sin(turn)) + 7 * phase)

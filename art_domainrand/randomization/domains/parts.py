@@ -85,6 +85,21 @@ def flatten(x: Tensor, radius: int, contrast: float) -> Tensor:
     return box(keep, radius) * x + box(mean * (1 - keep), radius)
 
 
+def lines(light: Tensor, radius: int) -> Tensor:
+    """Whether all edges within ``radius`` run one way: 1 along a line, 0 among leaves; for ``light`` (B, 1, H, W).
+
+    From the coherence, the share of the structure tensor that is anisotropic (Weickert, "Anisotropic diffusion in image
+    processing", 1998), which is about 0.4 where edges run at random.
+    """
+    padded = functional.pad(light, (1, 1, 1, 1), mode="replicate")
+    right = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
+    below = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    xx, yy, xy = (soften(product, radius) for product in (right * right, below * below, right * below))
+    floor = 1e-5  # in an even area there are no edges to run any way, and there is nothing to divide by
+    coherence = ((xx - yy).square() + 4 * xy.square() + floor**2).sqrt() / (xx + yy + floor)
+    return 0.5 + 0.5 * torch.tanh(6 * (coherence - 0.5))
+
+
 def deepen(x: Tensor, amount: float) -> Tensor:
     """A smooth tone curve through 0 and 1 that darkens what lies between: x (1 - amount + amount x)."""
     return x * (1 - amount + amount * x)

@@ -54,14 +54,18 @@ class ReferenceDomain(Domain):
             state["_fitted"] = {None: state["_fitted"][None]}
         return state
 
+    def check_channels(self, channels: int) -> None:
+        if self.is_fitted and self._fitted[None][0] != channels:  # type: ignore[attr-defined]
+            wanted = self._fitted[None][0]  # type: ignore[attr-defined]
+            raise ValueError(f"x must have {wanted} channels, as many as the references, got {channels}")
+
     def statistics(self, x: Tensor) -> tuple[Tensor, ...]:
         """What :meth:`measure` found, in the dtype and on the device of ``x``; copied there once."""
         if not self.is_fitted:
             raise ValueError(f"{type(self).__name__} must be fitted to reference images first, by its method fit")
         fitted: dict[Any, Any] = self._fitted  # type: ignore[attr-defined]
-        channels, measured = fitted[None]
-        if x.shape[1] != channels:
-            raise ValueError(f"x must have {channels} channels, as many as the references, got {x.shape[1]}")
+        self.check_channels(x.shape[1])
+        measured = fitted[None][1]
         key = (x.dtype, x.device)
         if key not in fitted:
             with torch.inference_mode(False):

@@ -19,13 +19,14 @@ from .parts import branch, clouds, down, leaning, pixels, soften
 class Foggy(Domain):
     """Fog that thickens towards the top, where things are usually further away, and drifts in patches.
 
-    x t + airlight (1 - t) with the transmission t (Koschmieder's law).
+    x t + airlight (1 - t) with the transmission t (Koschmieder's law), on the average about 0.2 at the top and 0.6 at
+    the bottom of the full map, so that the scene can still be made out.
     """
 
     seeded: ClassVar[bool] = True
 
     def full(self, x: Tensor, values: Values) -> Tensor:
-        depth = 0.85 + 1.5 * (1 - down(x)) + 0.9 * (clouds(x, values["seed"], 3) - 0.5)
+        depth = 0.5 + 1.1 * (1 - down(x)) + 0.8 * (clouds(x, values["seed"], 3) - 0.5)
         through = (-depth).exp()
         air = tint((0.86, 0.88, 0.90), x)
         return air + (x - air) * through
