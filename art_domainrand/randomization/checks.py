@@ -20,6 +20,11 @@ def as_images(name: str, x: Any) -> Tensor:
     return images
 
 
+def widened(x: Tensor) -> Tensor:
+    """``x`` in a dtype that arithmetic can be done in: float16 and bfloat16 as float32, the others as they are."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
 def check_unit_range(name: str, x: Tensor) -> None:
     """Raise ValueError if a value is NaN or, by more than rounding, outside [0, 1]; waits for the device."""
     if x.numel() == 0:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from ..attacks.arguments import Said, require
+from ..randomization.detections import as_detections
 
 Labels: TypeAlias = Tensor | list[Any]
 """The labels of a batch: one row for each image, or a list with a dictionary of detections for each."""
@@ -170,10 +171,13 @@ def _images(x: Any) -> Any:
 
 def _labels(y: Any, n: int) -> Any:
     require(y is not None, "y", "be given where x is an array", None)
+    detections = as_detections("y", y)
     require(isinstance(y, Sized), "y", "hold one label for each image", Said(type(y).__name__), TypeError)
     require(len(y) == n, "y", f"hold one label for each of the {n} images", len(y))
+    if detections is not None:
+        return detections
     if isinstance(y, (list, tuple)):
-        return list(y) if any(isinstance(label, dict) for label in y) else np.asarray(y)
+        return np.asarray(y)
     if isinstance(y, np.ndarray) and y.dtype == object:
         return list(y)
     return y.detach() if isinstance(y, Tensor) else np.asarray(y)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_unit_range
+from ..checks import check_unit_range, widened
 from ..fields import mix64
 from . import blur, digital, noise, weather
 from .constants import SEVERITIES, severity_constants
@@ -112,8 +112,7 @@ def corrupt_unchecked(x: Images, name: str, severity: int, seed: Seed) -> Images
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for part in range(0, len(images), step):
             some = images[part : part + step].contiguous()
-            wide = some if some.dtype in (torch.float32, torch.float64) else some.float()
-            corrupted = kernel(wide, seeds[part : part + step].to(images.device), *constants)
+            corrupted = kernel(widened(some), seeds[part : part + step].to(images.device), *constants)
             changed[part : part + step] = corrupted.clamp(0, 1)
     return changed.numpy() if isinstance(x, np.ndarray) else changed
 
