@@ -117,8 +117,8 @@ def test_zoom_blur_leaves_the_centre_of_gravity_in_place(zoom, steps):
     dot = torch.exp(-((place - right) ** 2 + (place[:, None] - down) ** 2) / 2 / 3**2)
     trace = Pipeline(ZoomBlur(zoom, steps))(dot[None, None])[0, 0]
     total = trace.sum()
-    assert (trace.sum(0) * place).sum() / total == pytest.approx(right, abs=0.02)
-    assert (trace.sum(1) * place).sum() / total == pytest.approx(down, abs=0.02)
+    assert (trace.sum(0) * place).sum() / total == pytest.approx(right, abs=0.05)
+    assert (trace.sum(1) * place).sum() / total == pytest.approx(down, abs=0.05)
 
 
 def test_zoom_blur_keeps_a_flat_image_up_to_its_border():
