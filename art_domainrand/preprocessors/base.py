@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..randomization.checks import widened
+from ..randomization.checks import from_array, warn_of_layout, widened
 from ..randomization.clamp import straight_through_clamp
 from ..randomization.detections import as_detections
 from ..randomization.labels import refuse_untracked
@@ -155,7 +154,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             kind = "an array of objects" if isinstance(x, np.ndarray) else type(x).__name__
             raise ValueError(f"x must be a numeric array of images of one size, got {kind}")
         with torch.no_grad():
-            changed, y = self.forward(torch.tensor(x, device=self.device), y)
+            changed, y = self.forward(from_array(x).to(self.device, copy=True), y)
         return changed.cpu().numpy(), y
 
     @contextmanager
@@ -230,12 +229,6 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             raise ValueError(f"x must be floating or uint8, got {x.dtype}")
         if as_detections("y", y) is not None:
             refuse_untracked(self.pipeline.chain)
-        channels, last = (x.shape[-3], x.shape[-1]) if self.channels_first else (x.shape[-1], x.shape[-3])
-        if channels > 4 and last in (1, 3):
-            warnings.warn(
-                f"x of shape {tuple(x.shape)} has {channels} channels if channels_first={self.channels_first}; "
-                "is it in the other layout?",
-                stacklevel=3,
-            )
+        warn_of_layout("x", x.shape, channels_first=self.channels_first, stacklevel=4)
         if not (x.is_cuda and x.requires_grad):
             self._range.check(x)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
+
+from .checks import from_array
 
 MOVING = ("boxes", "masks", "keypoints")
 """The entries of a detection that follow the image."""
@@ -62,7 +63,7 @@ def tidied(target: dict[str, Any], drop_empty: bool, min_size: float) -> dict[st
 
 def as_tensor(value: Any) -> Tensor:
     """A tensor as it is, anything else by way of an array."""
-    return value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    return value if isinstance(value, Tensor) else from_array(np.asarray(value))
 
 
 def in_form_of(original: Mapping[str, Any], target: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..preprocessors.base import PipelinePreprocessor
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.domain_randomization import DomainRandomization
 from ..preprocessors.streams import Stream
+from ..randomization.checks import from_array
 from ..randomization.mixing import Mixing
 from .proportions import Mix, spread
 from .sources import Labels, Source, labels_of
@@ -150,7 +151,7 @@ def attacked(attack: Any, x: Tensor, y: Labels) -> Tensor:
     try:
         if hasattr(attack, "perturb"):
             return attack.perturb(x, y).detach().to(x)  # type: ignore[no-any-return]
-        return torch.from_numpy(attack.generate(x.cpu().numpy(), y=to_numpy(y))).to(x)
+        return from_array(attack.generate(x.cpu().numpy(), y=to_numpy(y))).to(x)
     finally:
         if shows:
             attack.set_params(verbose=shows)

@@ -19,6 +19,7 @@ from ..attacks.arguments import Said, check_counts, check_flags, require
 from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.streams import Stream
+from ..randomization.checks import from_array
 from ..randomization.mixing import Mixing
 from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
 from .forward import advice_on_small_batches
@@ -211,7 +212,7 @@ def _preprocessing(classifier: Any) -> Preprocess:
 
     def through_arrays(x: Tensor, y: Any) -> tuple[Tensor, Any]:
         changed, labels = classifier._apply_preprocessing(x.cpu().numpy(), y.cpu().numpy(), fit=True)
-        return torch.from_numpy(changed).to(x), torch.from_numpy(labels).to(y.device)
+        return from_array(changed).to(x), from_array(labels).to(y.device)
 
     return through_arrays
 

@@ -23,6 +23,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.run import Array
+from art_domainrand.randomization.checks import from_array
 from art_domainrand.randomization.pipeline import Item, Pipeline
 from art_domainrand.training import checkpoint
 from art_domainrand.training.checkpoint import (
@@ -140,7 +141,7 @@ class DomainAdversarialTrainer(Trainer):
         rule = "be an array of images; for a Dataset or DataLoader, fit_generator(RandomizedDataGenerator(x, ...))"
         require(not isinstance(x, (Dataset, DataLoader)), "x", rule, Said(type(x).__name__), TypeError)
         refuse_unknown(kwargs, "x, y, batch_size, nb_epochs and validation_data")
-        images = torch.as_tensor(np.asarray(x, dtype=np.float32))
+        images = from_array(np.asarray(x, dtype=np.float32))
         require(len(images) > 0, "x", "hold at least one image", 0)
         check_layout(images, self._classifier)
         labels = self._indices(y, len(images))
@@ -172,7 +173,7 @@ class DomainAdversarialTrainer(Trainer):
         def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
             for _ in range(steps):
                 x, y = same_everywhere(generator.get_batch() if rank == 0 else None)
-                batch = torch.as_tensor(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
+                batch = from_array(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
                 if not first:
                     first.append(tuple(part[:WATCHED].clone() for part in batch))  # type: ignore[arg-type]
                 yield batch
@@ -253,7 +254,7 @@ class DomainAdversarialTrainer(Trainer):
             return None
         pair = isinstance(data, (tuple, list)) and len(data) == 2
         require(pair, "validation_data", "be a pair of images and labels", Said(type(data).__name__))
-        x, y = np.asarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
+        x, y = np.ascontiguousarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
         require(len(x) > 0, "validation_data", "hold at least one image", 0)
         attack, seed = self.attack, self.options.seed
         return Validator(self._classifier, x, y, attack.norm, attack.eps, self.pipeline, seed, batch_size)
