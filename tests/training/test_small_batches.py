@@ -9,6 +9,7 @@ import torch
 from art.attacks.evasion import FastGradientMethod
 from art.estimators.regression import PyTorchRegressor
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from trainer_support import assert_same, differs, trainable, trainer_of, weights, with_norm
 
 from art_domainrand import RandomizedDataGenerator, fit_randomized, randomized
@@ -103,6 +104,14 @@ def test_every_image_is_trained_on_once_with_all_its_copies():
     assert classifier.model.sizes == [5, 6]
     rows = torch.cat([seen[-2][:4], seen[-1][:5]])
     assert {row.numpy().tobytes() for row in rows} == {image.tobytes() for image in X}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_of_a_dataset_are_joined_too(workers):
+    classifier, data = counting(), TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+    with pytest.warns(UserWarning, match=SAID):
+        fit_randomized(classifier, DataLoader(data, batch_size=2, num_workers=workers), batch_size=BATCH, nb_epochs=1)
+    assert classifier.model.sizes == [4, 5]
 
 
 def test_other_estimators_are_given_joined_batches_too():
