@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from art_domainrand.evaluation.results import Row
 from art_domainrand.gradients import predict
 from art_domainrand.randomization import Pipeline
+from art_domainrand.randomization.checks import from_array
 
 Array: TypeAlias = NDArray[Any]
 Cell: TypeAlias = Callable[[Any, Array, Array], Array]
@@ -55,7 +56,7 @@ def shifted(pipeline: Pipeline, seed: int) -> Cell:
         if not (low == 0 and high == 1):  # also for NaN
             raise ValueError(f"x must be in [0, 1] for a shift, got pixels from {low} to {high}")
         with torch.no_grad():
-            changed = pipeline(torch.from_numpy(x), torch.Generator().manual_seed(seed))
+            changed = pipeline(from_array(x), torch.Generator().manual_seed(seed))
         return changed.clamp(0, 1).numpy()
 
     return cell

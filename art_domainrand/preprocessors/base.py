@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,9 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomization.checks import from_array, warn_of_layout, widened
 from ..randomization.clamp import straight_through_clamp
+from ..randomization.detections import as_detections
 from ..randomization.labels import refuse_untracked
 from ..randomization.pipeline import Pipeline
 from ..randomization.transform import Draw
@@ -41,8 +42,9 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
     layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
-    (B, T, H, W, C) takes one draw a clip. Lists of detections, a dictionary for each image, follow the images
-    (:meth:`Geometry.detections`; boxes less than a pixel wide or high go); other labels pass through untouched.
+    (B, T, H, W, C) takes one draw a clip. Detections, a list or object array with a dictionary for each
+    image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
+    another form; other labels pass through untouched.
 
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
     than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with
@@ -152,7 +154,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             kind = "an array of objects" if isinstance(x, np.ndarray) else type(x).__name__
             raise ValueError(f"x must be a numeric array of images of one size, got {kind}")
         with torch.no_grad():
-            changed, y = self.forward(torch.tensor(x, device=self.device), y)
+            changed, y = self.forward(from_array(x).to(self.device, copy=True), y)
         return changed.cpu().numpy(), y
 
     @contextmanager
@@ -192,7 +194,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         return changed
 
     def _randomize_chunk(self, x: Tensor, draw: Draw) -> Tensor:
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        wide = widened(x)
         unit = self._range.to_unit(wide)
         unit = unit if self.channels_first else unit.movedim(-1, -3)
         changed = self.pipeline.apply(unit, draw)
@@ -214,7 +216,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     def _moved(self, y: Any, x: Tensor, draw: Draw) -> Any:
         """The labels ``y`` for the images that ``x`` becomes."""
-        if not _are_detections(y):
+        if as_detections("y", y) is None:
             return y
         size = x.shape[-2:] if self.channels_first else x.shape[-3:-1]
         return self.pipeline.geometry(draw, size).detections(y)
@@ -225,24 +227,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             raise ValueError(f"x must be a 4D batch of images or a 5D one of videos, got {got}")
         if not x.is_floating_point() and x.dtype != torch.uint8:
             raise ValueError(f"x must be floating or uint8, got {x.dtype}")
-        if _are_detections(y):
+        if as_detections("y", y) is not None:
             refuse_untracked(self.pipeline.chain)
-        channels, last = (x.shape[-3], x.shape[-1]) if self.channels_first else (x.shape[-1], x.shape[-3])
-        if channels > 4 and last in (1, 3):
-            warnings.warn(
-                f"x of shape {tuple(x.shape)} has {channels} channels if channels_first={self.channels_first}; "
-                "is it in the other layout?",
-                stacklevel=3,
-            )
+        warn_of_layout("x", x.shape, channels_first=self.channels_first, stacklevel=4)
         if not (x.is_cuda and x.requires_grad):
             self._range.check(x)
-
-
-def _are_detections(y: Any) -> bool:
-    """Whether ``y`` is a list with a dictionary for each image; ValueError if only some entries are dictionaries."""
-    if not isinstance(y, (list, tuple)):
-        return False
-    kinds = {isinstance(label, dict) for label in y}
-    if len(kinds) > 1:
-        raise ValueError(f"y must be class labels or a list of detections, got {[type(label).__name__ for label in y]}")
-    return kinds == {True}

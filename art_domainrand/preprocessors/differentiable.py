@@ -11,6 +11,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomization.checks import from_array
 from ..randomization.straight_through import wants_gradient
 
 Backward = Literal["straight_through", "defence"] | Callable[[Tensor], Tensor]
@@ -122,9 +123,9 @@ class DifferentiableDefence(PreprocessorPyTorch):
             got = "a scalar" if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x must be a tensor with a batch axis, got {got}")
         images, labels = self._defend(_to_numpy(x), _to_numpy(y) if isinstance(y, Tensor) else y)
-        value = torch.from_numpy(_writable(images)).to(x.device, x.dtype)
+        value = from_array(images).to(x.device, x.dtype)
         if isinstance(y, Tensor) and isinstance(labels, np.ndarray):
-            labels = torch.from_numpy(_writable(labels)).to(y.device)
+            labels = from_array(labels).to(y.device)
         if wants_gradient(x):
             self._check_differentiable(x.shape, value.shape)
             value = _Approximated.apply(x, value, self._pull_back)  # type: ignore[no-untyped-call]
@@ -148,8 +149,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
         if x.dtype == object:
             own: Array = self.defence.estimate_gradient(x, grad)
             return own
-        at = torch.tensor(x, device=self.device)
-        given = torch.tensor(grad, device=self.device)
+        at, given = (from_array(array).to(self.device, copy=True) for array in (x, grad))
         if grad.ndim == x.ndim + 1:
             pulled = torch.stack([self._checked_pull_back(at, given[:, k]) for k in range(grad.shape[1])], 1)
         else:
@@ -243,11 +243,6 @@ class _Shown:
             return repr(self.defence)
         known = {name: getattr(self.defence, name) for name in self.defence.params if hasattr(self.defence, name)}
         return f"{type(self.defence).__name__}({', '.join(f'{name}={value!r}' for name, value in known.items())})"
-
-
-def _writable(values: Array) -> Array:
-    """An array that a tensor can share, whatever view the defence returned."""
-    return np.require(values, requirements=["C", "W"])
 
 
 def _to_numpy(x: Tensor) -> Array:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomization.checks import from_array, warn_of_layout
 from ..randomization.distributions import Range
 from ..randomization.domains import domain_pipeline
 from ..randomization.domains.mapping import DomainLike
@@ -81,7 +81,8 @@ def _to_unit(references: Tensor | NDArray[Any], clip_values: tuple[Any, Any], ch
     if not isinstance(references, (Tensor, np.ndarray)) or references.ndim != 4 or references.dtype == object:
         got = f"shape {tuple(references.shape)}" if hasattr(references, "shape") else type(references).__name__
         raise ValueError(f"references must be a 4D batch of images, got {got}")
-    images = references.detach() if isinstance(references, Tensor) else torch.tensor(references)
+    images = references.detach() if isinstance(references, Tensor) else from_array(references)
+    warn_of_layout("references", images.shape, channels_first=channels_first, stacklevel=4)
     limits = ClipRange(clip_values)
     limits.check(images)
     unit = limits.to_unit(images.double()).clamp(0, 1)

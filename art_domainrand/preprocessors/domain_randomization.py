@@ -26,8 +26,9 @@ class DomainRandomization(PipelinePreprocessor):
 
     Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
     layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
-    (B, T, H, W, C) takes one draw a clip. Lists of detections, a dictionary for each image, follow the images
-    (:meth:`Geometry.detections`; boxes less than a pixel wide or high go); other labels pass through untouched.
+    (B, T, H, W, C) takes one draw a clip. Detections, a list or object array with a dictionary for each
+    image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
+    another form; other labels pass through untouched.
 
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
     than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with

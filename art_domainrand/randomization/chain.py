@@ -91,6 +91,12 @@ class Chain(Transform):
                 points = settled(Chain(self.transforms[stage.start : stage.stop]), points, frame, way)
         return points
 
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        members = list(enumerate(self.transforms))
+        for index, transform in reversed(members) if way.backward else members:
+            order = transform.reorder(order, values[str(index)], way)
+        return order
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         for stage in self.stages:
             x = self._apply_stage(stage, x, values)

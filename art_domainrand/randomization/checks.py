@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -45,10 +48,33 @@ def as_images(name: str, x: Any) -> Tensor:
     if not isinstance(x, (Tensor, np.ndarray)) or x.ndim != 4:
         got = f"shape {tuple(x.shape)}" if isinstance(x, (Tensor, np.ndarray)) else type(x).__name__
         raise ValueError(f"{name} must be a (B, C, H, W) tensor or array, got {got}")
-    images = x if isinstance(x, Tensor) else torch.tensor(x)
-    if not images.is_floating_point():
+    if not (x.is_floating_point() if isinstance(x, Tensor) else x.dtype.kind == "f"):
         raise ValueError(f"{name} must be floating with values in [0, 1], got {x.dtype}")
-    return images
+    warn_of_layout(name, x.shape, channels_first=True)
+    return x if isinstance(x, Tensor) else from_array(x).clone()
+
+
+def from_array(x: NDArray[Any]) -> Tensor:
+    """``x`` as a tensor, copied if it is turned round (negative strides), read-only or in a foreign byte order."""
+    native = x.astype(x.dtype.newbyteorder("="), copy=False)
+    shareable = native.flags.writeable and min(native.strides, default=0) >= 0
+    return torch.from_numpy(native if shareable else native.copy())
+
+
+def warn_of_layout(name: str, shape: Sequence[int], *, channels_first: bool, stacklevel: int = 3) -> None:
+    """Warn if images or videos of this shape seem to have their channels at the other end than is said."""
+    channels, other = (shape[-3], shape[-1]) if channels_first else (shape[-1], shape[-3])
+    if channels > 4 and other in (1, 3):
+        warnings.warn(
+            f"{name} of shape {tuple(shape)} has {channels} channels if channels_first={channels_first}; "
+            "is it in the other layout?",
+            stacklevel=stacklevel,
+        )
+
+
+def widened(x: Tensor) -> Tensor:
+    """``x`` in a dtype that arithmetic can be done in: float16 and bfloat16 as float32, the others as they are."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def check_unit_range(name: str, x: Tensor) -> None:

@@ -55,23 +55,57 @@ def jpeg(x: Tensor, quality: Tensor, rounding: Callable[[Tensor], Tensor] = torc
     the coefficients and to every value a file or a decoder holds as an integer: one with a gradient (straight-through)
     makes the whole differentiable. Values are saturated to 8 bits where a decoder does it.
     """
-    height, width = x.shape[2:]
-    multiple = 2 * BLOCK if x.shape[1] == 3 else BLOCK
-    padding = (0, -width % multiple, 0, -height % multiple)
     levels = rounding(straight_through_clamp(x, 0.0, 1.0) * 255)
-    if any(padding):
-        levels = functional.pad(levels, padding, mode="replicate")
     if x.shape[1] != 3:
-        decoded = _saturated(rounding(code_planes(levels - 128, LUMA_STEPS, quality, rounding)) + 128)
-        return decoded[:, :, :height, :width] / 255
+        decoded = _coded(levels - 128, LUMA_STEPS, quality, rounding)
+        return _saturated(rounding(decoded) + 128) / 255
     ycc = rounding(mix_channels(levels, TO_YCC))
-    luma = code_planes(ycc[:, :1] - 128, LUMA_STEPS, quality, rounding)
-    chroma = rounding(functional.avg_pool2d(ycc[:, 1:], 2))
-    chroma = straight_through_clamp(rounding(code_planes(chroma, CHROMA_STEPS, quality, rounding)), -128.0, 127.0)
-    chroma = functional.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
-    luma = _saturated(rounding(luma) + 128)
-    decoded = mix_channels(torch.cat((luma, rounding(chroma)), dim=1), FROM_YCC)
-    return _saturated(rounding(decoded))[:, :, :height, :width] / 255
+    luma = _saturated(rounding(_coded(ycc[:, :1] - 128, LUMA_STEPS, quality, rounding)) + 128)
+    chroma = _coded(_halved(ycc[:, 1:], rounding), CHROMA_STEPS, quality, rounding)[:, :, :, : -(-x.shape[3] // 2)]
+    chroma = _doubled(straight_through_clamp(rounding(chroma), -128.0, 127.0), rounding)
+    decoded = mix_channels(torch.cat((luma, chroma[:, :, : x.shape[2], : x.shape[3]]), dim=1), FROM_YCC)
+    return _saturated(rounding(decoded)) / 255
+
+
+def _halved(planes: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
+    """The means of 2x2 pixels of ``planes`` of whole numbers, an odd last row taken twice, in whole blocks of columns.
+
+    libjpeg repeats the last column before it takes the means, and the last row after; it rounds a half down in the
+    first column, up in the second, and so on.
+    """
+    means = functional.avg_pool2d(_extended(planes, 2, 2 * BLOCK), 2)
+    return rounding(means + _alternating(-1 / 8, means))
+
+
+def _doubled(planes: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
+    """``planes`` of whole numbers at twice the size, as libjpeg does it: linearly, but repeated where at most 2 wide.
+
+    It rounds a half up in the first column, down in the second, and so on.
+    """
+    if planes.shape[3] <= 2:
+        return functional.interpolate(planes, scale_factor=2.0, mode="nearest")
+    larger = functional.interpolate(planes, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return rounding(larger + _alternating(1 / 64, larger))
+
+
+def _alternating(first: float, like: Tensor) -> Tensor:
+    """``first`` and its negative in turns, one for each column of ``like``: less than what its values differ by."""
+    pairs = -(-like.shape[3] // 2)
+    return constant((((first, -first) * pairs)[: like.shape[3]],), like.dtype, like.device)
+
+
+def _extended(planes: Tensor, height: int, width: int) -> Tensor:
+    """``planes`` with the last row and column repeated until the sides are multiples of ``height`` and ``width``."""
+    padding = (0, -planes.shape[3] % width, 0, -planes.shape[2] % height)
+    return functional.pad(planes, padding, mode="replicate") if any(padding) else planes
+
+
+def _coded(
+    planes: Tensor, steps: tuple[tuple[int, ...], ...], quality: Tensor, rounding: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """:func:`code_planes` for any size: extended to whole blocks, and cut again."""
+    height, width = planes.shape[2:]
+    return code_planes(_extended(planes, BLOCK, BLOCK), steps, quality, rounding)[:, :, :height, :width]
 
 
 def code_planes(

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from operator import index
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from .distributions import Distribution, LogUniform, Range, Uniform, as_distribution, require_support
 from .linear import Rows, combine, constant, multiply
+from .positions import Way
 from .transform import Frame, GeometricTransform, Values
 from .warp import Sampling
 
@@ -141,10 +143,15 @@ class Flip(GeometricTransform):
     """Mirror the image left to right with probability ``horizontal``, upside down with probability ``vertical``.
 
     It moves pixels onto pixels, so it has no sampling of its own: alone it is exact, and it fuses with any neighbour.
+
+    ``pairs`` are the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
+    and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is half
+    a turn. None do by default.
     """
 
     horizontal: float = 0.5
     vertical: float = 0.0
+    pairs: tuple[tuple[int, int], ...] = ()
     units: ClassVar[Mapping[str, str]] = {"horizontal": "probability", "vertical": "probability"}
 
     def __post_init__(self) -> None:
@@ -152,6 +159,7 @@ class Flip(GeometricTransform):
         for name in ("horizontal", "vertical"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        object.__setattr__(self, "pairs", _distinct_pairs(self.pairs))
 
     @property
     def sampling(self) -> Sampling | None:
@@ -165,6 +173,17 @@ class Flip(GeometricTransform):
         across = (values["horizontal"] < self.horizontal).to(values["horizontal"].dtype)
         down = (values["vertical"] < self.vertical).to(values["vertical"].dtype)
         return combine(_IDENTITY, (-2 * across, _XX), (-2 * down, _YY))
+
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        if not self.pairs:
+            return order
+        count = order.shape[1]
+        if max(map(max, self.pairs)) >= count:
+            raise ValueError(f"pairs must be of the {count} keypoints of an object, got {self.pairs}")
+        other = dict(self.pairs) | {second: first for first, second in self.pairs}
+        swapped = order[:, [other.get(place, place) for place in range(count)]]
+        mirrored = (values["horizontal"] < self.horizontal) != (values["vertical"] < self.vertical)
+        return torch.where(mirrored[:, None], swapped, order)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         for axis, probability in (("horizontal", self.horizontal), ("vertical", self.vertical)):
@@ -218,6 +237,18 @@ class Perspective(GeometricTransform):
         from_pixels = constant(square, shares.dtype, shares.device).expand_as(quadrilateral)
         to_pixels = constant(((half_x,), (half_y,), (1.0,)), shares.dtype, shares.device)
         return to_pixels * multiply(quadrilateral, from_pixels)
+
+
+def _distinct_pairs(pairs: Any) -> tuple[tuple[int, int], ...]:
+    """Read pairs of keypoints, none of them in two, as tuples of ints; else ValueError."""
+    try:
+        found = tuple((index(first), index(second)) for first, second in pairs)
+    except (TypeError, ValueError):
+        found = ((-1, -1),)
+    places = [place for pair in found for place in pair]
+    if len(set(places)) < len(places) or min(places, default=0) < 0:
+        raise ValueError(f"pairs must be pairs of different keypoints, ints >= 0, got {pairs!r}")
+    return found
 
 
 _CORNER_SIGNS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))

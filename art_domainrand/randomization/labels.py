@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .chain import Chain, settled
+from .checks import widened
+from .detections import MOVING, as_detections, as_tensor, check_rows, in_form_of, in_list_of, tidied
 from .positions import Points, Settle, Way, pixel_lattice
-from .rows import Rows
-from .settling import cut_boxes, mark_lost, pad_sources
+from .rows import Rows, check_boxes, check_fill
+from .settling import cut_boxes, cut_sources, mark_lost, pad_sources
 from .transform import Draw, Frame, Kind, Transform, Values
 from .warp import Sampling, resample
 
@@ -23,9 +24,6 @@ Batch: TypeAlias = "Tensor | Sequence[Tensor]"
 
 Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Where pixels are read, x and y from the image centre, and which have no source: each (B, H, W)."""
-
-PER_BOX = ("labels", "scores", "masks", "keypoints", "area", "iscrowd")
-"""The entries of a detection that have a row for each box."""
 
 EDGE_PIECES = 32
 """Into how many pieces an edge of a box is cut before a displacement field bends it."""
@@ -80,10 +78,12 @@ class Geometry:
         planes = x.reshape(len(x), -1, *x.shape[-2:])
         return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
 
-    def masks(self, masks: Batch, mode: str = "nearest") -> Any:
-        """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W); zero where nothing was.
+    def masks(self, masks: Batch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
+        """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W) or (H, W).
 
         With ``mode`` "nearest" each pixel is one of the original, of any dtype; "bilinear" is for soft, floating masks.
+        Beyond an image lies ``fill``: 0, as no instance does, or what a loss for semantic masks ignores, such as 255.
+        None takes what the transforms' padding says, as the image does, where a border or a mirror image has labels.
         """
         if mode not in ("nearest", "bilinear"):
             raise ValueError(f'mode must be "nearest" or "bilinear", got {mode!r}')
@@ -93,17 +93,22 @@ class Geometry:
             raise ValueError(f"masks must be (..., H, W), all of one size, got {sorted(sizes)}")
         if not sizes:
             return masks
-        points = self._sources(sizes.pop(), mode)
+        for dtype in {part.dtype for part in masks}:
+            if mode == "bilinear" and not dtype.is_floating_point:
+                raise ValueError(f'masks must be floating for mode="bilinear", got {dtype}')
+            check_fill(fill, dtype)
+        points = self._sources(sizes.pop(), mode, cut=fill is not None)
+        read = partial(_read, sampling=Sampling(mode), fill=fill or 0)
         if isinstance(masks, Tensor):
-            flat = masks.reshape(len(masks), -1, *masks.shape[-2:])
-            return _read(flat, points, Sampling(mode)).view(masks.shape)
-        sources = zip(*(torch.split(part, 1) for part in points), strict=True)
-        return [_read(part[None], source, Sampling(mode))[0] for part, source in zip(masks, sources, strict=True)]
+            return read(masks.flatten(1, -3) if masks.dim() > 3 else masks[:, None], points).view(masks.shape)
+        pairs = zip(masks, zip(*(torch.split(part, 1) for part in points), strict=True), strict=True)
+        return [read(part[None].reshape(1, -1, *part.shape[-2:]), source).view(part.shape) for part, source in pairs]
 
     def keypoints(self, keypoints: Batch) -> Any:
         """Move points, (B, ..., 2) or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or (..., 3).
 
-        A visibility becomes 0 once the point has left the image, even if it comes back. Points are not clipped.
+        A visibility becomes 0 once the point has left the image, even if it comes back. Points are not clipped. Those
+        that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the last.
         """
         self._check("keypoints", keypoints)
         rows, frame = Rows.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
@@ -112,7 +117,7 @@ class Geometry:
         columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1)]
         if rows.table.shape[2] == 3:
             columns.append(rows.table[..., 2:] if moved.lost is None else rows.table[..., 2:] * ~moved.lost)
-        return rows.write(torch.cat(columns, dim=2))
+        return self._reordered(rows.write(torch.cat(columns, dim=2)))
 
     def boxes(self, boxes: Batch, *, clip: bool = True) -> Any:
         """Move boxes (x1, y1, x2, y2), (B, ..., 4) or a list of (N, 4): each becomes the box around what it held.
@@ -120,9 +125,12 @@ class Geometry:
         With ``clip`` it is cut to the image after every resampling, so that what has left stays out; a box of which
         nothing is left has no width and no height. Where patches are shuffled, the result is the box around all pieces,
         cut to the image.
+
+        Raises ValueError for NaN and infinite boxes, and warns of x2 < x1 or y2 < y1, which is read as x1 < x2.
         """
         self._check("boxes", boxes)
         rows, frame = Rows.read("boxes", boxes, (4,), self.draw.u.device), self._frame()
+        check_boxes(rows.table)
         leaves = list(leaves_of(self.chain))
         if any(leaf.kind is Kind.PIXEL and type(leaf).carry is not Transform.carry for leaf in leaves):
             return rows.write(self._boxes_of_pixels(rows.table, frame))
@@ -145,30 +153,33 @@ class Geometry:
         clip: bool = True,
         drop_empty: bool = True,
         min_size: float = 1.0,
-    ) -> list[dict[str, Any]]:
+    ) -> Any:
         """Move the labels of B images, a dictionary for each, as torchvision's and ART's detectors take them.
+
+        They come in a list or tuple, and are returned in a list, or in an object array and stay in one.
 
         "boxes" (N, 4), "masks" (N, H, W) and "keypoints" (N, K, 2 or 3) follow the image; "area" becomes that of the
         new masks, or else of the new boxes. With ``drop_empty`` boxes narrower or lower than ``min_size`` pixels go,
         and so do their rows of "labels", "scores", "masks", "keypoints", "area" and "iscrowd". All else stays as it
-        is. Tensors stay tensors, NumPy arrays arrays. Raises ValueError if such an entry has not a row for each box.
+        is. Tensors stay tensors, NumPy arrays arrays. Raises ValueError if such an entry has not a row for each box,
+        and for detections in another form, such as one dictionary for all images.
         """
-        self._check("targets", targets)
-        for target in targets if drop_empty else ():
-            for key in PER_BOX:
-                if "boxes" in target and key in target and len(target[key]) != len(target["boxes"]):
-                    count = len(target["boxes"])
-                    raise ValueError(f"{key} must have a row for each of {count} boxes, got {len(target[key])}")
-        moved = [dict(target) for target in targets]
-        for key in ("boxes", "masks", "keypoints"):
+        given = as_detections("targets", targets)
+        listed = targets if given is None else given
+        self._check("targets", listed)
+        for target in listed if drop_empty else ():
+            check_rows(target)
+        moved = [dict(target) for target in listed]
+        for key in MOVING:
             images = [index for index, target in enumerate(moved) if key in target]
             if not images:
                 continue
             part = replace(self, draw=self.draw[images])
             mover: Callable[[Batch], Any] = partial(part.boxes, clip=clip) if key == "boxes" else getattr(part, key)
-            for index, value in zip(images, mover([_tensor(moved[index][key]) for index in images]), strict=True):
+            for index, value in zip(images, mover([as_tensor(moved[index][key]) for index in images]), strict=True):
                 moved[index][key] = value
-        return [_like(_tidied(new, drop_empty, min_size), old) for new, old in zip(moved, targets, strict=True)]
+        pairs = zip(moved, listed, strict=True)
+        return in_list_of(targets, [in_form_of(old, tidied(new, drop_empty, min_size)) for new, old in pairs])
 
     @cached_property
     def _values(self) -> Values:
@@ -181,11 +192,24 @@ class Geometry:
         moved = self.chain.carry(points, self._values, frame, way)
         return moved if settle is None else settle(moved, Sampling(), frame)
 
-    def _sources(self, size: Sequence[int], mode: str) -> Sources:
-        """Where each pixel of the moved image was before."""
+    def _reordered(self, keypoints: Any) -> Any:
+        """Moved keypoints, left and right ones in each other's place where the image was mirrored."""
+        if not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
+            return keypoints
+        parts = []
+        for image, part in enumerate(keypoints):
+            places = torch.arange(part.shape[-2], device=self.draw.u.device)
+            one = replace(self, draw=self.draw[image])
+            order = self.chain.reorder(places[None], one._values, Way(self.inverted))
+            parts.append(part.index_select(-2, order[0].to(part.device)))
+        return torch.stack(parts) if isinstance(keypoints, Tensor) else parts
+
+    def _sources(self, size: Sequence[int], mode: str, *, cut: bool = False) -> Sources:
+        """Where each pixel of the moved image was before; with ``cut`` nothing is read from beyond an image."""
         frame = Frame(1, *size[-2:])
         lattice = pixel_lattice(frame.height, frame.width, torch.float64, self.draw.u.device)
-        way = Way(not self.inverted, None if self.inverted else partial(pad_sources, soft=mode != "nearest"))
+        settle = partial(cut_sources if cut else pad_sources, soft=mode != "nearest")
+        way = Way(not self.inverted, None if self.inverted else settle)
         points = settled(self.chain, self.chain.carry(lattice, self._values, frame, way), frame, way)
         lost = torch.zeros((), dtype=torch.bool, device=points.x.device) if points.lost is None else points.lost
         shape = (len(self.draw), frame.height, frame.width)
@@ -194,7 +218,8 @@ class Geometry:
     def _boxes_of_pixels(self, boxes: Tensor, frame: Frame) -> Tensor:
         """The boxes around the moved pixels of ``boxes`` (B, N, 4)."""
         x, y = (torch.arange(size, device=boxes.device) + 0.5 for size in (frame.width, frame.height))
-        x1, y1, x2, y2 = boxes[..., None].unbind(2)
+        corners = boxes[..., None].unbind(2)
+        x1, y1, x2, y2 = (pick(*corners[k::2]) for pick in (torch.minimum, torch.maximum) for k in (0, 1))
         columns, rows = (x1 <= x) & (x < x2), (y1 <= y) & (y < y2)
         moved = self.masks(rows[..., :, None] & columns[..., None, :])
         ends = [_extent(moved.any(axis)) for axis in (2, 3)]
@@ -247,16 +272,18 @@ def _outline(pieces: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat((step, one, 1 - step, none)), torch.cat((none, step, one, 1 - step))
 
 
-def _read(image: Tensor, sources: Sources, sampling: Sampling) -> Tensor:
-    """``image`` (B, C, H, W) at ``sources``, zero where there is none."""
+def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) -> Tensor:
+    """``image`` (B, C, H, W) at ``sources``, ``fill`` where there is none."""
     x, y, lost = (part.to(image.device) for part in sources)
     if sampling.mode != "nearest":
-        return resample(image, Points(x, y), sampling).masked_fill(lost[:, None], 0)
+        # Beyond the image a sampling reads zero: of the difference from what is to be there.
+        read = resample(widened(image) - fill, Points(x, y), sampling) + fill
+        return read.masked_fill(lost[:, None], fill).to(image.dtype)
     height, width = image.shape[2:]
     column, row = torch.floor(x + width / 2).long(), torch.floor(y + height / 2).long()
     lost = lost | (column < 0) | (column >= width) | (row < 0) | (row >= height)
     index = torch.where(lost, 0, row * width + column).flatten(1)[:, None].expand(-1, image.shape[1], -1)
-    return image.flatten(2).gather(2, index).view(image.shape).masked_fill(lost[:, None], 0)
+    return image.flatten(2).gather(2, index).view(image.shape).masked_fill(lost[:, None], fill)
 
 
 def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
@@ -265,31 +292,3 @@ def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
     stop = torch.where(occupied, position + 1, 0).amax(-1)
     start = torch.where(occupied, position, occupied.shape[-1]).amin(-1)
     return torch.minimum(start, stop), stop
-
-
-def _tidied(target: dict[str, Any], drop_empty: bool, min_size: float) -> dict[str, Any]:
-    """The target with its areas measured anew, and without its empty boxes."""
-    if "boxes" not in target:
-        return target
-    boxes = target["boxes"]
-    size = boxes[:, 2:] - boxes[:, :2]
-    if "area" in target:
-        masks = target.get("masks")
-        target["area"] = size.prod(1) if masks is None else (masks > 0).flatten(1).sum(1).to(boxes.dtype)
-    if drop_empty:
-        kept = (size >= min_size).all(1)
-        rows = {key: _tensor(target[key]) for key in PER_BOX if key in target}
-        target |= {"boxes": boxes[kept]} | {key: value[kept.to(value.device)] for key, value in rows.items()}
-    return target
-
-
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
-
-
-def _like(target: dict[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries that were NumPy arrays as such again."""
-    return {
-        key: value.cpu().numpy() if isinstance(value, Tensor) and isinstance(original[key], np.ndarray) else value
-        for key, value in target.items()
-    }

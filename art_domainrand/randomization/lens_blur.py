@@ -67,9 +67,10 @@ class DefocusBlur(PixelTransform):
 class ZoomBlur(PixelTransform):
     """Average the image over magnifications from 1 to ``zoom``, as a lens zoomed during the exposure does.
 
-    2^``steps`` magnifications in geometric progression cost ``steps`` resamplings only: averaging an image and its copy
-    zoomed by f, then that and its copy zoomed by f^2, and so on, adds up all powers of f. The result is drawn in by
-    half the range, so that blur about the centre is symmetric.
+    2^``steps`` magnifications in geometric progression cost ``steps`` + 1 resamplings only: averaging an image and its
+    copy zoomed by f, then that and its copy zoomed by f^2, and so on, adds up all powers of f. All of it is drawn in by
+    the one factor with which the centre of gravity of whatever is smeared stays in place, so that labels stay too; the
+    image is mirrored at its border.
     """
 
     zoom: Range = Uniform(1.0, 1.25)
@@ -85,8 +86,17 @@ class ZoomBlur(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         least = torch.log(values["zoom"]) / (2**self.steps - 1)
-        for step in range(self.steps):
-            x = 0.5 * (x + warp(x, _magnify(torch.exp(least * 2**step)), Sampling(), projective=False))
+        powers = [torch.exp(least * 2**step) for step in range(self.steps)]
+        # A copy zoomed by f is f^2 times as large, and moved to f times its place: the centre of gravity moves by the
+        # mean of f^3 over that of f^2, both of which are products over the steps.
+        drawn_in = torch.ones_like(least)
+        for power in powers:
+            drawn_in = drawn_in * (1 + power**2) / (1 + power**3)
+        mirrored = Sampling(padding="reflection")
+        first = _zoomed(x, drawn_in * powers[0], mirrored)
+        x = 0.5 * (_zoomed(x, drawn_in, mirrored) + first)
+        for power in powers[1:]:
+            x = 0.5 * (x + _zoomed(x, power, mirrored))
         return x
 
 
@@ -195,6 +205,7 @@ def _square(radius: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return place[:, None], place[None, :]
 
 
-def _magnify(factor: Tensor) -> Tensor:
-    """Matrices (B, 3, 3) that magnify by ``factor`` (B,) about the centre."""
-    return torch.diag_embed(torch.stack((factor, factor, torch.ones_like(factor)), dim=1))
+def _zoomed(x: Tensor, factor: Tensor, sampling: Sampling) -> Tensor:
+    """``x`` (B, C, H, W) magnified by ``factor`` (B,) about the centre."""
+    matrix = torch.diag_embed(torch.stack((factor, factor, torch.ones_like(factor)), dim=1))
+    return warp(x, matrix, sampling, projective=False)

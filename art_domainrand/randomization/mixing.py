@@ -19,7 +19,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 from torch.nn import functional
 
-from .checks import as_python
+from .checks import as_python, widened
 from .occlusion import covered
 from .sampling import unit_points
 from .transform import Draw
@@ -69,7 +69,8 @@ class Mixing(ABC):
         """Mix images ``x`` (B, C, H, W), or clips (B, T, C, H, W), and labels ``y`` with the draw of this batch.
 
         ``y`` holds B class indices, and then ``classes`` is their number, or probabilities (B, K). The labels returned
-        are probabilities (B, K), which ``torch.nn.CrossEntropyLoss`` takes, alone and inside ART's classifiers.
+        are probabilities (B, K), float32 or wider for indices, which ``torch.nn.CrossEntropyLoss`` takes, alone and
+        inside ART's classifiers.
 
         Raises ValueError if the draw or the labels do not fit, or ``x`` is no floating tensor.
         """
@@ -86,10 +87,11 @@ class Mixing(ABC):
         soft = probabilities(y, classes, x)
         if len(x) == 0:
             return x, soft
-        u = draw.u.to(x.dtype)
+        wide = widened(x)
+        u = draw.u.to(wide.dtype)
         partner, share = partners(u[:, 0]), symmetric_beta(u[:, 1], self.alpha)
         keep = share[:, None].to(soft.dtype)
-        mixed = self.blend(x, x.index_select(0, partner), share, u[:, 2:])
+        mixed = self.blend(wide, wide.index_select(0, partner), share, u[:, 2:]).to(x.dtype)
         return mixed, soft * keep + soft.index_select(0, partner) * (1 - keep)
 
 
@@ -157,7 +159,7 @@ def probabilities(y: Tensor, classes: int | None, x: Tensor) -> Tensor:
             raise ValueError(f"classes must be the number of classes where y holds indices, got {classes}")
         if not y.is_cuda and len(y) and not 0 <= y.min() <= y.max() < classes:  # on a GPU the host would have to wait
             raise ValueError(f"y must hold class indices from 0 to {classes - 1}, got {y.min()} to {y.max()}")
-        return functional.one_hot(y.long(), classes).to(x.dtype)
+        return functional.one_hot(y.long(), classes).to(widened(x[:0]).dtype)
     if y.dim() == 2 and y.is_floating_point() and len(y) == len(x):
         if classes is not None and classes != y.shape[1]:
             raise ValueError(f"classes must be {y.shape[1]}, the columns of y, got {classes}")

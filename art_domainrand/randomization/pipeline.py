@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .chain import Chain, common_sampling, fuses, nested_values, prefixed, settled
-from .checks import check_images
+from .checks import check_images, widened
 from .choosing import apply_chosen, same_shape
 from .distributions import Distribution, Uniform, check_weights, select
 from .kornia_module import KorniaAugmentation
@@ -118,7 +118,7 @@ class Pipeline:
             clips = torch.arange(len(x), device=x.device).repeat_interleave(frames)
             changed = self.apply(x.flatten(0, 1), draw[clips])
             return changed.view(len(x), frames, *changed.shape[1:])
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        wide = widened(x)
         # Entering the context takes as long as a small operation; where it would change nothing it is left out.
         with (
             torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else nullcontext()
@@ -226,6 +226,9 @@ class Sometimes(Transform):
     def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
         return where(values["gate"], self.transform.carry(points, values["0"], frame, way), points)
 
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        return torch.where(values["gate"][:, None], self.transform.reorder(order, values["0"], way), order)
+
     def apply(self, x: Tensor, values: Values) -> Tensor:
         if x.device.type == "cpu":
             return apply_chosen(x, values["gate"].long(), (None, self.transform), ({}, values["0"]))
@@ -310,6 +313,10 @@ class OneOf(Transform):
             for options in zip(*((p.x, p.y, kept if p.lost is None else p.lost) for p in places), strict=True)
         )
         return Points(x, y, None if all(place.lost is None for place in places) else lost)
+
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        orders = [t.reorder(order, values[str(k)], way) for k, t in enumerate(self.transforms)]
+        return select(values["selector"], self.weights, orders)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         if x.device.type == "cpu":

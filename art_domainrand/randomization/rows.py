@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -43,6 +46,32 @@ class Rows:
         if not isinstance(self.labels, Tensor):
             return parts
         return torch.stack(parts) if parts else self.labels
+
+
+def check_boxes(table: Tensor) -> None:
+    """Raise ValueError for boxes (B, N, 4) that are not finite; warn of a second corner left of or above the first."""
+    broken = ~table.isfinite().all(2)
+    if broken.any():
+        raise ValueError(f"boxes must be finite, got {table[broken][0].tolist()}")
+    turned = (table[..., 2:] < table[..., :2]).any(2)
+    if turned.any():
+        warnings.warn(
+            f"boxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {table[turned][0].tolist()}, read as the "
+            "box between these corners; is it (x, y, width, height)?",
+            stacklevel=3,
+        )
+
+
+def check_fill(fill: float | None, dtype: torch.dtype) -> None:
+    """Raise ValueError unless ``fill`` is None or a finite number that ``dtype`` can hold."""
+    if fill is None:
+        return
+    number = isinstance(fill, Real) and math.isfinite(fill)
+    if number and not dtype.is_floating_point:
+        low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+        number = low <= fill <= high and fill == int(fill)
+    if not number:
+        raise ValueError(f"fill must be None or a number that {dtype} masks can hold, got {fill!r}")
 
 
 def _floating(dtype: torch.dtype) -> torch.dtype:

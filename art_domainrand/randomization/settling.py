@@ -23,15 +23,20 @@ def cut_boxes(points: Points, sampling: Sampling, frame: Frame) -> Points:
     return cut.without(empty.expand(cut.x.shape))
 
 
-def pad_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool) -> Points:
-    """Positions that a sampling reads, as its padding has it: lost with "zeros", else moved into the image.
+def cut_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool) -> Points:
+    """Positions that a sampling reads, those outside the image lost, whatever is shown there.
 
     ``soft`` reading fades over one pixel beyond the outermost centres, the other kind ends half a pixel beyond them.
     """
+    margin = 1.0 if soft else 0.5
+    inside = _within(points.x, frame.width, margin) & _within(points.y, frame.height, margin)
+    return points.without(~inside)
+
+
+def pad_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool) -> Points:
+    """Positions that a sampling reads, as its padding has it: lost with "zeros", else moved into the image."""
     if sampling.padding == "zeros":
-        margin = 1.0 if soft else 0.5
-        inside = _within(points.x, frame.width, margin) & _within(points.y, frame.height, margin)
-        return points.without(~inside)
+        return cut_sources(points, sampling, frame, soft=soft)
     fold = _clamp if sampling.padding == "border" else _reflect
     return points.moved(fold(points.x, frame.width), fold(points.y, frame.height))
 

@@ -177,6 +177,10 @@ class Transform(ABC):
         """
         return points
 
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        """Which of its keypoints each image shows in the place of each, (B, K); as it was, unless some are swapped."""
+        return order
+
     @abstractmethod
     def apply(self, x: Tensor, values: Values) -> Tensor:
         """Transform ``x`` (B, C, H, W), float32 or float64, one set of values for each image."""

@@ -17,8 +17,10 @@ from ..preprocessors.base import PipelinePreprocessor
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.domain_randomization import DomainRandomization
 from ..preprocessors.streams import Stream
+from ..randomization.checks import from_array
 from ..randomization.mixing import Mixing
 from .proportions import Mix, spread
+from .small_batches import Joined
 from .sources import Labels, Source, labels_of
 
 
@@ -85,6 +87,7 @@ class Epochs:
 
     ``encode`` changes the labels of a batch, on the host, before anything else sees them; None leaves them. ``limits``
     is the range that pixels must keep, None for any; they are checked on the host, where no one waits for a device.
+    ``joined`` makes the last batch one with the one before.
     """
 
     source: Source
@@ -92,18 +95,26 @@ class Epochs:
     drop_last: bool
     limits: ClipRange | None
     encode: Callable[[Labels], Labels] | None = None
+    joined: bool = False
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
         images, sources = len(self.source), self.maker.mix.sources
-        return images // sources if self.drop_last else -(-images // sources)
+        return images // sources if self.drop_last or self.joined else -(-images // sources)
+
+    @property
+    def last_rows(self) -> int:
+        """The rows of an epoch's last batch, as it is before it is joined to the one before."""
+        left = len(self.source) % self.maker.mix.sources
+        return sum(self.maker.mix.of(left) if left and not self.drop_last else self.maker.mix.rows)
 
     def epoch(self, number: int, stream: Stream, order: Iterable[int] | None = None) -> Iterator[tuple[Tensor, Labels]]:
         """Yield the batches of epoch ``number``, in an order of its own unless one is given, drawn from ``stream``."""
         seed = stream.next_seed()
         if order is None:
             order = self._order(number, seed)
-        batches = BatchSampler(order, self.maker.mix.sources, self.drop_last)  # type: ignore[arg-type]
+        batches: Any = BatchSampler(order, self.maker.mix.sources, self.drop_last)  # type: ignore[arg-type]
+        batches = Joined(batches) if self.joined else batches
         for x, y in self.source.read(batches, seed):
             if self.limits is not None:
                 self.limits.check(x)
@@ -150,7 +161,7 @@ def attacked(attack: Any, x: Tensor, y: Labels) -> Tensor:
     try:
         if hasattr(attack, "perturb"):
             return attack.perturb(x, y).detach().to(x)  # type: ignore[no-any-return]
-        return torch.from_numpy(attack.generate(x.cpu().numpy(), y=to_numpy(y))).to(x)
+        return from_array(attack.generate(x.cpu().numpy(), y=to_numpy(y))).to(x)
     finally:
         if shows:
             attack.set_params(verbose=shows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,10 +20,12 @@ from ..attacks.arguments import Said, check_counts, check_flags, require
 from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.streams import Stream
+from ..randomization.checks import from_array
 from ..randomization.mixing import Mixing
 from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
 from .forward import advice_on_small_batches
 from .proportions import plan_batch
+from .small_batches import joins_last
 from .sources import Labels, open_source
 
 Step = Callable[[Tensor, Any], None]
@@ -33,7 +36,7 @@ def fit_randomized(
     x: Any,
     y: Any = None,
     *,
-    pipeline: Any,
+    pipeline: Any = None,
     batch_size: int = 128,
     nb_epochs: int = 10,
     attack: Any = None,
@@ -70,7 +73,8 @@ def fit_randomized(
     :param proportions: originals to randomized copies to adversarial images; None is (0, 1, 0), all randomized, and
         (0, 1, 1) with an attack. See :class:`RandomizedDataGenerator`.
     :param training_mode: whether the model trains in training mode.
-    :param drop_last: leave out an epoch's last batch if it is not full.
+    :param drop_last: leave out an epoch's last batch if it is not full. Otherwise one of a single row, on which batch
+        normalization in the model cannot train, joins the batch before, with a warning.
     :param scheduler: a learning rate scheduler, stepped after every epoch.
     :param verbose: show a progress bar.
     :param seed: an int >= 0 repeats order and draws. None takes fresh entropy for the draws, and leaves the order to
@@ -101,6 +105,8 @@ def fit_randomized(
     limits = None if randomization is None else ClipRange(randomization.clip_values)
     last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
     epochs = Epochs(source, maker, last, limits, _one_hot(classes) if alike else None)
+    if training_mode and joins_last(classifier, sum(mix.rows), epochs.last_rows, len(epochs)):
+        epochs = replace(epochs, joined=True)
     step = _own_step(classifier, training_mode) if alike else _step_through_fit(classifier, training_mode)
     stream = Stream(seed)
     for number in tqdm(range(nb_epochs), disable=not verbose, desc="Epochs"):
@@ -211,7 +217,7 @@ def _preprocessing(classifier: Any) -> Preprocess:
 
     def through_arrays(x: Tensor, y: Any) -> tuple[Tensor, Any]:
         changed, labels = classifier._apply_preprocessing(x.cpu().numpy(), y.cpu().numpy(), fit=True)
-        return torch.from_numpy(changed).to(x), torch.from_numpy(labels).to(y.device)
+        return from_array(changed).to(x), from_array(labels).to(y.device)
 
     return through_arrays
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..preprocessors.streams import Stream
 from ..randomization.mixing import Mixing
 from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
 from .proportions import plan_batch
+from .small_batches import WHY, refuses_one_image
 from .sources import Labels, open_source
 
 
@@ -51,7 +53,7 @@ class RandomizedDataGenerator(DataGenerator):
         No global generator is touched, but by a random sampler of a DataLoader that has no generator of its own.
     :param shuffle: None shuffles, or does as the DataLoader does; False keeps the order.
     :param drop_last: leave out an epoch's last batch if it is not full. Otherwise it has as many rows as its images
-        make in the same proportions.
+        make in the same proportions, with a warning if that is one, on which batch normalization cannot train.
     :param mixing: a :class:`MixUp` or :class:`CutMix` of all the rows of a batch; the labels become probabilities.
     :param nb_classes: the number of classes, for ``mixing`` of index labels.
     :param num_workers: processes that read a dataset; None is a DataLoader's own number, or 0.
@@ -99,6 +101,10 @@ class RandomizedDataGenerator(DataGenerator):
         self._epochs = Epochs(source, maker, last, ClipRange(randomization.clip_values))
         rule = f"be at most that of the {len(source)} images where drop_last leaves out what is not full"
         require(len(self._epochs) > 0, "batch_size", rule, batch_size)
+        unfit = attack is None or refuses_one_image(getattr(attack, "estimator", None))
+        if self.last_rows == 1 and batch_size > 1 and unfit:
+            cure = "drop_last=True leaves it out, or choose another batch_size"
+            warnings.warn(f"the last batch of an epoch has one row, {WHY}; {cure}", stacklevel=2)
         super().__init__(size=len(self._epochs) * int(batch_size), batch_size=int(batch_size))
         self._iterator = self
         self._stream = Stream(seed)
@@ -125,6 +131,11 @@ class RandomizedDataGenerator(DataGenerator):
     def rows(self) -> tuple[int, int, int]:
         """How many originals, randomized copies and adversarial images a full batch has, in this order."""
         return self._epochs.maker.mix.rows
+
+    @property
+    def last_rows(self) -> int:
+        """How many rows the last batch of an epoch has."""
+        return self._epochs.last_rows
 
     def tensors(self) -> Iterator[tuple[Tensor, Labels]]:
         """Yield the batches of a new epoch as tensors on the device (detections as a list)."""

@@ -36,13 +36,14 @@ class Objective:
 
     ``attacked`` is the share of a batch that needs adversarial examples, ``draws`` how many draws of the pipeline it
     takes (the scores of randomized images are of the last), and ``weight`` the default weight of the second term, None
-    where there is none.
+    where there is none. ``views`` is how many views of each image pass the model at once.
     """
 
     loss: Callable[[Forward, Views, LossOf, float], tuple[Tensor, Tensor]]
     attacked: float = 1.0
     draws: int = 1
     weight: float | None = None
+    views: int = 1
 
 
 def standard(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
@@ -115,8 +116,8 @@ def divergence(scores: Tensor, target: Tensor) -> Tensor:
 OBJECTIVES: dict[str, Objective] = {
     "standard": Objective(standard, attacked=0.5),
     "madry": Objective(madry),
-    "trades": Objective(trades, weight=6.0),
-    "mart": Objective(mart, weight=5.0),
-    "consistency": Objective(consistency, draws=2, weight=12.0),
+    "trades": Objective(trades, weight=6.0, views=2),
+    "mart": Objective(mart, weight=5.0, views=2),
+    "consistency": Objective(consistency, draws=2, weight=12.0, views=4),
 }
 """Name -> objective; "fast" and "free" of the trainer are ways to find the adversarial examples of "madry"."""

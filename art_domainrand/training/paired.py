@@ -32,6 +32,9 @@ def paired(trainer: Any) -> Iterator[None]:
     ART also preprocesses validation images twice, by the training preprocessing and again in ``predict``; here
     they are left to ``predict``, so that validation sees what prediction sees.
 
+    Of a model that is a ``torch.nn.Sequential`` ART's TRADES counts the hits of the first layer's output, and stops,
+    the weights moved, with torch's error about sizes if that is no row of scores; here it sees the last layer's alone.
+
     Whatever happens inside, the trainer, its classifiers and preprocessors are left as found.
 
     :param trainer: an ``AdversarialTrainerTRADESPyTorch``, ``AdversarialTrainerAWPPyTorch`` or
@@ -79,6 +82,7 @@ class _Batch:
         self._held = ExitStack()
         self._states: dict[str, Any] | None = None
         self._device = classifier.device
+        self._wrapper = classifier._model
 
     def __enter__(self) -> _Batch:
         return self
@@ -91,10 +95,19 @@ class _Batch:
         if self._states is None:
             for op in self._random:
                 self._held.enter_context(op.replay())
+            self._held.enter_context(_last_output_of(self._wrapper))  # the attack, which may want all, is over
             self._states = random_state(self._device)
         else:
             restore_random_state(self._states, self._device)
         return preprocess()
+
+
+@contextmanager
+def _last_output_of(wrapper: Any) -> Iterator[None]:
+    """Let ART's wrapper of a model, which lists what each layer of a Sequential gives, list the scores alone."""
+    every = wrapper.forward
+    with _replaced(wrapper, "forward", lambda x: every(x)[-1:]):
+        yield
 
 
 @contextmanager

@@ -33,10 +33,8 @@ class Mix:
         return next(count for count in self.rows if count)
 
     def of(self, images: int) -> tuple[int, int, int]:
-        """The rows of a batch of ``images`` images, fewer in an epoch's last one, to the nearest whole number."""
-        original, randomized, adversarial = (
-            math.floor(count * images / self.sources + 0.5) if images < self.sources else count for count in self.rows
-        )
+        """The rows of a batch of ``images`` images, of which an epoch's last one has others, to the nearest number."""
+        original, randomized, adversarial = (math.floor(count * images / self.sources + 0.5) for count in self.rows)
         return original, randomized, adversarial
 
 

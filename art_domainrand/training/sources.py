@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from ..attacks.arguments import Said, require
+from ..randomization.checks import from_array
+from ..randomization.detections import as_detections
 
 Labels: TypeAlias = Tensor | list[Any]
 """The labels of a batch: one row for each image, or a list with a dictionary of detections for each."""
@@ -36,7 +38,7 @@ class ArraySource:
     def read(self, batches: Batches, seed: int) -> Iterator[tuple[Tensor, Labels]]:
         """Yield each batch as (images, labels) on the host; nothing here is random, so ``seed`` is not used."""
         for rows in batches:
-            x, y = torch.as_tensor(self.x[rows]), labels_of(self.y, rows)
+            x, y = _tensor(self.x[rows]), labels_of(self.y, rows)
             yield (x.pin_memory() if self.pinned else x), y
 
 
@@ -102,7 +104,11 @@ def labels_of(y: Any, rows: Tensor | Sequence[int]) -> Labels:
     """The labels at some positions, repeated positions included."""
     if isinstance(y, list):
         return [y[int(i)] for i in rows]
-    return torch.as_tensor(y[rows])
+    return _tensor(y[rows])
+
+
+def _tensor(values: Any) -> Tensor:
+    return from_array(values) if isinstance(values, np.ndarray) else torch.as_tensor(values)
 
 
 def _loader_source(
@@ -170,10 +176,13 @@ def _images(x: Any) -> Any:
 
 def _labels(y: Any, n: int) -> Any:
     require(y is not None, "y", "be given where x is an array", None)
+    detections = as_detections("y", y)
     require(isinstance(y, Sized), "y", "hold one label for each image", Said(type(y).__name__), TypeError)
     require(len(y) == n, "y", f"hold one label for each of the {n} images", len(y))
+    if detections is not None:
+        return detections
     if isinstance(y, (list, tuple)):
-        return list(y) if any(isinstance(label, dict) for label in y) else np.asarray(y)
+        return np.asarray(y)
     if isinstance(y, np.ndarray) and y.dtype == object:
         return list(y)
     return y.detach() if isinstance(y, Tensor) else np.asarray(y)
@@ -188,12 +197,12 @@ def _pair(batch: Any) -> tuple[Tensor, Labels]:
         require(
             len({tuple(np.shape(image)) for image in x}) == 1, "x", "yield images of one size", Said("several sizes")
         )
-        x = torch.stack([torch.as_tensor(image) for image in x])
-    x = torch.as_tensor(x)
+        x = torch.stack([_tensor(image) for image in x])
+    x = _tensor(x)
     require(x.dim() in (4, 5), "x", "yield 3D images or 4D videos", Said(f"a batch of shape {tuple(x.shape)}"))
     if isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], dict):
         return x, list(y)
     require(
         not isinstance(y, dict), "x", "yield detections as a list; collate_fn=lambda b: tuple(zip(*b))", Said("dict")
     )
-    return x, torch.as_tensor(y)
+    return x, _tensor(y)

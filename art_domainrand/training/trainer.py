@@ -23,6 +23,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.run import Array
+from art_domainrand.randomization.checks import from_array
 from art_domainrand.randomization.pipeline import Item, Pipeline
 from art_domainrand.training import checkpoint
 from art_domainrand.training.checkpoint import (
@@ -33,9 +34,12 @@ from art_domainrand.training.checkpoint import (
 )
 from art_domainrand.training.distributed import same_everywhere, wait, world
 from art_domainrand.training.fitting import trains_as_pytorch_classifier
+from art_domainrand.training.generator import RandomizedDataGenerator
+from art_domainrand.training.objectives import OBJECTIVES
 from art_domainrand.training.options import TrainingOptions
 from art_domainrand.training.run import Batches, Run
 from art_domainrand.training.scalars import Scalars
+from art_domainrand.training.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.validation import Validator, is_overfitted, warn_of_overfitting
 
 SHOWN = ("loss", "clean", "robust", "shift")
@@ -132,6 +136,8 @@ class DomainAdversarialTrainer(Trainer):
 
         :param x: Images (N, ...) in the units of ``clip_values``.
         :param y: Class indices (N,), or one-hot labels (N, K).
+        :param batch_size: Images of a batch; an epoch's last one has what is left. Where that is one image, and batch
+            normalization in the model cannot train on it, it joins the batch before, with a warning.
         :param validation_data: Images and labels on which every epoch is measured: clean, under PGD, under the
             pipeline. With it the weights of the best epoch under PGD are kept in the end, else the last ones.
         """
@@ -140,18 +146,22 @@ class DomainAdversarialTrainer(Trainer):
         rule = "be an array of images; for a Dataset or DataLoader, fit_generator(RandomizedDataGenerator(x, ...))"
         require(not isinstance(x, (Dataset, DataLoader)), "x", rule, Said(type(x).__name__), TypeError)
         refuse_unknown(kwargs, "x, y, batch_size, nb_epochs and validation_data")
-        images = torch.as_tensor(np.asarray(x, dtype=np.float32))
+        images = from_array(np.asarray(x, dtype=np.float32))
         require(len(images) > 0, "x", "hold at least one image", 0)
         check_layout(images, self._classifier)
         labels = self._indices(y, len(images))
 
+        sizes = [batch_size] * (len(images) // batch_size) + [len(images) % batch_size] * (len(images) % batch_size > 0)
+        if joins_last(self._classifier, self._seen(batch_size), self._seen(sizes[-1]), len(sizes)):
+            sizes[-2:] = [sizes[-2] + sizes[-1]]
+
         def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-            for rows in torch.randperm(len(images), generator=order).split(batch_size):  # type: ignore[no-untyped-call]
+            for rows in torch.randperm(len(images), generator=order).split(sizes):  # type: ignore[no-untyped-call]
                 yield images[rows], labels[rows]
 
         size = {"images": len(images), "batch_size": batch_size}
         watched = (images[:WATCHED], labels[:WATCHED])
-        self._train(batches, -(-len(images) // batch_size), size, nb_epochs, validation_data, lambda: watched)
+        self._train(batches, len(sizes), size, nb_epochs, validation_data, lambda: watched)
 
     def fit_generator(
         self, generator: Any, nb_epochs: int = 20, validation_data: tuple[Array, Array] | None = None, **kwargs: Any
@@ -164,6 +174,9 @@ class DomainAdversarialTrainer(Trainer):
         refuse_unknown(kwargs, "generator, nb_epochs and validation_data")
         sized = getattr(generator, "size", None) is not None and hasattr(generator, "get_batch")
         require(sized, "generator", "be an ART DataGenerator with a size", Said(type(generator).__name__), TypeError)
+        if isinstance(generator, RandomizedDataGenerator) and self._seen(generator.last_rows) == 1:
+            rule = f"have no batch of one image, {WHY} (drop_last=True leaves it out)"
+            require(not refuses_one_image(self._classifier), "generator", rule, generator)
         steps = -(-int(generator.size) // int(generator.batch_size))
         rank = world()[0]
 
@@ -172,7 +185,7 @@ class DomainAdversarialTrainer(Trainer):
         def batches(order: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
             for _ in range(steps):
                 x, y = same_everywhere(generator.get_batch() if rank == 0 else None)
-                batch = torch.as_tensor(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
+                batch = from_array(np.asarray(x, dtype=np.float32)), self._indices(y, len(x))
                 if not first:
                     first.append(tuple(part[:WATCHED].clone() for part in batch))  # type: ignore[arg-type]
                 yield batch
@@ -230,6 +243,11 @@ class DomainAdversarialTrainer(Trainer):
                 bar.set_postfix({name: f"{row[name]:.3f}" for name in SHOWN if name in row})
             run.wear_best()
 
+    def _seen(self, images: int) -> int:
+        """How many rows of a batch of so many images the model sees at once, in the process that has the fewest."""
+        views = OBJECTIVES[self.options.objective].views if self.options.objective in OBJECTIVES else 1
+        return max(images // world()[1], 1) * views
+
     def _measured(
         self, row: dict[str, float], validator: Validator | None, watched: Callable[[], tuple[Tensor, Tensor]]
     ) -> dict[str, float]:
@@ -253,7 +271,7 @@ class DomainAdversarialTrainer(Trainer):
             return None
         pair = isinstance(data, (tuple, list)) and len(data) == 2
         require(pair, "validation_data", "be a pair of images and labels", Said(type(data).__name__))
-        x, y = np.asarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
+        x, y = np.ascontiguousarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
         require(len(x) > 0, "validation_data", "hold at least one image", 0)
         attack, seed = self.attack, self.options.seed
         return Validator(self._classifier, x, y, attack.norm, attack.eps, self.pipeline, seed, batch_size)

@@ -1,6 +1,5 @@
 """The estimator comes back as it was found, and every kind of estimator works or says why not."""
 
-import pickle
 import random
 
 import numpy as np

@@ -278,7 +278,7 @@ def poke(value):
         (lambda: forward(DomainRandomization(ITEMS), images().long()), "x must be floating or uint8, got torch.int64"),
         (
             lambda: DomainRandomization(ITEMS).forward(images(), [{}, 3]),
-            "y must be class labels or a list of detections",
+            "y must be class labels or a list with a dictionary of detections",
         ),
         (
             lambda: DomainRandomization([K.RandomAffine(9.0)]).forward(images(), [{}] * 10),

@@ -253,3 +253,16 @@ def test_the_suite_yields_all_95_cases_alike_for_any_batch_size():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(random_images(2, 3, 8, 8))
+
+
+def test_numpys_numbers_are_numbers():
+    x = random_images(2, 3, 8, 8)
+    for name in ("gaussian_noise", "fog"):
+        ours = corrupt(x, name, np.int64(2), np.int32(7))
+        assert torch.equal(ours, corrupt(x, name, 2, 7))
+    suite = CorruptionSuite(np.array(["fog", "snow"]), np.arange(1, 6), np.int64(7), batch_size=np.int64(2))
+    assert suite == CorruptionSuite(("fog", "snow"), (1, 2, 3, 4, 5), 7, batch_size=2)
+    assert [type(part) for part in (*suite.names, *suite.severities, suite.seed, suite.batch_size)] == [
+        *[str] * 2,
+        *[int] * 7,
+    ]

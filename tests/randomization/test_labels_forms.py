@@ -1,12 +1,14 @@
 """What labels come in: lists, slices, detections, gradients, every transform of the table, and what is refused."""
 
+from types import MappingProxyType
+
 import kornia.augmentation as K  # noqa: N812
 import numpy as np
 import pytest
 import torch
 from labels_support import MOVES, H, W, drawn, points, seeded
 
-from art_domainrand import DomainRandomization
+from art_domainrand import DomainRandomization, RandomizedDataGenerator
 from art_domainrand.randomization import (
     TRANSFORMS,
     Brightness,
@@ -187,3 +189,59 @@ def test_bad_input_names_the_rule_and_the_value(call, message):
     pipeline, draw = drawn(Rotation())
     with pytest.raises(ValueError, match=message):
         call(pipeline.geometry(draw, (8, 8)))
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1)])
+def test_an_object_array_of_detections_is_a_list_of_them(shape):
+    pipeline, draw = drawn(Translation(0.25, 0.0), batch=2)
+    given = np.empty(2, dtype=object)
+    given[:] = [targets(), targets()]
+    expected = pipeline.geometry(draw, (H, W)).detections([targets(), targets()])
+    preprocessor = DomainRandomization(pipeline, seed=1)
+    with preprocessor.replay(draw):
+        moved = (
+            pipeline.geometry(draw, (H, W)).detections(given.reshape(shape)),
+            preprocessor(np.zeros((2, 1, H, W), np.float32), given.reshape(shape))[1],
+            preprocessor.forward(torch.zeros(2, 1, H, W), given.reshape(shape))[1],
+        )
+    for labels in moved:
+        assert labels.shape == shape
+        assert labels.dtype == object
+        for one, other in zip(labels.ravel(), expected, strict=True):
+            assert all(torch.equal(one[key], other[key]) for key in ("boxes", "labels", "masks", "keypoints"))
+
+
+def test_any_mapping_is_a_detection():
+    pipeline, draw = drawn(Translation(0.25, 0.0), batch=1)
+    (moved,) = DomainRandomization(pipeline, seed=1).forward(torch.zeros(1, 1, H, W), [MappingProxyType(targets())])[1]
+    assert moved["boxes"].tolist() == pipeline.geometry(draw, (H, W)).detections([targets()])[0]["boxes"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [
+        (targets(), r"one dictionary with the entries \['boxes', 'labels'"),
+        ({"keypoints": torch.rand(2, 3, 2)}, r"one dictionary with the entries \['keypoints'\]"),
+        ([targets(), 3], r"\['dict', 'int'\]"),
+        ([[targets()], [targets()]], r"\['list', 'list'\]"),
+    ],
+)
+def test_detections_in_another_form_are_refused_rather_than_left_in_place(labels, got):
+    pipeline, draw = drawn(Rotation(), batch=2)
+    preprocessor = DomainRandomization(pipeline, seed=1)
+    calls = [
+        lambda: preprocessor.forward(torch.zeros(2, 1, H, W), labels),
+        lambda: preprocessor(np.zeros((2, 1, H, W), np.float32), labels),
+        lambda: pipeline.geometry(draw, (H, W)).detections(labels),
+        lambda: RandomizedDataGenerator(np.zeros((2, 1, H, W), np.float32), labels, batch_size=2, pipeline=pipeline),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=rf"must be class labels or a list with a dictionary.*, got {got}"):
+            call()
+
+
+def test_labels_of_other_kinds_pass_through():
+    preprocessor, x = DomainRandomization(Rotation(), seed=1), torch.zeros(2, 1, H, W)
+    ragged = np.array(["cat", None], dtype=object)
+    for labels in (torch.tensor([0, 1]), np.eye(2), ["a", "b"], ragged, {"labels": torch.tensor([0, 1])}, None):
+        assert preprocessor.forward(x, labels)[1] is labels

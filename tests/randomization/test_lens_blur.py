@@ -102,9 +102,28 @@ def test_zoom_blur_is_the_mean_over_magnifications():
     # A linear ramp is magnified exactly by bilinear sampling.
     x = (place / 200 + 0.5).expand(1, 1, side, side)
     changed = Pipeline(ZoomBlur(zoom, steps))(x)[0, 0]
-    factors = [zoom ** (-k / 3) for k in range(4)]
-    expected = place * sum(factors) / 4 / 200 + 0.5
-    torch.testing.assert_close(changed, expected.expand(side, side), atol=1e-5, rtol=0)
+    powers = [zoom ** (k / 3) for k in range(4)]
+    drawn_in = sum(power**2 for power in powers) / sum(power**3 for power in powers)
+    expected = place * sum(1 / (drawn_in * power) for power in powers) / 4 / 200 + 0.5
+    inner = slice(20, -20)  # further out the mirrored border is seen
+    torch.testing.assert_close(changed[:, inner], expected[inner].expand(side, -1), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.1, 1.25, 1.5])
+@pytest.mark.parametrize("steps", [1, 4, 7])
+def test_zoom_blur_leaves_the_centre_of_gravity_in_place(zoom, steps):
+    place = torch.arange(257, dtype=torch.float64) - 128
+    right, down = 60, -40
+    dot = torch.exp(-((place - right) ** 2 + (place[:, None] - down) ** 2) / 2 / 3**2)
+    trace = Pipeline(ZoomBlur(zoom, steps))(dot[None, None])[0, 0]
+    total = trace.sum()
+    assert (trace.sum(0) * place).sum() / total == pytest.approx(right, abs=0.05)
+    assert (trace.sum(1) * place).sum() / total == pytest.approx(down, abs=0.05)
+
+
+def test_zoom_blur_keeps_a_flat_image_up_to_its_border():
+    x = torch.full((2, 1, 30, 41), 0.7)
+    torch.testing.assert_close(Pipeline(ZoomBlur(1.6))(x), x, atol=1e-5, rtol=0)
 
 
 def test_glass_reads_from_places_no_further_than_said():

@@ -130,7 +130,7 @@ def test_the_classifiers_own_randomization_is_drawn_anew_too(monkeypatch):
     drawn = []
     plain = own.sample
     monkeypatch.setattr(own, "sample", lambda *args: drawn.append(plain(*args)) or drawn[-1])
-    fit_randomized(trainable(preprocessing_defences=own), X, Y, pipeline=None, batch_size=8, nb_epochs=3)
+    fit_randomized(trainable(preprocessing_defences=own), X, Y, batch_size=8, nb_epochs=3)
     assert len(torch.unique(torch.cat([draw.u for draw in drawn]))) == 3 * N
     drawn.clear()
     trainable(preprocessing_defences=own).fit(X, Y, batch_size=8, nb_epochs=3)
@@ -372,8 +372,15 @@ def test_trainers_are_sent_to_their_fit_generator():
         fit_randomized(trainer, X, Y, pipeline=UNCHANGED)
 
 
+class FunctionalNorm(nn.Module):
+    """Batch normalization that no module shows."""
+
+    def forward(self, x):
+        return nn.functional.batch_norm(x, None, None, training=True) if self.training else x
+
+
 def test_a_last_batch_of_one_says_what_to_do():
-    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, CLASSES))
+    model = nn.Sequential(nn.Flatten(), FunctionalNorm(), nn.Linear(64, CLASSES))
     with pytest.raises(ValueError, match="Expected more than 1 value") as raised:
         fit_randomized(trainable(model), X, Y, pipeline=UNCHANGED, batch_size=7, nb_epochs=1)
     assert "drop_last=True" in raised.value.__notes__[0]

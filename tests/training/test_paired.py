@@ -58,7 +58,8 @@ def classifier(defences=(), model=None):
     made = make_classifier(
         model, preprocessing_defences=list(defences), optimizer=torch.optim.SGD(model.parameters(), lr=0.01)
     )
-    recording(made).views.clear()
+    for module in [module for module in made.model.modules() if isinstance(module, Recording)]:
+        module.views.clear()
     return made
 
 
@@ -248,6 +249,44 @@ def test_all_is_left_as_found(images, labels):
     with pytest.raises(ZeroDivisionError), paired(trainer):
         trainer._batch_process(images, one_hot(labels))
     check()
+
+
+class Whole(nn.Module):
+    """A model of which ART sees the scores alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = cnn()
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_sequential_trains_as_the_same_model_in_one_piece(name, images, labels, monkeypatch):
+    """The divergence, the loss and the hits are those of the scores, not of what the first layer gives."""
+    divergences, plain = [], nn.KLDivLoss.forward
+
+    def spy(self, *args):
+        divergences.append(plain(self, *args))
+        return divergences[-1]
+
+    monkeypatch.setattr(nn.KLDivLoss, "forward", spy)
+    found = []
+    for model in (cnn, Whole):
+        made, proxy = classifier(model=model()), classifier(model=model())
+        attack = PGD(made, eps=0.2, eps_step=0.1, max_iter=3, verbose=False, seed=0)
+        trainer = TRAINERS[name](made, proxy, attack)
+        epoch = (0, 1, 0) if name == "oaat" else ()
+        divergences.clear()
+        with paired(trainer):
+            answers = [trainer._batch_process(*epoch, images, one_hot(labels)) for _ in range(3)]
+        found.append((answers, torch.stack(divergences), torch.cat([p.flatten() for p in made.model.parameters()])))
+        assert "forward" not in vars(made._model)
+    assert found[0][0] == found[1][0]
+    assert found[0][1].min() > 1e-3
+    assert torch.equal(found[0][1], found[1][1])
+    assert torch.equal(found[0][2], found[1][2])
 
 
 def test_nothing_is_drawn_from_global_generators(images, labels):

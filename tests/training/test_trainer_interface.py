@@ -132,8 +132,15 @@ def test_one_step_training_is_watched_on_the_batches_of_a_generator_too() -> Non
     assert {"train_robust", "train_fast", "overfitted"} <= set(trainer.history[0])
 
 
+class FunctionalNorm(nn.Module):
+    """Batch normalization that no module shows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.batch_norm(x, None, None, training=True) if self.training else x
+
+
 def test_a_last_batch_of_one_image_gets_advice() -> None:
-    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, CLASSES))
+    model = nn.Sequential(nn.Flatten(), FunctionalNorm(), nn.Linear(64, CLASSES))
     with pytest.raises(ValueError, match="more than 1 value per channel") as error:
         fit(trainable(model), n=9, batch=8)
     assert any("change batch_size" in note for note in error.value.__notes__)

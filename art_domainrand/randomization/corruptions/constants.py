@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
+
 Table: TypeAlias = dict[str, tuple[tuple[float, ...], ...]]
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -98,7 +100,7 @@ def severity_constants(name: str, severity: int, side: int) -> tuple[float, ...]
     Published at 32 and 224 pixels, in between linear in the side; smaller images take those of 32 pixels, larger ones
     those of 224. Raises ValueError for an unknown severity.
     """
-    if isinstance(severity, bool) or not isinstance(severity, int) or severity not in SEVERITIES:
+    if isinstance(severity, bool) or not isinstance(severity, (int, np.integer)) or severity not in SEVERITIES:
         raise ValueError(f"severity must be an int from 1 to 5, got {severity!r}")
     share = min(max((side - SMALL) / (LARGE - SMALL), 0.0), 1.0)
     pairs = zip(CIFAR_10_C[name][severity - 1], IMAGENET_C[name][severity - 1], strict=True)

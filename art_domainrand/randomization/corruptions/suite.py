@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_unit_range
+from ..checks import check_unit_range, from_array, warn_of_layout, widened
 from ..fields import mix64
 from . import blur, digital, noise, weather
 from .constants import SEVERITIES, severity_constants
@@ -85,9 +85,11 @@ def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
 
     Raises ValueError for bad ``x``, also for values outside [0, 1], ``name``, ``severity`` or ``seed``.
     """
-    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+    images = _as_tensor(x)
     if isinstance(images, Tensor) and images.is_floating_point():
         check_unit_range("x", images)
+        if images.dim() == 4:
+            warn_of_layout("x", images.shape, channels_first=True)
     return corrupt_unchecked(x, name, severity, seed)
 
 
@@ -96,12 +98,12 @@ def corrupt_unchecked(x: Images, name: str, severity: int, seed: Seed) -> Images
     kernel = COMMON.get(name) or EXTRA.get(name)
     if kernel is None:
         raise ValueError(f"name must be one of {sorted(CORRUPTIONS)}, got {name!r}")
-    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+    images = _as_tensor(x)
     if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
         got = f"{images.dtype} of shape {tuple(images.shape)}" if isinstance(images, Tensor) else type(x).__name__
         raise ValueError(f"x must be a floating (B, C, H, W) tensor or array with values in [0, 1], got {got}")
     constants = severity_constants(name, severity, min(images.shape[2:]))
-    seeds = image_seeds(seed, len(images), images.device) if isinstance(seed, int) else seed
+    seeds = image_seeds(seed, len(images), images.device) if isinstance(seed, (int, np.integer)) else seed
     if not isinstance(seeds, Tensor) or seeds.shape != images.shape[:1] or seeds.dtype != torch.int64:
         raise ValueError(f"seed must be an int or an int64 tensor of shape ({len(images)},), got {seed!r}")
     if images.numel() == 0:
@@ -112,17 +114,22 @@ def corrupt_unchecked(x: Images, name: str, severity: int, seed: Seed) -> Images
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for part in range(0, len(images), step):
             some = images[part : part + step].contiguous()
-            wide = some if some.dtype in (torch.float32, torch.float64) else some.float()
-            corrupted = kernel(wide, seeds[part : part + step].to(images.device), *constants)
+            corrupted = kernel(widened(some), seeds[part : part + step].to(images.device), *constants)
             changed[part : part + step] = corrupted.clamp(0, 1)
     return changed.numpy() if isinstance(x, np.ndarray) else changed
 
 
+def _as_tensor(x: Any) -> Any:
+    """Images as a tensor if they are an array of numbers, else as they are."""
+    return from_array(x) if isinstance(x, np.ndarray) and x.dtype != object else x
+
+
 def image_seeds(seed: int, n: int, device: torch.device | str = "cpu") -> Tensor:
     """The seeds (n,) int64 that :func:`corrupt` gives to the images of a batch of ``n`` for one ``seed``."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not -(1 << 63) <= seed < 1 << 63:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not -(1 << 63) <= int(seed) < 1 << 63:
         raise ValueError(f"seed must be an int of 64 bits, got {seed!r}")
-    base = mix64(torch.tensor([seed], dtype=torch.int64, device=device))
+    base = mix64(torch.tensor([int(seed)], dtype=torch.int64, device=device))
     return mix64(base + torch.arange(n, dtype=torch.int64, device=device))
 
 
@@ -145,6 +152,8 @@ class CorruptionSuite:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {self.batch_size}")
         image_seeds(self.seed, 0)
+        object.__setattr__(self, "seed", int(self.seed))
+        object.__setattr__(self, "batch_size", int(self.batch_size))
 
     def __len__(self) -> int:
         return len(self.names) * len(self.severities)
@@ -172,11 +181,15 @@ class CorruptionSuite:
 Item = TypeVar("Item")
 
 
-def _distinct(argument: str, chosen: Sequence[Item], allowed: Sequence[Item]) -> tuple[Item, ...]:
-    """Return ``chosen`` as a tuple of different members of ``allowed``, not empty; else raise ValueError."""
-    for item in chosen:
+def _distinct(argument: str, chosen: Sequence[Item], allowed: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Return ``chosen`` as a tuple of different members of ``allowed``, not empty; else raise ValueError.
+
+    The members are ``allowed``'s own: Python's numbers for NumPy's.
+    """
+    items = () if isinstance(chosen, str) else tuple(chosen)
+    for item in items:
         if item not in allowed:
             raise ValueError(f"{argument} must be among {list(allowed)}, got {item!r}")
-    if not chosen or len(set(chosen)) < len(chosen) or isinstance(chosen, str):
+    if not items or len(set(items)) < len(items):
         raise ValueError(f"{argument} must be different members of {list(allowed)}, got {chosen!r}")
-    return tuple(chosen)
+    return tuple(allowed[allowed.index(item)] for item in items)
