@@ -20,6 +20,16 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(scores, labels, reduction="none")
 
 
+def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
+    """Logarithm of the odds against the label: ``log sum exp`` of the other scores minus the score of the label.
+
+    Cross-entropy is its softplus: both rise together and their gradients have the same direction, but where
+    cross-entropy is so small or so large that float32 no longer tells its values apart, this one still does.
+    """
+    own = scores.gather(1, labels.unsqueeze(1)).squeeze(1)
+    return scores.scatter(1, labels.unsqueeze(1), -float("inf")).logsumexp(1) - own
+
+
 def margin(scores: Tensor, labels: Tensor) -> Tensor:
     """Best other score minus the score of the label: positive where another class wins, zero where one ties with it.
 

@@ -121,9 +121,13 @@ class Ball(ABC):
     def project(self, adv: Tensor) -> Tensor:
         """Return a point of ball and box: the nearest in L-inf and L1; elsewhere clipped first, then shrunk."""
 
-    @abstractmethod
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Take the steepest step of length ``size`` along ``grad`` and project it back; may overwrite ``grad``."""
+        return self.project(self.step(adv, grad, size))
+
+    @abstractmethod
+    def step(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """The end of the steepest step of length ``size`` along ``grad``, not projected; may overwrite ``grad``."""
 
     def nearest(self, adv: Tensor) -> Tensor:
         """Like :meth:`project`, without giving away radius where the box cuts the ball."""
@@ -161,9 +165,9 @@ class Linf(Ball):
     def project(self, adv: Tensor) -> Tensor:
         return torch.clamp(adv, self.lower, self.upper)
 
-    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+    def step(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Step by ``size`` times the sign of the gradient (Goodfellow et al. 2015, section 4)."""
-        return self.project(step_along(adv, grad.sign_(), size))
+        return step_along(adv, grad.sign_(), size)
 
     def exact(self, adv: Tensor) -> Tensor:
         """Return ``adv``: its bounds are exact already."""
@@ -177,7 +181,7 @@ class Lp(Ball):
         super().__init__(x, eps, low, high)
         self.norm = norm
 
-    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+    def step(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         """Step along the direction ``d`` with ``|d|_p = 1`` that maximizes ``<grad, d>``."""
         conjugate = self.norm / (self.norm - 1)
         grad = in_range(grad)
@@ -186,7 +190,7 @@ class Lp(Ball):
         unit = grad * torch.where(length > 0, 1 / length, 0.0)
         if self.norm != 2:
             unit = unit.abs() ** (conjugate - 1) * grad.sign()
-        return self.project(adv + size * unit)
+        return adv + size * unit
 
     def project(self, adv: Tensor) -> Tensor:
         """Clip to the box, then shrink towards ``x``."""
@@ -228,15 +232,15 @@ class L1(Ball):
 
     norm = 1.0
 
-    def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
-        """Fill the entries of largest gradient until ``size`` is spent, then project."""
+    def step(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        """Fill the entries of largest gradient until ``size`` is spent."""
         order = grad.abs().flatten(1).argsort(dim=1, descending=True, stable=True)
         room = self.room(adv, grad).flatten(1).gather(1, order)
         before = torch.nn.functional.pad(room.cumsum(1)[:, :-1], (1, 0))
         budget = tensor_of(size, adv, adv.dtype).reshape(-1, 1)
         spent = torch.minimum(room, (budget - before).clamp_min(0))
         step = torch.zeros_like(spent).scatter_(1, order, spent).reshape(adv.shape) * grad.sign()
-        return self.project(adv + step)
+        return adv + step
 
     def project(self, adv: Tensor) -> Tensor:
         """The nearest point of the intersection of ball and box, exactly."""

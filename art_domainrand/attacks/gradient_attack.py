@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -171,7 +172,7 @@ class GradientAttack(Settings, ABC):
         job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step))
         results = Results.into(out, source.device)
         for number, stage in enumerate(self._stages(job)):
-            run_stage(job.problem, stage, number, results)
+            run_stage(job.problem, replace(stage, number=number), results)
         return results.tainted
 
     def _prepared(self, job: Job) -> Job:

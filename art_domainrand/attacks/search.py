@@ -47,7 +47,7 @@ class Stage:
     """One attack on the samples that are left: how to aim, where to start and how to step.
 
     ``aim(ids)`` and ``steps(ball, mask, ids)`` belong to the samples ``ids``; ``start(stage, restart, ball, ids)``
-    returns where restart 0, 1, ... of the stage of this number starts. With ``early_stop`` a sample leaves once it is
+    returns where restart 0, 1, ... starts, given the stage's ``number``. With ``early_stop`` a sample leaves once it is
     fooled, and its later restarts are not run. With ``keep_best`` the result is the point of largest margin on the way,
     else the last one. ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest margins (A,)
     found before.
@@ -62,6 +62,7 @@ class Stage:
     early_stop: bool = True
     keep_best: bool = True
     worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None
+    number: int = 0
 
     @property
     def judged(self) -> bool:
@@ -100,10 +101,8 @@ class Results:
         self.adv[host] = torch.where(per_sample(better, adv), adv, before).to(self.adv.device)
 
 
-def run_stage(problem: Problem, stage: Stage, number: int, results: Results) -> None:
-    """Run every restart of ``stage``, the attack's ``number``-th, and note in ``results`` what is better.
-
-    With ``early_stop`` it runs on the unbroken only.
+def run_stage(problem: Problem, stage: Stage, results: Results) -> None:
+    """Run every restart of ``stage``, note in ``results`` what is better; with ``early_stop`` on the unbroken only.
 
     Restarts run one after the other while they fill batches; when few samples are left, several restarts of each share
     a batch.
@@ -117,7 +116,7 @@ def run_stage(problem: Problem, stage: Stage, number: int, results: Results) -> 
         while restart < stage.restarts and len(ids):
             together = max(1, min(stage.restarts - restart, problem.batch_size // len(ids)))
             for start in range(0, len(ids), problem.batch_size):
-                Climb(problem, stage, number, results, ids[start : start + problem.batch_size], restart, together).run()
+                Climb(problem, stage, results, ids[start : start + problem.batch_size], restart, together).run()
                 bar.update(together * min(problem.batch_size, len(ids) - start))
             restart += together
             if stage.early_stop:
@@ -135,7 +134,6 @@ class Climb:
         self,
         problem: Problem,
         stage: Stage,
-        number: int,
         results: Results,
         ids: Tensor,
         restart: int,
@@ -148,11 +146,11 @@ class Climb:
         mask = problem.mask(self.ids)
         self.steps = stage.steps(self.ball, mask, self.ids)
         every = torch.arange(len(self.ids), device=ids.device).view(together, -1)
-        starts = [stage.start(number, restart + g, self.ball.take(own), ids) for g, own in enumerate(every)]
+        starts = [stage.start(stage.number, restart + g, self.ball.take(own), ids) for g, own in enumerate(every)]
         self.adv = torch.cat(starts)
         n, device = len(self.ids), ids.device
         restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
-        keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), number, restarts)
+        keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), stage.number, restarts)
         self.oracle = Oracle(problem.source, stage.aim(self.ids), problem.expectation, keys, random=problem.random)
         self.rows = torch.arange(n, device=device)
         self.done = torch.zeros(n, dtype=torch.bool, device=device)

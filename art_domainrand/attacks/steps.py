@@ -102,21 +102,27 @@ class GrowingSteps(Steps):
 
 
 class AutoSteps(Steps):
-    """Auto-PGD in L-inf and L2 (Croce & Hein 2020, algorithm 1): steps of 2 eps, halved by rule, with momentum."""
+    """Auto-PGD in L-inf and L2 (Croce & Hein 2020, algorithm 1): steps of 2 eps, halved by rule, with momentum.
+
+    Every point is projected to the nearest one of ball and box; the ``original`` clips first and shrinks then, which in
+    L2 gives radius away wherever a pixel is at its end.
+    """
 
     momentum = 0.75
 
-    def __init__(self, ball: Ball, mask: Tensor | None, max_iter: int) -> None:
+    def __init__(self, ball: Ball, mask: Tensor | None, max_iter: int, *, original: bool = False) -> None:
         super().__init__(ball, mask)
+        self.original = original
         self.halving = Halving.over(ball.x, max_iter)
         self.before: Tensor | None = None
 
     def next(self, i: int, adv: Tensor, standing: Standing) -> Tensor:
         adv, gradient = self.halving.observe(i, adv, self.clean(standing.gradient), standing.value)
         size = as_size(self.ball.eps, adv) * 2 * per_sample(self.halving.factor, adv)
-        moved = self.ball.ascend(adv, gradient.clone(), size)
+        project = self.ball.project if self.original else self.ball.nearest
+        moved = project(self.ball.step(adv, gradient.clone(), size))
         if self.before is not None:
-            moved = self.ball.project(adv + self.momentum * (moved - adv) + (1 - self.momentum) * (adv - self.before))
+            moved = project(adv + self.momentum * (moved - adv) + (1 - self.momentum) * (adv - self.before))
         self.before = adv
         return moved
 
@@ -133,12 +139,18 @@ class SparseSteps(Steps):
     At checkpoints the density becomes the share of pixels changed so far over 1.5, and where the number of changed
     pixels fell by 5% or more the step returns to its full length and the sample to its best point; elsewhere the step
     is divided by 1.5, down to a tenth.
+
+    Only entries that can still move count, since one at its end, whose gradient points out of the box, would take its
+    share of a step to no effect; the ``original`` counts them all.
     """
 
     period_share, first_density, densities, shrink, smallest, fell = 0.04, 0.2, 1.5, 1.5, 0.1, 0.95
 
-    def __init__(self, ball: Ball, mask: Tensor | None, max_iter: int, *, warm: bool = False) -> None:
+    def __init__(
+        self, ball: Ball, mask: Tensor | None, max_iter: int, *, warm: bool = False, original: bool = False
+    ) -> None:
         super().__init__(ball, mask)
+        self.original = original
         n = len(ball.x)
         self.period = max(int(self.period_share * max_iter), 1)
         self.features = ball.x[0].numel()
@@ -156,7 +168,7 @@ class SparseSteps(Steps):
         self.best.observe(adv, gradient, standing.value)
         if i and i % self.period == 0:
             adv, gradient = self.adapt(adv, gradient)
-        sign = self.sparse(gradient).sign()
+        sign = self.sparse(gradient if self.original else gradient * (self.ball.room(adv, gradient) > 0)).sign()
         length = per_sample(sign.abs().flatten(1).sum(1), sign) + 1e-10
         size = as_size(self.ball.eps, adv) * per_sample(self.factor, adv)
         return self.ball.project(adv + (size / length).to(adv.dtype) * sign)
