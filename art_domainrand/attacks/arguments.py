@@ -1,17 +1,26 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from art.estimators.classification.classifier import ClassifierMixin
-from art.estimators.estimator import LossGradientsMixin
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from art.exceptions import EstimatorError
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[Any]
 T = TypeVar("T", float | Tensor, Tensor | None)
+
+# What an attack may require of an estimator -> the rule for the user, and what to do instead.
+ABILITIES: dict[type, str] = {
+    LossGradientsMixin: "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or "
+    "HopSkipJump)",
+    ClassifierMixin: "be a classifier (FGSM and PGD take regressors and object detectors too)",
+}
 
 # Rounding slack of float32 pixels around the clip range, as a share of its width.
 CLIP_SLACK = 1e-6
@@ -26,10 +35,24 @@ class Said(str):
     __repr__ = str.__str__
 
 
-def require(holds: Any, argument: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
+def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[str], Exception] = ValueError) -> None:
     """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
     if not holds:
         raise error(f"{argument} must {rule}, got {value!r}")
+
+
+class RefusedEstimatorError(EstimatorError):
+    """ART's error for an estimator that an attack or trainer cannot take, with a sentence that says what to do."""
+
+    def __init__(self, sentence: str, required: Sequence[Any] = (), estimator: Any = None) -> None:
+        super().__init__(type(self), list(required), estimator)
+        self.message = sentence
+        self.args = (sentence,)  # so that it can be pickled
+
+    @classmethod
+    def of(cls, estimator: Any, required: Sequence[Any] = ()) -> Callable[[str], Exception]:
+        """What makes the error for this estimator of a sentence."""
+        return lambda sentence: cls(sentence, required, estimator)
 
 
 def norm_order(norm: Any) -> float:
@@ -92,18 +115,14 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
 def check_estimator(estimator: Any, required: tuple[Any, ...] = ()) -> None:
     """Refuse a bare PyTorch model, and an estimator without one of the ``required`` abilities; say what to do instead.
 
-    :raises TypeError: naming the rule. ART's own constructor checks the other requirements of an attack.
+    :raises EstimatorError: naming the rule; a TypeError, and what ART's own attacks raise.
     """
-    got = Said(type(estimator).__name__)
-    bare = isinstance(estimator, torch.nn.Module)
+    refused = RefusedEstimatorError.of(estimator, required)
     rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
-    require(not bare, "estimator", rule, got, TypeError)
-    if LossGradientsMixin in required and not isinstance(estimator, LossGradientsMixin):
-        rule = "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or HopSkipJump)"
-        require(False, "estimator", rule, got, TypeError)
-    if ClassifierMixin in required and not isinstance(estimator, ClassifierMixin):
-        rule = "be a classifier (FGSM and PGD take regressors and object detectors too)"
-        require(False, "estimator", rule, got, TypeError)
+    require(isinstance(estimator, BaseEstimator), "estimator", rule, Said(type(estimator).__name__), refused)
+    for ability, rule in ABILITIES.items():
+        able = ability not in required or isinstance(estimator, ability)
+        require(able, "estimator", rule, Said(type(estimator).__name__), refused)
 
 
 def check_counts(**counts: Any) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.keywords import Keywords
 from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
 from art_domainrand.attacks.search import Results, Stage, run_stage
 from art_domainrand.attacks.settings import Settings
@@ -30,7 +31,7 @@ INSTEAD = {
 }
 
 
-class GradientAttack(Settings, ABC):
+class GradientAttack(Keywords, Settings, ABC):
     """Mixin over ART's attacks: ``generate`` and ``perturb`` around the stages of a search.
 
     The parameters are ART's attributes and are read anew at every call, since ART's trainers write to them.
@@ -82,16 +83,19 @@ class GradientAttack(Settings, ABC):
     def _stages(self, job: Job) -> list[Stage]:
         """The searches, one after the other, that the attack is made of."""
 
-    def generate(self, x: Any, y: Any = None, mask: Any = None) -> check.Array:
+    def generate(self, x: Any, y: Any = None, mask: Any = None, **kwargs: Any) -> check.Array:
         """Generate adversarial examples.
 
         :param x: Images (N, ...) as a NumPy array or tensor, in the units of the estimator's ``clip_values``.
         :param y: Class indices (N,) or (N, 1), one-hot or soft labels (N, K); the labels to leave, or with ``targeted``
             to reach. None: the estimator's own predictions (not for targeted attacks).
         :param mask: Array or tensor that broadcasts to ``x``; pixels where it is zero are left alone.
+        :param kwargs: What the ``generate`` of other attacks of ART takes (``x_init``, ``resume`` ...); without effect
+            here, which a RuntimeWarning says once.
         :return: Adversarial examples (N, ...) as a float32 array (ART's ``ART_NUMPY_DTYPE``).
         :raises ValueError: for NaN pixels, pixels outside ``clip_values``, invalid labels, or shapes that do not fit.
         """
+        self._take_keywords(kwargs, ("x", "y", "mask"))
         if isinstance(x, np.ndarray) and x.dtype == object:
             return self._generate_ragged(x, y, mask)
         with ordinary_autograd():

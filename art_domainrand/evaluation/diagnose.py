@@ -80,8 +80,8 @@ def diagnose(
     :raises TypeError, ValueError: naming the argument, the rule and the value.
     """
     check.check_estimator(estimator)
-    kind = check.Said(type(estimator).__name__)
-    check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, TypeError)
+    kind, refused = check.Said(type(estimator).__name__), check.RefusedEstimatorError.of(estimator, [ClassifierMixin])
+    check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, refused)
     check.check_budget(norm, eps, 1.0)
     check.require(eps > 0, "eps", "be > 0", eps)
     check.check_counts(batch_size=batch_size, max_iter=max_iter)

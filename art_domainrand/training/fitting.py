@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..attacks.arguments import Said, check_counts, check_flags, require
+from ..attacks.arguments import RefusedEstimatorError, Said, check_counts, check_flags, require
 from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.streams import Stream
@@ -113,12 +113,12 @@ def fit_randomized(
 
 
 def _check_estimator(classifier: Any) -> None:
-    name = Said(type(classifier).__name__)
+    name, refused = Said(type(classifier).__name__), RefusedEstimatorError.of(classifier)
     rule = "be an estimator, not a trainer; use trainer.fit_generator(RandomizedDataGenerator(...))"
-    require(not isinstance(classifier, Trainer), "classifier", rule, name, TypeError)
-    require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, TypeError)
+    require(not isinstance(classifier, Trainer), "classifier", rule, name, refused)
+    require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, refused)
     members = "be no ensemble: ART trains none, fit its members one by one"
-    require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, TypeError)
+    require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, refused)
     if trains_as_pytorch_classifier(classifier):
         require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
 
