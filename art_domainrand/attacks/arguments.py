@@ -12,6 +12,8 @@ from art.exceptions import EstimatorError
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.preprocessors.clipping import outside
+
 Array = NDArray[Any]
 T = TypeVar("T", float | Tensor, Tensor | None)
 
@@ -22,8 +24,6 @@ ABILITIES: dict[type, str] = {
     ClassifierMixin: "be a classifier (FGSM and PGD take regressors and object detectors too)",
 }
 
-# Rounding slack of float32 pixels around the clip range, as a share of its width.
-CLIP_SLACK = 1e-6
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
 
@@ -164,8 +164,8 @@ def clip_bounds(
     if clip_values is None:
         return None, None
     bounds = [torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values]
-    flat = bounds[0].dim() == 1 and bounds[0].numel() == np.prod(features)
-    low, high = (b.reshape(features) if flat else b for b in bounds)
+    flat = [bound.dim() == 1 and bound.numel() == np.prod(features) for bound in bounds]
+    low, high = (bound.reshape(features) if of_each else bound for bound, of_each in zip(bounds, flat, strict=True))
     fits = broadcasts(tuple(low.shape), features) and broadcasts(tuple(high.shape), features)
     require(fits, "clip_values", f"be numbers or broadcast to features {features}", tuple(low.shape))
     return low, high
@@ -191,25 +191,14 @@ def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> fl
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
-    """Refuse NaN and infinite pixels and pixels outside the estimator's ``clip_values``; reads two numbers."""
+def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> str | None:
+    """Refuse NaN, infinite and 8-bit pixels; what to say of a pixel outside ``clip_values``, None if all are inside."""
     if x.numel() == 0:
-        return
+        return None
     least, most = (float(v) for v in torch.stack(torch.aminmax(x)))
     bad = least if not np.isfinite(least) else most
     require(np.isfinite(bad), "x", "hold finite pixels", bad)
-    if low is None or high is None:
-        return
-    slack = CLIP_SLACK * (high - low)
-    outside = (x < low - slack) | (x > high + slack)
-    if outside.any():
-        first = tuple(outside.nonzero()[0].tolist())
-        bounds = [float(bound.expand(x.shape)[first]) for bound in (low, high)]
-        eight_bit = most > 2 * max(1.0, float(high.max()))
-        advice = "divide x by 255, or" if eight_bit else "clip x, or"
-        other = "give the estimator clip_values=(0, 255)" if eight_bit else "attack an estimator with clip_values=None"
-        got = Said(f"{float(x[first])}; {advice} {other}")
-        require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", got)
+    return None if low is None or high is None else outside(x, low, high)
 
 
 def check_layout(x: Tensor, estimator: Any) -> None:

@@ -111,7 +111,7 @@ class ArtLoop(GradientAttack):
             images = x[rows].to(device)
             keep = check.rows_of(mask, shape, rows)
             keep = None if keep is None else keep.to(device)
-            space = ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high)
+            space = self._reaching(ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high))
             start = images
             if self.num_random_init > 0:
                 noise = starts.at(restart, rows)

@@ -131,7 +131,7 @@ class CompositeAttack(DomainSearching):
         def around(base: Tensor, rows: Tensor) -> Ball:
             size = rows_of(own, like, rows.cpu())
             size = size.to(base.device) if isinstance(size, Tensor) else size
-            return ball(check.norm_order(self.norm), base, size, low, high)
+            return self._reaching(ball(check.norm_order(self.norm), base, size, low, high))
 
         return around
 

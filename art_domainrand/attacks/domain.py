@@ -15,7 +15,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.domain_job import DomainJob, Found, find, seeded_generator
 from art_domainrand.attacks.domain_search import Plan
 from art_domainrand.attacks.findings import Findings
-from art_domainrand.attacks.keywords import Keywords, unexpected
+from art_domainrand.attacks.lenient import Lenient, unexpected
 from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
 from art_domainrand.attacks.settings import Settings
 from art_domainrand.attacks.starts import PrivateGenerator
@@ -51,7 +51,7 @@ DOMAIN_DEFAULTS: dict[str, Any] = {
 DOMAIN_OPTIONS = [*DOMAIN_DEFAULTS, *DEVICE_OPTIONS]
 
 
-class DomainSearching(Keywords, Settings, EvasionAttack):
+class DomainSearching(Lenient, Settings, EvasionAttack):
     """What the attacks on the domain share: their options, checked, and their stream of random numbers."""
 
     attack_params: ClassVar[list[str]] = [

@@ -98,7 +98,7 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
             images = images.to(device)
         box = check.clip_bounds(attack.estimator.clip_values, tuple(images.shape[1:]), images.device)
         check.check_layout(images, attack.estimator)
-        check.check_images(images, *box)
+        attack._take_pixels(images, *box)
         mask = check.mask_for(mask, images)
         mask = None if mask is None else mask.to(images.device)
         check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)

@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.job import Job
-from art_domainrand.attacks.keywords import Keywords
+from art_domainrand.attacks.lenient import Lenient
 from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
 from art_domainrand.attacks.search import Results, Stage, run_stage
 from art_domainrand.attacks.settings import Settings
@@ -31,7 +32,7 @@ INSTEAD = {
 }
 
 
-class GradientAttack(Keywords, Settings, ABC):
+class GradientAttack(Lenient, Settings, ABC):
     """Mixin over ART's attacks: ``generate`` and ``perturb`` around the stages of a search.
 
     The parameters are ART's attributes and are read anew at every call, since ART's trainers write to them.
@@ -93,7 +94,11 @@ class GradientAttack(Keywords, Settings, ABC):
         :param kwargs: What the ``generate`` of other attacks of ART takes (``x_init``, ``resume`` ...); without effect
             here, which a RuntimeWarning says once.
         :return: Adversarial examples (N, ...) as a float32 array (ART's ``ART_NUMPY_DTYPE``).
-        :raises ValueError: for NaN pixels, pixels outside ``clip_values``, invalid labels, or shapes that do not fit.
+        :raises ValueError: for NaN pixels, 8-bit pixels where ``clip_values`` are not, invalid labels, or shapes that
+            do not fit.
+
+        Pixels a little outside ``clip_values`` are taken as ART takes them, with a RuntimeWarning, said once: they come
+        as near to the range as ``eps`` allows.
         """
         self._take_keywords(kwargs, ("x", "y", "mask"))
         if isinstance(x, np.ndarray) and x.dtype == object:
@@ -133,7 +138,9 @@ class GradientAttack(Keywords, Settings, ABC):
         self._check_params()  # ART's trainers, and users, assign to attributes
         low, high = check.clip_bounds(self.estimator.clip_values, tuple(x.shape[1:]), x.device)
         check.check_layout(x, self.estimator)
-        check.check_images(x, low, high)
+        self._take_pixels(x, low, high)
+        rule = "be False for pixels outside clip_values, which are not those of an 8-bit image"
+        check.require(not (self._outside and self.quantize), "quantize", rule, self.quantize)
         mask = check.mask_for(mask, x)
         is_classifier = isinstance(self.estimator, ClassifierMixin)
         check.require(y is not None or not self.targeted, "y", "be given for a targeted attack", None)
@@ -172,7 +179,10 @@ class GradientAttack(Keywords, Settings, ABC):
         check.require(with_classes, "options", "be left at their defaults without class scores", self._asked())
         check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
         radius, step = self._radius_and_step()
-        job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step, self._stream))
+        job = Job.of(self, source, x, y, mask, box, radius, step, self._stream)
+        balls = job.problem.ball
+        problem = replace(job.problem, ball=lambda ids: self._reaching(balls(ids)))
+        job = self._prepared(replace(job, problem=problem))
         results = Results.into(out, source.device)
         for stage in self._stages(job):
             run_stage(job.problem, stage, results)

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import torch
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.keywords import unexpected
+from art_domainrand.attacks.lenient import unexpected
 from art_domainrand.attacks.oracle import EOT_DRAWS
 from art_domainrand.gradients import is_device_estimator
 from art_domainrand.losses import LOSSES

@@ -91,7 +91,9 @@ def diagnose(
     check.require(len(images) > 0, "x", "hold at least one image", len(images))
     bounds = check.clip_bounds(estimator.clip_values, tuple(images.shape[1:]), images.device)
     check.check_layout(images, estimator)
-    check.check_images(images, *bounds)
+    said = check.check_images(images, *bounds)
+    if said is not None:
+        warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
     with own_generators(seed), borrow(estimator) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here

@@ -1,9 +1,15 @@
-"""The keywords of ``generate``: code that loops over ART's attacks passes each what another one needs."""
+"""What ART's attacks take and ours have no use for, or doubts about: taken, and said once."""
 
 import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
+
+from torch import Tensor
+
+from art_domainrand.attacks.arguments import check_images
+from art_domainrand.attacks.outside import BallFromOutside
+from art_domainrand.norms import Ball
 
 # Every argument that the ``generate`` of an evasion attack of ART 1.20 takes beside x and y; a test reads them there.
 KNOWN_TO_ART = (
@@ -13,10 +19,12 @@ KNOWN_TO_ART = (
 )
 
 
-class Keywords:
-    """Mixin over ART's ``Attack``: what another attack's ``generate`` would use is taken, and said once."""
+class Lenient:
+    """Mixin over ART's ``Attack``, whose ``generate`` takes what ART's does."""
 
     _without_effect: frozenset[str] = frozenset()
+    _outside = False  # whether pixels of this call lie outside clip_values
+    _said_outside = False
 
     def _take_keywords(self, given: dict[str, Any], own: Sequence[str]) -> None:
         """Warn of keywords without effect, once an attack and name; TypeError for one that no attack knows.
@@ -35,6 +43,18 @@ class Keywords:
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+    def _take_pixels(self, x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
+        """Note whether pixels of ``x`` lie outside ``clip_values``, of which an attack warns once."""
+        said = check_images(x, low, high)
+        self._outside = said is not None
+        if said is not None and not self._said_outside:
+            self._said_outside = True
+            warnings.warn(f"x should {said}; it is attacked as it is", RuntimeWarning, stacklevel=4)
+
+    def _reaching(self, inner: Ball) -> Ball:
+        """The ball itself, or where pixels of this call lie outside the box one that takes them from there."""
+        return BallFromOutside(inner) if self._outside else inner
 
 
 def unexpected(name: str, known: Sequence[str], others: Sequence[str] = (), what: str = "arguments") -> str:
