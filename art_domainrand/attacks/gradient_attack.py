@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.regression.regressor import RegressorMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
@@ -148,8 +149,6 @@ class GradientAttack(Lenient, Settings, ABC):
             y = check.class_labels(y, len(x), self.estimator.nb_classes)
         elif y is not None:
             check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
-        restarts = self._restarts()
-        check.require(is_classifier or restarts == 1, "num_random_init", "be 0 or 1 without class scores", restarts)
         if len(x) == 0:
             return
         with borrow(self.estimator, self.memory_format, self.autocast, self.compiler()) as source:
@@ -157,6 +156,7 @@ class GradientAttack(Lenient, Settings, ABC):
                 y = self._predicted_labels(source, x)
             elif y is None:
                 y = predict(self.estimator, x.cpu().numpy(), batch_size=self.batch_size)
+                warn_of_own_predictions(self.estimator, self.num_random_init)
             tainted = self._carry_out(source, x, y, mask, (low, high), out)
         report_tainted(tainted)
         if self.summary_writer is not None:
@@ -207,6 +207,16 @@ def ordinary_autograd() -> Iterator[None]:
     """Let gradients flow inside, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+def warn_of_own_predictions(estimator: Any, num_random_init: int) -> None:
+    """Say that a regressor's loss at its own predictions is at its least, with no gradient to start from."""
+    if isinstance(estimator, RegressorMixin) and not num_random_init:
+        warnings.warn(
+            "y is None, and at its own predictions a regressor's loss has no gradient: give y, or num_random_init >= 1",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def report_tainted(tainted: Tensor) -> None:

@@ -13,6 +13,7 @@ from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.detectors import DetectorGradients, is_framework_detector
 from art_domainrand.gradients.device import DeviceGradients
 from art_domainrand.gradients.protocol import Gradients
+from art_domainrand.gradients.regressors import RegressorGradients, is_framework_regressor
 from art_domainrand.state import as_found, channels_last, torch_models
 
 # Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
@@ -45,7 +46,10 @@ def borrow(
         for model in torch_models(estimator):
             stack.enter_context(as_found(model))
         if not is_device_estimator(estimator):
-            yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
+            if is_framework_regressor(estimator):
+                yield RegressorGradients(estimator)
+            else:
+                yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
             return
         if memory_format == "channels_last":
             stack.enter_context(channels_last(estimator._model))

@@ -10,6 +10,7 @@ import torch
 from art.defences.trainer import Trainer
 from art.estimators.classification.ensemble import EnsembleClassifier
 from art.estimators.classification.pytorch import PyTorchClassifier
+from art.estimators.regression.pytorch import PyTorchRegressor
 from art.utils import check_and_transform_label_format
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -221,6 +222,8 @@ def _step_through_fit(estimator: Any, training_mode: bool) -> Step:
     options = {} if training_mode else {"training_mode": False}  # not every fit knows it
 
     def step(x: Tensor, y: Labels) -> None:
+        if isinstance(estimator, PyTorchRegressor) and isinstance(y, Tensor) and y.shape == (len(x), 1):
+            y = y[:, 0]  # ART's fit flattens the outputs, and torch would broadcast both to (N, N)
         estimator.fit(x.cpu().numpy(), to_numpy(y), batch_size=len(x), nb_epochs=1, **options)
 
     return step
