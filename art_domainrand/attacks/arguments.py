@@ -55,6 +55,10 @@ class RefusedEstimatorError(EstimatorError):
         return lambda sentence: cls(sentence, required, estimator)
 
 
+class WrongTypeError(TypeError, ValueError):
+    """A parameter of the wrong type: of ART's attacks some raise TypeError, and some ValueError."""
+
+
 def norm_order(norm: Any) -> float:
     """Return the norm as a float; "inf", ``np.inf`` or a real p >= 1 (ValueError otherwise)."""
     try:
@@ -74,7 +78,8 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
     arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
     kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
-    require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray of numbers", kinds, TypeError)
+    rule = "both be numbers or both be np.ndarray of numbers"
+    require(numbers or arrays, "eps and eps_step", rule, kinds, WrongTypeError)
     if arrays:
         shapes = Said(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
@@ -92,7 +97,7 @@ def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf))
     require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
     number = isinstance(eps, Real) and not isinstance(eps, bool)
     array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
-    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), TypeError)
+    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), WrongTypeError)
     least = float(np.min(eps, initial=np.inf)) if array else float(eps)
     require(np.isfinite(eps).all() and least >= 0, "eps", "be finite and >= 0", eps)
 
@@ -130,7 +135,7 @@ def check_counts(**counts: Any) -> None:
     for name, value in counts.items():
         least = 1 if name == "batch_size" else 0
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        require(whole, name, "be an int", value, TypeError)
+        require(whole, name, "be an int", value, WrongTypeError)
         require(value >= least, name, f"be >= {least}", value)
 
 
@@ -262,8 +267,6 @@ def mask_for(mask: Any, x: Tensor) -> Tensor | None:
     arrays = isinstance(mask, (Tensor, np.ndarray))
     require(arrays, "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError)
     mask = as_tensor("mask", mask)
-    real = mask.dtype == torch.bool or mask.is_floating_point()
-    require(real, "mask", "be boolean or floating point", mask.dtype)
     values: Tensor = mask.detach().to(x.dtype)
     shape = tuple(values.shape)
     require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Said(f"shape {shape}"))

@@ -19,6 +19,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.coordinates import ranged, sloped
 from art_domainrand.attacks.domain_search import Cube, DomainSearch, Ground, Track
+from art_domainrand.attacks.explaining import explained
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.gradient_attack import ordinary_autograd, report_tainted
 from art_domainrand.attacks.options import view_through
@@ -104,7 +105,8 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
         check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)
         if y is not None:
             y = check.class_labels(y, len(images), attack.estimator.nb_classes)
-        with borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler()) as source:
+        opened = borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler())
+        with explained(attack.estimator, images), opened as source:
             job = job_of(attack, source, images, y, mask, box, view)
             parts, tainted = [], []
             for ids in batches_of(attack, len(images), job.source.device):

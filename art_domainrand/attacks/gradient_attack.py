@@ -15,6 +15,7 @@ from art.estimators.regression.regressor import RegressorMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.explaining import explained
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.lenient import Lenient
 from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
@@ -151,7 +152,8 @@ class GradientAttack(Lenient, Settings, ABC):
             check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
         if len(x) == 0:
             return
-        with borrow(self.estimator, self.memory_format, self.autocast, self.compiler()) as source:
+        opened = borrow(self.estimator, self.memory_format, self.autocast, self.compiler())
+        with explained(self.estimator, x), opened as source:
             if y is None and is_classifier:
                 y = self._predicted_labels(source, x)
             elif y is None:

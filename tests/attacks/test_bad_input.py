@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand import FGSM, PGD
+from art_domainrand import FGSM, PGD, AutoPGD
 
 ONE = np.ones(1)
 
@@ -67,6 +67,15 @@ def test_parameters(classifier, attack, kwargs, error, message):
         configured.generate(GOOD, INDEX)
 
 
+@pytest.mark.parametrize("error", [TypeError, ValueError])
+def test_a_wrong_type_is_what_any_of_arts_attacks_would_raise(classifier, error):
+    """ART's PGD raises TypeError, and its Auto-PGD ValueError, for the same mistake."""
+    for wrong in ({"eps": "1"}, {"max_iter": 1.0}, {"batch_size": 1.0}):
+        for attack in (PGD, AutoPGD):
+            with pytest.raises(error, match=r"must (both )?be (numbers|a number|an int)"):
+                attack(classifier, **wrong)
+
+
 def test_unknown_parameter_in_set_params(classifier):
     with pytest.raises(ValueError, match="epsilon"):
         PGD(classifier).set_params(epsilon=1)
@@ -114,7 +123,7 @@ INPUTS = [
     (GOOD, np.full((10, 4), np.nan), None, ValueError, "y must hold non-negative rows of sum 1"),
     (GOOD, INDEX, np.ones((5, 5)), ValueError, "mask must broadcast to x (10, 1, 8, 8), got shape (5, 5)"),
     (GOOD, INDEX, -np.ones((8, 8)), ValueError, "mask must be >= 0 and not NaN, got [-1.0]"),
-    (GOOD, INDEX, np.ones((8, 8), dtype=int), ValueError, "mask must be boolean or floating point"),
+    (GOOD, INDEX, -np.ones((8, 8), dtype=int), ValueError, "mask must be >= 0 and not NaN, got [-1.0]"),
     (GOOD, INDEX, [[1.0]], TypeError, "mask must be an np.ndarray or a tensor, got list"),
 ]
 
