@@ -47,8 +47,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or in 8 bits where ``clip_values`` are
     not, and for detections that cannot follow a transform, as they cannot a Kornia module with geometry inside. Other
     pixels outside ``clip_values`` (by more than 1e-5 of their range), such as ART's randomized smoothing and universal
-    perturbations make, are clipped first, with a RuntimeWarning, said once. CUDA tensors that carry a gradient are
-    clipped and not searched for such values, since the host would have to wait for the answer.
+    perturbations make, are clipped first, with a RuntimeWarning, said once. CUDA tensors that carry a gradient are not
+    searched for such values, since the host would have to wait for the answer.
     """
 
     def __init__(
@@ -124,14 +124,14 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
         Detections in ``y`` are moved by the same draw.
         """
-        inside = self._checked(x, y)
+        self._check(x, y)
         draw = self._held_draw(x)
         if draw is None:
             draw = self.sample(len(x), x.device)
             self._recent.remember(x, draw)
         if self._holding:
             self._held = draw
-        return self._randomize(inside, draw), self._moved(y, x, draw)
+        return self._randomize(x, draw), self._moved(y, x, draw)
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
         """Randomize ``x`` again with the draw of its last forward pass, so that gradient and value belong together.
@@ -139,9 +139,9 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         A batch counts as the same if it has the same pixels in the same order and was one of the last four; any other
         batch is drawn afresh, as in :meth:`forward`. Inside :meth:`replay` the draw held there is used.
         """
-        inside = self._checked(x, y)
+        self._check(x, y)
         draw = None if self._holding else self._recent.find(x)
-        return self.forward(x, y)[0] if draw is None else self._randomize(inside, draw)
+        return self.forward(x, y)[0] if draw is None else self._randomize(x, draw)
 
     def randomize(self, x: Tensor, draw: Draw) -> Tensor:
         """Randomize the images ``x`` by a given ``draw``, one row for each; unlike :meth:`forward` unchecked."""
@@ -194,7 +194,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     def _randomize_chunk(self, x: Tensor, draw: Draw) -> Tensor:
         wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        unit = self._range.to_unit(wide)
+        unit = straight_through_clamp(self._range.to_unit(wide), 0.0, 1.0)  # transforms are defined there only
         unit = unit if self.channels_first else unit.movedim(-1, -3)
         changed = self.pipeline.apply(unit, draw)
         if changed.shape != unit.shape:
@@ -220,8 +220,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         size = x.shape[-2:] if self.channels_first else x.shape[-3:-1]
         return self.pipeline.geometry(draw, size).detections(y)
 
-    def _checked(self, x: Tensor, y: Any) -> Tensor:
-        """The images inside ``clip_values``."""
+    def _check(self, x: Tensor, y: Any) -> None:
         if not isinstance(x, Tensor) or x.dim() not in (4, 5):
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x must be a 4D batch of images or a 5D one of videos, got {got}")
@@ -236,7 +235,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
                 "is it in the other layout?",
                 stacklevel=3,
             )
-        return self._range.clipped(x) if x.is_cuda and x.requires_grad else self._range.inside(x)
+        if not (x.is_cuda and x.requires_grad):
+            self._range.check_or_warn(x)
 
 
 def _are_detections(y: Any) -> bool:

@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..randomization.clamp import straight_through_clamp
-
 TOLERANCE = 1e-5
 """By what share of the range a pixel may lie outside it: attacks and other defences overshoot by rounding."""
 
@@ -71,22 +69,12 @@ class ClipRange:
         if said is not None:
             raise ValueError(f"x must {said}")
 
-    def inside(self, x: Tensor) -> Tensor:
-        """``x``, clipped if some of it is outside the range, which is said once; ValueError as in :func:`outside`.
-
-        The gradient passes straight through. Waits for the device.
-        """
+    def check_or_warn(self, x: Tensor) -> None:
+        """Say once if some of ``x`` is outside the range; ValueError as in :func:`outside`; waits for the device."""
         said = outside(x, self._low, self._high)
-        if said is None:
-            return x
-        if not self._said:
+        if said is not None and not self._said:
             self._said = True
             warnings.warn(f"x should {said}; it is clipped before it is randomized", RuntimeWarning, stacklevel=4)
-        return self.clipped(x)
-
-    def clipped(self, x: Tensor) -> Tensor:
-        """``x`` with its values clipped to the range, and the gradient of the identity."""
-        return straight_through_clamp(x, *self.bounds(x))
 
 
 def outside(x: Tensor, low: Tensor, high: Tensor) -> str | None:

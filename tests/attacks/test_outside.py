@@ -13,11 +13,12 @@ from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, St
 from art_domainrand.attacks.outside import BallFromOutside
 from art_domainrand.norms import ball
 from art_domainrand.preprocessors.clipping import TOLERANCE
-from art_domainrand.randomization import Brightness
+from art_domainrand.randomization import Brightness, Gamma
 
 from tests_support import CLASSES, SHAPE, cnn
 
 BUDGETS = {np.inf: (0.1, 0.03), 2: (0.8, 0.3), 1.5: (2.0, 0.7), 3: (0.6, 0.2)}
+DARKER = [Gamma((0.8, 0.9)), Brightness((-0.1, 0.1))]  # a power of negative pixels is not a number
 NOISES = {"within_eps": 0.04, "beyond_eps": 0.4}
 
 
@@ -89,14 +90,12 @@ def test_every_attack_takes_them_within_its_budget(classifier, name, norm):
 def test_attacks_on_the_domain_take_them(classifier, labels, order):
     x = noisy(0.04)
     with pytest.warns(RuntimeWarning, match="x should lie within"):
-        seen = DomainAttack(classifier, Brightness((-0.1, 0.1)), evaluations=4, seed=0, verbose=False).generate(
-            x, labels
-        )
-    attack = CompositeAttack(
-        classifier, Brightness((-0.1, 0.1)), eps=0.1, max_iter=3, evaluations=4, order=order, seed=0, verbose=False
-    )
+        seen = DomainAttack(classifier, DARKER, evaluations=4, seed=0, verbose=False).generate(x, labels)
+    attack = CompositeAttack(classifier, DARKER, eps=0.1, max_iter=3, evaluations=4, order=order, seed=0, verbose=False)
     with pytest.warns(RuntimeWarning, match="x should lie within"):
         found = attack.find(x, labels)
+    if order == "domain_first":
+        assert np.abs(found.replay(x) + found.delta - found.images).max() <= 1e-6
     for shown in (seen, found.images):
         assert 0 <= shown.min() <= shown.max() <= 1
     assert np.abs(found.delta).max() <= 0.1

@@ -1,7 +1,7 @@
 """ART's own tests, once with ART's attacks and once with ours in their place, and where the outcomes differ.
 
-    python tests/compatibility/run_art_suite.py                    # downloads ART's source distribution, for its tests
-    python tests/compatibility/run_art_suite.py --art-tests DIR    # a folder that holds its conftest.py and tests/
+    python tests/compatibility/run_art_suite.py                    # downloads ART's repository, for its tests
+    python tests/compatibility/run_art_suite.py --art-tests DIR    # its checkout: conftest.py, tests/ and utils/
     python tests/compatibility/run_art_suite.py tests/attacks/evasion/test_fast_gradient.py    # some modules only
 
 Tests want MNIST: without a network real digits (scikit-learn's, enlarged to 28x28) take its place, on both sides. What
@@ -17,13 +17,14 @@ import tarfile
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from urllib.request import urlretrieve
 
 import numpy as np
 from sklearn.datasets import load_digits
 from torch import from_numpy
 from torch.nn.functional import interpolate
 
-VERSION = "1.20.1"
+REPOSITORY = "https://github.com/Trusted-AI/adversarial-robustness-toolbox/archive/refs/tags/1.20.1.tar.gz"
 MODULES = (
     *("tests/attacks/evasion/" + f"test_{name}.py" for name in (
         "fast_gradient", "momentum_iterative_method", "auto_projected_gradient_descent", "auto_attack",
@@ -45,14 +46,12 @@ NOT_RUN = "tests/attacks/evasion/test_auto_attack.py::test_generate_parallel"
 
 
 def art_tests(folder: Path) -> Path:
-    """The tests of ART's source distribution, downloaded into ``folder``."""
-    wanted = f"adversarial-robustness-toolbox=={VERSION}"
-    pip = [sys.executable, "-m", "pip", "download", "--no-binary", ":all:", "--no-deps", wanted, "-d", str(folder)]
-    subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
-    (archive,) = folder.glob("*.tar.gz")
+    """ART's repository, downloaded into ``folder``; its source distribution lacks conftest.py and the models' weights."""
+    archive = folder / "art.tar.gz"
+    urlretrieve(REPOSITORY, archive)
     with tarfile.open(archive) as files:
         files.extractall(folder, filter="data")
-    return folder / archive.name.removesuffix(".tar.gz")
+    return next(path.parent for path in folder.glob("*/conftest.py"))
 
 
 def write_digits(folder: Path) -> None:
@@ -100,7 +99,7 @@ def main() -> int:
     """Run both sides and print the table; the exit status says whether they differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", default=list(MODULES))
-    parser.add_argument("--art-tests", type=Path, help="a folder that holds ART's conftest.py and tests/")
+    parser.add_argument("--art-tests", type=Path, help="a checkout of ART 1.20.1")
     parser.add_argument("--logs", type=Path, help="where to leave pytest's reports")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -317,3 +317,5 @@ def test_values_further_outside_are_clipped_first_and_said_once(clip):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert torch.equal(defence.estimate_forward(x), changed), "the same pixels have the same draw"
+    draw = defence.sample(len(x))
+    assert torch.equal(defence.randomize(x, draw), defence.randomize(x.clamp(0, 1), draw))
