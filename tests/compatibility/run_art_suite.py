@@ -46,7 +46,7 @@ NOT_RUN = "tests/attacks/evasion/test_auto_attack.py::test_generate_parallel"
 
 
 def art_tests(folder: Path) -> Path:
-    """ART's repository, downloaded into ``folder``; its source distribution lacks conftest.py and the models' weights."""
+    """ART's repository, downloaded into ``folder``; its source distribution lacks conftest.py and the weights."""
     archive = folder / "art.tar.gz"
     urlretrieve(REPOSITORY, archive)
     with tarfile.open(archive) as files:
