@@ -42,6 +42,7 @@ class Aim:
         if self.towards is not None:
             return targeted_dlr(scores, y.argmax(1), self.towards[rows])
         if self.loss == "cross_entropy":  # soft labels count as they are
+            y = torch.nn.functional.pad(y, (0, scores.shape[1] - y.shape[1]))  # nb_classes need not be the outputs
             return -self.sign * (y * torch.log_softmax(scores, dim=1)).sum(1)
         if self.loss == "dlr" and self.sign < 0:
             return dlr_towards(scores, y.argmax(1))

@@ -1,20 +1,29 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from art.estimators.classification.classifier import ClassifierMixin
-from art.estimators.estimator import LossGradientsMixin
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from art.exceptions import EstimatorError
 from numpy.typing import NDArray
 from torch import Tensor
+
+from art_domainrand.preprocessors.clipping import outside
 
 Array = NDArray[Any]
 T = TypeVar("T", float | Tensor, Tensor | None)
 
-# Rounding slack of float32 pixels around the clip range, as a share of its width.
-CLIP_SLACK = 1e-6
+# What an attack may require of an estimator -> the rule for the user, and what to do instead.
+ABILITIES: dict[type, str] = {
+    LossGradientsMixin: "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or "
+    "HopSkipJump)",
+    ClassifierMixin: "be a classifier (FGSM and PGD take regressors and object detectors too)",
+}
+
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
 
@@ -26,10 +35,28 @@ class Said(str):
     __repr__ = str.__str__
 
 
-def require(holds: Any, argument: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
+def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[str], Exception] = ValueError) -> None:
     """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
     if not holds:
         raise error(f"{argument} must {rule}, got {value!r}")
+
+
+class RefusedEstimatorError(EstimatorError):
+    """ART's error for an estimator that an attack or trainer cannot take, with a sentence that says what to do."""
+
+    def __init__(self, sentence: str, required: Sequence[Any] = (), estimator: Any = None) -> None:
+        super().__init__(type(self), list(required), estimator)
+        self.message = sentence
+        self.args = (sentence,)  # so that it can be pickled
+
+    @classmethod
+    def of(cls, estimator: Any, required: Sequence[Any] = ()) -> Callable[[str], Exception]:
+        """What makes the error for this estimator of a sentence."""
+        return lambda sentence: cls(sentence, required, estimator)
+
+
+class WrongTypeError(TypeError, ValueError):
+    """A parameter of the wrong type: of ART's attacks some raise TypeError, and some ValueError."""
 
 
 def norm_order(norm: Any) -> float:
@@ -51,7 +78,8 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
     arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
     kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
-    require(numbers or arrays, "eps and eps_step", "both be numbers or both be np.ndarray of numbers", kinds, TypeError)
+    rule = "both be numbers or both be np.ndarray of numbers"
+    require(numbers or arrays, "eps and eps_step", rule, kinds, WrongTypeError)
     if arrays:
         shapes = Said(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
@@ -69,7 +97,7 @@ def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf))
     require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
     number = isinstance(eps, Real) and not isinstance(eps, bool)
     array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
-    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), TypeError)
+    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), WrongTypeError)
     least = float(np.min(eps, initial=np.inf)) if array else float(eps)
     require(np.isfinite(eps).all() and least >= 0, "eps", "be finite and >= 0", eps)
 
@@ -92,18 +120,14 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
 def check_estimator(estimator: Any, required: tuple[Any, ...] = ()) -> None:
     """Refuse a bare PyTorch model, and an estimator without one of the ``required`` abilities; say what to do instead.
 
-    :raises TypeError: naming the rule. ART's own constructor checks the other requirements of an attack.
+    :raises EstimatorError: naming the rule; a TypeError, and what ART's own attacks raise.
     """
-    got = Said(type(estimator).__name__)
-    bare = isinstance(estimator, torch.nn.Module)
+    refused = RefusedEstimatorError.of(estimator, required)
     rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
-    require(not bare, "estimator", rule, got, TypeError)
-    if LossGradientsMixin in required and not isinstance(estimator, LossGradientsMixin):
-        rule = "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or HopSkipJump)"
-        require(False, "estimator", rule, got, TypeError)
-    if ClassifierMixin in required and not isinstance(estimator, ClassifierMixin):
-        rule = "be a classifier (FGSM and PGD take regressors and object detectors too)"
-        require(False, "estimator", rule, got, TypeError)
+    require(isinstance(estimator, BaseEstimator), "estimator", rule, Said(type(estimator).__name__), refused)
+    for ability, rule in ABILITIES.items():
+        able = ability not in required or isinstance(estimator, ability)
+        require(able, "estimator", rule, Said(type(estimator).__name__), refused)
 
 
 def check_counts(**counts: Any) -> None:
@@ -111,7 +135,7 @@ def check_counts(**counts: Any) -> None:
     for name, value in counts.items():
         least = 1 if name == "batch_size" else 0
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        require(whole, name, "be an int", value, TypeError)
+        require(whole, name, "be an int", value, WrongTypeError)
         require(value >= least, name, f"be >= {least}", value)
 
 
@@ -145,8 +169,8 @@ def clip_bounds(
     if clip_values is None:
         return None, None
     bounds = [torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values]
-    flat = bounds[0].dim() == 1 and bounds[0].numel() == np.prod(features)
-    low, high = (b.reshape(features) if flat else b for b in bounds)
+    flat = [bound.dim() == 1 and bound.numel() == np.prod(features) for bound in bounds]
+    low, high = (bound.reshape(features) if of_each else bound for bound, of_each in zip(bounds, flat, strict=True))
     fits = broadcasts(tuple(low.shape), features) and broadcasts(tuple(high.shape), features)
     require(fits, "clip_values", f"be numbers or broadcast to features {features}", tuple(low.shape))
     return low, high
@@ -172,25 +196,14 @@ def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> fl
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> None:
-    """Refuse NaN and infinite pixels and pixels outside the estimator's ``clip_values``; reads two numbers."""
+def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> str | None:
+    """Refuse NaN, infinite and 8-bit pixels; what to say of a pixel outside ``clip_values``, None if all are inside."""
     if x.numel() == 0:
-        return
+        return None
     least, most = (float(v) for v in torch.stack(torch.aminmax(x)))
     bad = least if not np.isfinite(least) else most
     require(np.isfinite(bad), "x", "hold finite pixels", bad)
-    if low is None or high is None:
-        return
-    slack = CLIP_SLACK * (high - low)
-    outside = (x < low - slack) | (x > high + slack)
-    if outside.any():
-        first = tuple(outside.nonzero()[0].tolist())
-        bounds = [float(bound.expand(x.shape)[first]) for bound in (low, high)]
-        eight_bit = most > 2 * max(1.0, float(high.max()))
-        advice = "divide x by 255, or" if eight_bit else "clip x, or"
-        other = "give the estimator clip_values=(0, 255)" if eight_bit else "attack an estimator with clip_values=None"
-        got = Said(f"{float(x[first])}; {advice} {other}")
-        require(False, f"x[{', '.join(map(str, first))}]", f"lie inside clip_values {bounds}", got)
+    return None if low is None or high is None else outside(x, low, high)
 
 
 def check_layout(x: Tensor, estimator: Any) -> None:
@@ -254,8 +267,6 @@ def mask_for(mask: Any, x: Tensor) -> Tensor | None:
     arrays = isinstance(mask, (Tensor, np.ndarray))
     require(arrays, "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError)
     mask = as_tensor("mask", mask)
-    real = mask.dtype == torch.bool or mask.is_floating_point()
-    require(real, "mask", "be boolean or floating point", mask.dtype)
     values: Tensor = mask.detach().to(x.dtype)
     shape = tuple(values.shape)
     require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Said(f"shape {shape}"))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -18,13 +19,16 @@ from art_domainrand.attacks.job import call_keys, on
 from art_domainrand.attacks.options import DEFAULTS, DeviceOptions
 from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.starts import Starts
-from art_domainrand.gradients import Gradients
+from art_domainrand.gradients import Gradients, loss_of_each
 from art_domainrand.norms import Ball, Size, ball, per_sample
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch on the device, ready to be climbed: ``y`` are its labels, ``sign`` is -1 for a targeted attack."""
+    """One batch on the device, ready to be climbed: ``y`` are its labels, ``sign`` is -1 for a targeted attack.
+
+    ``by_loss`` is an estimator without class scores, whose loss takes the place of the margin; None for a classifier.
+    """
 
     source: Gradients
     y: Any
@@ -34,6 +38,7 @@ class Batch:
     size: Size
     mask: Tensor | None
     observe: Observe | None
+    by_loss: Any = None
 
     def gradient(self) -> Any:
         """The function from a point to the gradient to ascend."""
@@ -41,8 +46,12 @@ class Batch:
         return lambda adv: self.source.gradient(adv, labels, self.sign)
 
     def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
-        """Which samples succeed (B,), and their margins (B,)."""
-        return Aim(self.y, self.sign).judge(self.source.scores(adv))
+        """Which samples succeed (B,), and their margins (B,), or their losses where there are no classes to succeed."""
+        if self.by_loss is None:
+            return Aim(self.y, self.sign).judge(self.source.scores(adv))
+        loss = self.sign * loss_of_each(self.by_loss, adv.cpu().numpy(), self.y).to(adv.device)
+        strength = loss.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).float()
+        return torch.zeros(len(adv), dtype=torch.bool, device=adv.device), strength
 
 
 class ArtLoop(GradientAttack):
@@ -82,7 +91,7 @@ class ArtLoop(GradientAttack):
 
     def _would_trust_luck(self, source: Gradients, x: Tensor) -> bool:
         """Whether ART's loop would judge by one prediction where predictions vary; the search asks several times."""
-        judges = self.minimal or self._restarts() > 1
+        judges = (self.minimal or self._restarts() > 1) and isinstance(self.estimator, ClassifierMixin)
         return judges and not self.summary_writer and is_random(source, x, self.batch_size)
 
     def _run(
@@ -111,7 +120,7 @@ class ArtLoop(GradientAttack):
             images = x[rows].to(device)
             keep = check.rows_of(mask, shape, rows)
             keep = None if keep is None else keep.to(device)
-            space = ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high)
+            space = self._reaching(ball(norm, images, on(check.rows_of(eps, shape, rows), device), low, high))
             start = images
             if self.num_random_init > 0:
                 noise = starts.at(restart, rows)
@@ -125,6 +134,7 @@ class ArtLoop(GradientAttack):
                 size=on(check.rows_of(size, shape, rows), device, images.dtype),
                 mask=keep,
                 observe=self._observer(batches.index(rows), y[rows]),
+                by_loss=None if isinstance(self.estimator, ClassifierMixin) else self.estimator,
             )
             end = self._climb(batch)
             tainted[rows] |= end.tainted.isnan()

@@ -81,8 +81,9 @@ class CompositeAttack(DomainSearching):
         :param y: Labels as there.
         :param mask: Array or tensor that broadcasts to ``x``; where it is zero, ``delta`` is zero too. It belongs to
             the image that delta is added to: the original for "pixels_first", the one in its domain for the others.
+        :param kwargs: As in :meth:`PGD.generate <art_domainrand.PGD.generate>`.
         """
-        check.require(not kwargs, "generate", "be given x, y and mask only", sorted(kwargs), TypeError)
+        self._take_keywords(kwargs, ("x", "y", "mask"))
         images = self.find(x, y, mask).images
         return images.cpu().numpy() if isinstance(images, Tensor) else images
 
@@ -130,7 +131,7 @@ class CompositeAttack(DomainSearching):
         def around(base: Tensor, rows: Tensor) -> Ball:
             size = rows_of(own, like, rows.cpu())
             size = size.to(base.device) if isinstance(size, Tensor) else size
-            return ball(check.norm_order(self.norm), base, size, low, high)
+            return self._reaching(ball(check.norm_order(self.norm), base, size, low, high))
 
         return around
 

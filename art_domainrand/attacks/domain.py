@@ -15,6 +15,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.domain_job import DomainJob, Found, find
 from art_domainrand.attacks.domain_search import Plan
 from art_domainrand.attacks.findings import Findings
+from art_domainrand.attacks.lenient import Lenient, unexpected
 from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
 from art_domainrand.attacks.settings import Settings
 from art_domainrand.randomization.geometry import Rotation, Translation
@@ -49,7 +50,7 @@ DOMAIN_DEFAULTS: dict[str, Any] = {
 DOMAIN_OPTIONS = [*DOMAIN_DEFAULTS, *DEVICE_OPTIONS]
 
 
-class DomainSearching(Settings, EvasionAttack):
+class DomainSearching(Lenient, Settings, EvasionAttack):
     """What the attacks on the domain share: their options, checked, and their stream of random numbers."""
 
     attack_params: ClassVar[list[str]] = [
@@ -74,12 +75,12 @@ class DomainSearching(Settings, EvasionAttack):
     def __init__(
         self, estimator: Any, pipeline: Any, batch_size: int, targeted: bool, verbose: bool, options: dict[str, Any]
     ) -> None:
-        check.check_estimator(estimator)
+        check.check_estimator(estimator, self._estimator_requirements)
         super().__init__(estimator=estimator)
         self.pipeline, self.batch_size, self.targeted, self.verbose = pipeline, batch_size, targeted, verbose
         unknown = sorted(set(options) - set(DOMAIN_OPTIONS))
         if unknown:
-            raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {DOMAIN_OPTIONS}")
+            raise TypeError(unexpected(unknown[0], DOMAIN_OPTIONS, self.attack_params, "options"))
         own = {name: value for name, value in options.items() if name in DOMAIN_DEFAULTS}
         device = {name: value for name, value in options.items() if name in DEVICE_OPTIONS}
         for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS, self.attack_params)).items():
@@ -163,8 +164,9 @@ class DomainAttack(DomainSearching):
             units of ``clip_values``.
         :param y: Class indices (N,), or one-hot or soft labels (N, K), to leave, or with ``targeted`` to reach. None:
             the estimator's own predictions.
+        :param kwargs: As in :meth:`PGD.generate <art_domainrand.PGD.generate>`.
         """
-        check.require(not kwargs, "generate", "be given x and y only", sorted(kwargs), TypeError)
+        self._take_keywords(kwargs, ("x", "y"))
         images = self.find(x, y).images
         return images.cpu().numpy() if isinstance(images, Tensor) else images
 

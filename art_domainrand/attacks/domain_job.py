@@ -18,6 +18,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.coordinates import ranged, sloped
 from art_domainrand.attacks.domain_search import Cube, DomainSearch, Ground, Track
+from art_domainrand.attacks.explaining import explained
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.gradient_attack import ordinary_autograd, report_tainted
 from art_domainrand.attacks.job import call_keys
@@ -100,13 +101,14 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
             images = images.to(device)
         box = check.clip_bounds(attack.estimator.clip_values, tuple(images.shape[1:]), images.device)
         check.check_layout(images, attack.estimator)
-        check.check_images(images, *box)
+        attack._take_pixels(images, *box)
         mask = check.mask_for(mask, images)
         mask = None if mask is None else mask.to(images.device)
         check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)
         if y is not None:
             y = check.class_labels(y, len(images), attack.estimator.nb_classes)
-        with borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler()) as source:
+        opened = borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler())
+        with explained(attack.estimator, images), opened as source:
             job = job_of(attack, source, images, y, mask, box, view)
             parts, tainted = [], []
             for ids in batches_of(attack, len(images), job.source.device):

@@ -127,6 +127,8 @@ class FGSM(ArtLoop, FastGradientMethod):
 
     def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
         """Images of different sizes (object detection) go through ART's own loop, image by image."""
+        rule = "be 0 for an object array, whose images have balls of different sizes"
+        check.require(not self.num_random_init, "num_random_init", rule, self.num_random_init)
         with borrow(self.estimator):
             ragged: check.Array = FastGradientMethod.generate(self, x, y, mask=mask)
         return ragged

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.regression.regressor import RegressorMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.explaining import explained
 from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.lenient import Lenient
 from art_domainrand.attacks.options import DEFAULTS, check_options, with_defaults
 from art_domainrand.attacks.search import Results, Stage, run_stage
 from art_domainrand.attacks.settings import Settings
@@ -30,7 +33,7 @@ INSTEAD = {
 }
 
 
-class GradientAttack(Settings, ABC):
+class GradientAttack(Lenient, Settings, ABC):
     """Mixin over ART's attacks: ``generate`` and ``perturb`` around the stages of a search.
 
     The parameters are ART's attributes and are read anew at every call, since ART's trainers write to them.
@@ -83,16 +86,23 @@ class GradientAttack(Settings, ABC):
     def _stages(self, job: Job) -> list[Stage]:
         """The searches, one after the other, that the attack is made of."""
 
-    def generate(self, x: Any, y: Any = None, mask: Any = None) -> check.Array:
+    def generate(self, x: Any, y: Any = None, mask: Any = None, **kwargs: Any) -> check.Array:
         """Generate adversarial examples.
 
         :param x: Images (N, ...) as a NumPy array or tensor, in the units of the estimator's ``clip_values``.
         :param y: Class indices (N,) or (N, 1), one-hot or soft labels (N, K); the labels to leave, or with ``targeted``
             to reach. None: the estimator's own predictions (not for targeted attacks).
         :param mask: Array or tensor that broadcasts to ``x``; pixels where it is zero are left alone.
+        :param kwargs: What the ``generate`` of other attacks of ART takes (``x_init``, ``resume`` ...); without effect
+            here, which a RuntimeWarning says once.
         :return: Adversarial examples (N, ...) as a float32 array (ART's ``ART_NUMPY_DTYPE``).
-        :raises ValueError: for NaN pixels, pixels outside ``clip_values``, invalid labels, or shapes that do not fit.
+        :raises ValueError: for NaN pixels, 8-bit pixels where ``clip_values`` are not, invalid labels, or shapes that
+            do not fit.
+
+        Pixels a little outside ``clip_values`` are taken as ART takes them, with a RuntimeWarning, said once: they come
+        as near to the range as ``eps`` allows.
         """
+        self._take_keywords(kwargs, ("x", "y", "mask"))
         if isinstance(x, np.ndarray) and x.dtype == object:
             return self._generate_ragged(x, y, mask)
         with ordinary_autograd():
@@ -130,7 +140,9 @@ class GradientAttack(Settings, ABC):
         self._check_params()  # ART's trainers, and users, assign to attributes
         low, high = check.clip_bounds(self.estimator.clip_values, tuple(x.shape[1:]), x.device)
         check.check_layout(x, self.estimator)
-        check.check_images(x, low, high)
+        self._take_pixels(x, low, high)
+        rule = "be False for pixels outside clip_values, which are not those of an 8-bit image"
+        check.require(not (self._outside and self.quantize), "quantize", rule, self.quantize)
         mask = check.mask_for(mask, x)
         is_classifier = isinstance(self.estimator, ClassifierMixin)
         check.require(y is not None or not self.targeted, "y", "be given for a targeted attack", None)
@@ -138,15 +150,15 @@ class GradientAttack(Settings, ABC):
             y = check.class_labels(y, len(x), self.estimator.nb_classes)
         elif y is not None:
             check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
-        restarts = self._restarts()
-        check.require(is_classifier or restarts == 1, "num_random_init", "be 0 or 1 without class scores", restarts)
         if len(x) == 0:
             return
-        with borrow(self.estimator, self.memory_format, self.autocast, self.compiler()) as source:
+        opened = borrow(self.estimator, self.memory_format, self.autocast, self.compiler())
+        with explained(self.estimator, x), opened as source:
             if y is None and is_classifier:
                 y = self._predicted_labels(source, x)
             elif y is None:
                 y = predict(self.estimator, x.cpu().numpy(), batch_size=self.batch_size)
+                warn_of_own_predictions(self.estimator, self.num_random_init)
             tainted = self._carry_out(source, x, y, mask, (low, high), out)
         report_tainted(tainted)
         if self.summary_writer is not None:
@@ -169,7 +181,10 @@ class GradientAttack(Settings, ABC):
         check.require(with_classes, "options", "be left at their defaults without class scores", self._asked())
         check.require(not self.summary_writer, "summary_writer", f"be False with {self._asked()}", True)
         radius, step = self._radius_and_step()
-        job = self._prepared(Job.of(self, source, x, y, mask, box, radius, step))
+        job = Job.of(self, source, x, y, mask, box, radius, step)
+        balls = job.problem.ball
+        problem = replace(job.problem, ball=lambda ids: self._reaching(balls(ids)))
+        job = self._prepared(replace(job, problem=problem))
         results = Results.into(out, source.device)
         for number, stage in enumerate(self._stages(job)):
             run_stage(job.problem, replace(stage, number=number), results)
@@ -194,6 +209,16 @@ def ordinary_autograd() -> Iterator[None]:
     """Let gradients flow inside, whatever mode the caller is in."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+def warn_of_own_predictions(estimator: Any, num_random_init: int) -> None:
+    """Say that a regressor's loss at its own predictions is at its least, with no gradient to start from."""
+    if isinstance(estimator, RegressorMixin) and not num_random_init:
+        warnings.warn(
+            "y is None, and at its own predictions a regressor's loss has no gradient: give y, or num_random_init >= 1",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def report_tainted(tainted: Tensor) -> None:

@@ -1,12 +1,12 @@
 """The keyword-only options that all attacks take beyond ART's parameters: off by default, checked in one place."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, TypedDict
 
 import torch
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.lenient import unexpected
 from art_domainrand.attacks.oracle import EOT_DRAWS
 from art_domainrand.gradients import is_device_estimator
 from art_domainrand.losses import LOSSES
@@ -66,10 +66,8 @@ def with_defaults(options: dict[str, Any], known: list[str], others: Sequence[st
     """
     unknown = sorted(set(options) - set(known))
     if unknown:
-        near = get_close_matches(unknown[0], [*others, *known], 1)
-        instead = f"; did you mean {near[0]!r}?" if near else ""
-        instead += " FGSM and PGD take a summary_writer" if "summary_writer" in unknown else ""
-        raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; the options are {known}{instead}")
+        writer = " FGSM and PGD take a summary_writer" if "summary_writer" in unknown else ""
+        raise TypeError(unexpected(unknown[0], known, others, "options") + writer)
     return {name: options.get(name, DEFAULTS[name]) for name in known}
 
 

@@ -81,8 +81,8 @@ def diagnose(
     :raises TypeError, ValueError: naming the argument, the rule and the value.
     """
     check.check_estimator(estimator)
-    kind = check.Said(type(estimator).__name__)
-    check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, TypeError)
+    kind, refused = check.Said(type(estimator).__name__), check.RefusedEstimatorError.of(estimator, [ClassifierMixin])
+    check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, refused)
     check.check_budget(norm, eps, 1.0)
     check.require(eps > 0, "eps", "be > 0", eps)
     check.check_counts(batch_size=batch_size, max_iter=max_iter)
@@ -92,7 +92,9 @@ def diagnose(
     check.require(len(images) > 0, "x", "hold at least one image", len(images))
     bounds = check.clip_bounds(estimator.clip_values, tuple(images.shape[1:]), images.device)
     check.check_layout(images, estimator)
-    check.check_images(images, *bounds)
+    said = check.check_images(images, *bounds)
+    if said is not None:
+        warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
     with own_generators(seed), borrow(estimator) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here

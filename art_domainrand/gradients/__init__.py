@@ -12,6 +12,17 @@
 from art_domainrand.gradients.borrowing import borrow, is_device_estimator
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.protocol import Evaluation, Gradients, Labels, Objective
+from art_domainrand.gradients.regressors import loss_of_each
 from art_domainrand.gradients.scores import predict
 
-__all__ = ["Compiler", "Evaluation", "Gradients", "Labels", "Objective", "borrow", "is_device_estimator", "predict"]
+__all__ = [
+    "Compiler",
+    "Evaluation",
+    "Gradients",
+    "Labels",
+    "Objective",
+    "borrow",
+    "is_device_estimator",
+    "loss_of_each",
+    "predict",
+]

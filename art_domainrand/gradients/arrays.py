@@ -41,7 +41,10 @@ class ArrayGradients:
             return Evaluation(scores, None, self.gradient(x, y, sign))
         if not isinstance(self.estimator, ClassGradientsMixin):
             name = type(self.estimator).__name__
-            raise ValueError(f"loss must be None for an estimator without class gradients, got one of {name}")
+            raise ValueError(
+                f"estimator must have class gradients for a loss on the class scores, got {name}; FGSM, PGD and "
+                "AutoPGD without a loss take the gradient of its own"
+            )
         with torch.enable_grad():
             leaf = scores.detach().requires_grad_()
             values = objective(leaf, slice(0, len(x)))
@@ -49,8 +52,8 @@ class ArrayGradients:
             of_classes = torch.from_numpy(np.array(self.estimator.class_gradient(x.numpy().copy()), ART_NUMPY_DTYPE))
         if of_classes.shape[1] != weights.shape[1]:
             raise ValueError(
-                f"loss must be None for an estimator with {of_classes.shape[1]} class gradients and "
-                f"{weights.shape[1]} classes"
+                "estimator must have as many class gradients as classes for a loss on the class scores, got "
+                f"{of_classes.shape[1]} gradients and {weights.shape[1]} classes"
             )
         weights = weights.reshape(*weights.shape, *[1] * (x.dim() - 1))
         return Evaluation(scores, values.detach(), (of_classes * weights).sum(1))

@@ -15,6 +15,7 @@ from art_domainrand.gradients.device import DeviceGradients
 from art_domainrand.gradients.estimates import estimated
 from art_domainrand.gradients.outputs import adapted
 from art_domainrand.gradients.protocol import Gradients
+from art_domainrand.gradients.regressors import RegressorGradients, is_framework_regressor
 from art_domainrand.state import as_found, channels_last, torch_models
 
 # Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
@@ -50,7 +51,10 @@ def borrow(
         stack.enter_context(adapted(estimator))
         stack.enter_context(estimated(estimator))
         if not is_device_estimator(estimator):
-            yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
+            if is_framework_regressor(estimator):
+                yield RegressorGradients(estimator)
+            else:
+                yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
             return
         if memory_format == "channels_last":
             stack.enter_context(channels_last(estimator._model))

@@ -46,10 +46,11 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
     another form; other labels pass through untouched.
 
-    ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
-    than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with
-    geometry inside. CUDA tensors that carry a gradient are not searched for such values, since the host would have to
-    wait for the answer.
+    ``forward`` raises ValueError for images of another shape or dtype, with NaN, or in 8 bits where ``clip_values`` are
+    not, and for detections that cannot follow a transform, as they cannot a Kornia module with geometry inside. Other
+    pixels outside ``clip_values`` (by more than 1e-5 of their range), such as ART's randomized smoothing and universal
+    perturbations make, are clipped first, with a RuntimeWarning, said once. CUDA tensors that carry a gradient are not
+    searched for such values, since the host would have to wait for the answer.
     """
 
     def __init__(
@@ -195,7 +196,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     def _randomize_chunk(self, x: Tensor, draw: Draw) -> Tensor:
         wide = widened(x)
-        unit = self._range.to_unit(wide)
+        unit = straight_through_clamp(self._range.to_unit(wide), 0.0, 1.0)  # transforms are defined there only
         unit = unit if self.channels_first else unit.movedim(-1, -3)
         changed = self.pipeline.apply(unit, draw)
         if changed.shape != unit.shape:
@@ -231,4 +232,4 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             refuse_untracked(self.pipeline.chain)
         warn_of_layout("x", x.shape, channels_first=self.channels_first, stacklevel=4)
         if not (x.is_cuda and x.requires_grad):
-            self._range.check(x)
+            self._range.check_or_warn(x)

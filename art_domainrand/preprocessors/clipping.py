@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ TOLERANCE = 1e-5
 """By what share of the range a pixel may lie outside it: attacks and other defences overshoot by rounding."""
 
 EIGHT_BIT = "divide x by 255, or set clip_values=(0, 255)"
-LEFT_BY_ART = (
-    "ART's randomized smoothing and UniversalPerturbation leave them before preprocessing: randomize in training only "
-    "there (apply_predict=False)"
+CLIP = "clip x, or set the clip_values that x has"
+NORMALISED = (
+    "if x is normalised by a mean and std, give the estimator preprocessing=(mean, std) and x as it is without, or set "
+    "the clip_values that x has"
 )
 
 
@@ -33,6 +35,7 @@ class ClipRange:
             raise ValueError(f"clip_values must be finite with min < max, got min={low}, max={high}")
         self._low, self._high = torch.from_numpy(low.copy()), torch.from_numpy(high.copy())
         self._is_unit = bool(np.all(low == 0) and np.all(high == 1))
+        self._said = False
         self._placed: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,22 +65,50 @@ class ClipRange:
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError if a value of ``x`` is NaN or outside the range; waits for the device."""
-        if x.numel() == 0:
-            return
-        # Over the batch first: the extremes of each feature are compared with the bounds of that feature.
-        pixels = x.detach()
-        if self._low.numel() == 1 and self._high.numel() == 1:
-            smallest, largest = torch.aminmax(pixels)
-        else:
-            smallest, largest = pixels.amin(0), pixels.amax(0)
-        smallest, largest = smallest.cpu().double(), largest.cpu().double()
-        if not (smallest - largest).isfinite().all():
-            raise ValueError(f"x must be finite, got {int((~x.isfinite()).sum())} NaN or infinite values")
-        share = max(TOLERANCE, torch.finfo(x.dtype).eps) if x.is_floating_point() else TOLERANCE
-        slack = share * (self._high - self._low)
-        if (smallest < self._low - slack).any() or (largest > self._high + slack).any():
-            ends = f"[{float(self._low.min()):g}, {float(self._high.max()):g}]"
-            got = f"from {float(smallest.min()):g} to {float(largest.max()):g}"
-            eight_bit = float(largest.max()) > 2 * max(1.0, float(self._high.max()))
-            advice = EIGHT_BIT if eight_bit else LEFT_BY_ART
-            raise ValueError(f"x must lie within clip_values {ends}, got values {got}; {advice}")
+        said = outside(x, self._low, self._high)
+        if said is not None:
+            raise ValueError(f"x must {said}")
+
+    def check_or_warn(self, x: Tensor) -> None:
+        """Say once if some of ``x`` is outside the range; ValueError as in :func:`outside`; waits for the device."""
+        said = outside(x, self._low, self._high)
+        if said is not None and not self._said:
+            self._said = True
+            warnings.warn(f"x should {said}; it is clipped before it is randomized", RuntimeWarning, stacklevel=4)
+
+
+def outside(x: Tensor, low: Tensor, high: Tensor) -> str | None:
+    """What to say of the first value of ``x`` (N, ...) outside ``low`` to ``high``, None if all are inside.
+
+    The bounds broadcast to ``x``; rounding (:data:`TOLERANCE`) does not count. Waits for the device.
+
+    :raises ValueError: for NaN and infinite values, and for what can only be 8-bit pixels where the range is not.
+    """
+    if x.numel() == 0:
+        return None
+    pixels = x.detach()
+    low, high = low.cpu().double(), high.cpu().double()
+    if low.numel() == 1 and high.numel() == 1:
+        smallest, largest = torch.aminmax(pixels)
+    else:  # over the batch first: the extremes of each feature are compared with the bounds of that feature
+        smallest, largest = pixels.amin(0), pixels.amax(0)
+    smallest, largest = smallest.cpu().double(), largest.cpu().double()
+    if not (smallest - largest).isfinite().all():
+        raise ValueError(f"x must be finite, got {int((~pixels.isfinite()).sum())} NaN or infinite values")
+    slack = max(TOLERANCE, torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0) * (high - low)
+    if not ((smallest < low - slack).any() or (largest > high + slack).any()):
+        return None
+    # A sample is outside if one of its pixels is; only the first such sample is looked at pixel by pixel.
+    least, most = (bound.to(x.device) for bound in (low - slack, high + slack))
+    first = next(i for i, image in enumerate(pixels) if ((image < least) | (image > most)).any())
+    image = pixels[first].cpu().double()
+    place = tuple(((image < low - slack) | (image > high + slack)).nonzero()[0].tolist())
+    ends = ", ".join(f"{float(bound.expand(image.shape)[place]):g}" for bound in (low, high))
+    got = f"{float(image[place]):.6g} at x[{', '.join(map(str, (first, *place)))}]"
+    sentence = f"lie within clip_values [{ends}], got {got}"
+    width = float((high - low).max())
+    # Negative pixels cannot be 8-bit, and noise seldom doubles the range.
+    if float(smallest.min()) >= 0 and float(largest.max()) > 2 * max(1.0, float(high.max())):
+        raise ValueError(f"x must {sentence}; {EIGHT_BIT}")
+    far = float((low - smallest).max()) > width / 2
+    return f"{sentence}; {NORMALISED if far else CLIP}"

@@ -11,12 +11,13 @@ import torch
 from art.defences.trainer import Trainer
 from art.estimators.classification.ensemble import EnsembleClassifier
 from art.estimators.classification.pytorch import PyTorchClassifier
+from art.estimators.regression.pytorch import PyTorchRegressor
 from art.utils import check_and_transform_label_format
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..attacks.arguments import Said, check_counts, check_flags, require
+from ..attacks.arguments import RefusedEstimatorError, Said, check_counts, check_flags, require
 from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
 from ..preprocessors.clipping import ClipRange
 from ..preprocessors.streams import Stream
@@ -119,12 +120,12 @@ def fit_randomized(
 
 
 def _check_estimator(classifier: Any) -> None:
-    name = Said(type(classifier).__name__)
+    name, refused = Said(type(classifier).__name__), RefusedEstimatorError.of(classifier)
     rule = "be an estimator, not a trainer; use trainer.fit_generator(RandomizedDataGenerator(...))"
-    require(not isinstance(classifier, Trainer), "classifier", rule, name, TypeError)
-    require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, TypeError)
+    require(not isinstance(classifier, Trainer), "classifier", rule, name, refused)
+    require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, refused)
     members = "be no ensemble: ART trains none, fit its members one by one"
-    require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, TypeError)
+    require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, refused)
     if trains_as_pytorch_classifier(classifier):
         require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
 
@@ -227,6 +228,8 @@ def _step_through_fit(estimator: Any, training_mode: bool) -> Step:
     options = {} if training_mode else {"training_mode": False}  # not every fit knows it
 
     def step(x: Tensor, y: Labels) -> None:
+        if isinstance(estimator, PyTorchRegressor) and isinstance(y, Tensor) and y.shape == (len(x), 1):
+            y = y[:, 0]  # ART's fit flattens the outputs, and torch would broadcast both to (N, N)
         estimator.fit(x.cpu().numpy(), to_numpy(y), batch_size=len(x), nb_epochs=1, **options)
 
     return step

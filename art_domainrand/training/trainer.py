@@ -18,7 +18,14 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.apgd import AutoPGD
-from art_domainrand.attacks.arguments import Said, check_counts, check_layout, class_labels, require
+from art_domainrand.attacks.arguments import (
+    RefusedEstimatorError,
+    Said,
+    check_counts,
+    check_layout,
+    class_labels,
+    require,
+)
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.evaluation.files import check_folder
@@ -101,7 +108,8 @@ class DomainAdversarialTrainer(Trainer):
     ) -> None:
         rule = "be an art.estimators.classification.PyTorchClassifier with an optimizer"
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
-        require(fits, "classifier", rule, Said(type(classifier).__name__), TypeError)
+        refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
+        require(fits, "classifier", rule, Said(type(classifier).__name__), refused)
         rule = "be an FGSM, PGD or AutoPGD of this library"
         require(isinstance(attack, (FGSM, PGD, AutoPGD)), "attack", rule, Said(type(attack).__name__), TypeError)
         require(not attack.targeted, "attack", "be untargeted", Said("a targeted one"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand import FGSM, PGD
+from art_domainrand import FGSM, PGD, AutoPGD
 
 ONE = np.ones(1)
 
@@ -67,6 +67,15 @@ def test_parameters(classifier, attack, kwargs, error, message):
         configured.generate(GOOD, INDEX)
 
 
+@pytest.mark.parametrize("error", [TypeError, ValueError])
+def test_a_wrong_type_is_what_any_of_arts_attacks_would_raise(classifier, error):
+    """ART's PGD raises TypeError, and its Auto-PGD ValueError, for the same mistake."""
+    for wrong in ({"eps": "1"}, {"max_iter": 1.0}, {"batch_size": 1.0}):
+        for attack in (PGD, AutoPGD):
+            with pytest.raises(error, match=r"must (both )?be (numbers|a number|an int)"):
+                attack(classifier, **wrong)
+
+
 def test_unknown_parameter_in_set_params(classifier):
     with pytest.raises(ValueError, match="epsilon"):
         PGD(classifier).set_params(epsilon=1)
@@ -83,8 +92,13 @@ INDEX = np.zeros(10, dtype=int)
 INPUTS = [
     (pixels(np.nan), INDEX, None, ValueError, "x must hold finite pixels, got nan"),
     (pixels(np.inf), INDEX, None, ValueError, "x must hold finite pixels, got inf"),
-    (pixels(1.5), INDEX, None, ValueError, "x[3, 0, 2, 2] must lie inside clip_values [0.0, 1.0], got 1.5"),
-    (pixels(200.0), INDEX, None, ValueError, "got 200.0; divide x by 255, or give the estimator clip_values=(0, 255)"),
+    (
+        pixels(200.0),
+        INDEX,
+        None,
+        ValueError,
+        "x must lie within clip_values [0, 1], got 200 at x[3, 0, 2, 2]; divide x by 255, or set clip_values=(0, 255)",
+    ),
     (
         GOOD.reshape(10, 8, 8, 1),
         INDEX,
@@ -92,7 +106,6 @@ INPUTS = [
         ValueError,
         "x must have images of shape (1, 8, 8), the estimator's input_",
     ),
-    (pixels(-0.5), INDEX, None, ValueError, "x[3, 0, 2, 2] must lie inside clip_values [0.0, 1.0], got -0.5"),
     ([[1.0]], INDEX, None, TypeError, "x must be an np.ndarray or a torch.Tensor, got list"),
     (GOOD.astype(complex), INDEX, None, TypeError, "x must be boolean, integer or real, got dtype complex128"),
     (np.zeros(3), INDEX, None, ValueError, "x must have a batch axis and at least one feature axis, got shape (3,)"),
@@ -110,7 +123,7 @@ INPUTS = [
     (GOOD, np.full((10, 4), np.nan), None, ValueError, "y must hold non-negative rows of sum 1"),
     (GOOD, INDEX, np.ones((5, 5)), ValueError, "mask must broadcast to x (10, 1, 8, 8), got shape (5, 5)"),
     (GOOD, INDEX, -np.ones((8, 8)), ValueError, "mask must be >= 0 and not NaN, got [-1.0]"),
-    (GOOD, INDEX, np.ones((8, 8), dtype=int), ValueError, "mask must be boolean or floating point"),
+    (GOOD, INDEX, -np.ones((8, 8), dtype=int), ValueError, "mask must be >= 0 and not NaN, got [-1.0]"),
     (GOOD, INDEX, [[1.0]], TypeError, "mask must be an np.ndarray or a tensor, got list"),
 ]
 

@@ -313,3 +313,5 @@ def test_inputs_of_different_sizes_go_through_art():
         assert np.abs(mine - clean).max() == pytest.approx(0.05)
     with pytest.raises(TypeError, match="x must be one array of images of equal shape, got an object array"):
         PGD(estimator, verbose=False).generate(x, np.array([1, 4, 9]))
+    with pytest.raises(ValueError, match="num_random_init must be 0 for an object array"):
+        FGSM(estimator, num_random_init=1).generate(x, np.array([1, 4, 9]))

@@ -3,6 +3,7 @@
 import copy
 import multiprocessing
 import pickle
+import warnings
 
 import kornia.augmentation as K  # noqa: N812
 import numpy as np
@@ -270,10 +271,9 @@ def poke(value):
         (lambda: DomainRandomization(ITEMS, apply_fit=1), "apply_fit must be True or False, got 1"),
         (lambda: forward(DomainRandomization(ITEMS), poke(float("nan"))), "x must be finite, got 1 NaN"),
         (
-            lambda: forward(DomainRandomization(ITEMS), poke(1.5)),
-            r"x must lie within clip_values \[0, 1\], got .* to 1.5",
+            lambda: forward(DomainRandomization(ITEMS), images() * 255),
+            r"x must lie within clip_values \[0, 1\], got .* at x\[0, 0, 0, 0\]; divide x by 255, or set clip_values",
         ),
-        (lambda: forward(DomainRandomization(ITEMS), images() * 255), "x must lie within clip_values"),
         (lambda: forward(DomainRandomization(ITEMS), images()[0]), "x must be a 4D batch of images or .*, got shape"),
         (lambda: forward(DomainRandomization(ITEMS), images().long()), "x must be floating or uint8, got torch.int64"),
         (
@@ -301,3 +301,21 @@ def test_an_unknown_keyword_is_an_error():
 
 def test_values_just_outside_by_rounding_are_accepted():
     assert forward(DomainRandomization(Pipeline(Flip())), images() * (1 + 3e-6)).max() <= 1
+
+
+@pytest.mark.parametrize("clip", ["straight_through", "hard", None])
+def test_values_further_outside_are_clipped_first_and_said_once(clip):
+    """As by the noise of randomized smoothing: a transform is defined on the range only, gamma has NaN below it."""
+    x = images() + 0.2 * torch.randn(images().shape, generator=torch.Generator().manual_seed(0))
+    x.requires_grad_()
+    defence, other = (DomainRandomization(Gamma((0.5, 0.9)), clip=clip, seed=3) for _ in range(2))
+    with pytest.warns(RuntimeWarning, match=r"x should lie within clip_values \[0, 1\], got \S+ at x\[0, .*; clip x"):
+        changed = forward(defence, x)
+    torch.testing.assert_close(changed, forward(other, x.detach().clamp(0, 1)))
+    (gradient,) = torch.autograd.grad(changed.sum(), x)
+    assert gradient.isfinite().all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(defence.estimate_forward(x), changed), "the same pixels have the same draw"
+    draw = defence.sample(len(x))
+    assert torch.equal(defence.randomize(x, draw), defence.randomize(x.clamp(0, 1), draw))

@@ -1,5 +1,6 @@
 """``fit_randomized`` is ART's ``fit``, bit for bit, but for images that are new in every epoch."""
 
+import copy
 import inspect
 import sys
 import types
@@ -251,9 +252,14 @@ def test_a_regressor_trains():
     def error():
         return float(np.square(regressor.predict(X).flatten() - target).mean())
 
-    before = error()
-    fit_randomized(regressor, X, target, pipeline=Flip(0.5), batch_size=8, nb_epochs=20, seed=0)
+    before, untrained = error(), copy.deepcopy(model.state_dict())
+    options = {"pipeline": Flip(0.5), "batch_size": 8, "nb_epochs": 20, "seed": 0}
+    fit_randomized(regressor, X, target, **options)
     assert error() < before / 2
+    trained = model[1].weight.detach().clone()
+    model.load_state_dict(untrained)
+    fit_randomized(regressor, X, target[:, None], **options)
+    torch.testing.assert_close(model[1].weight.detach(), trained)  # a column of targets is the same targets
 
 
 class Detector(nn.Module):
