@@ -38,6 +38,12 @@ class BallFromOutside(Ball):
     def project(self, adv: Tensor) -> Tensor:
         return self.budget.project(self.clip(adv))
 
+    def nearest(self, adv: Tensor) -> Tensor:
+        return self.budget.nearest(self.clip(adv))
+
+    def step(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
+        return self.inner.step(adv, grad, size)
+
     def ascend(self, adv: Tensor, grad: Tensor, size: Size) -> Tensor:
         return self.budget.project(self.inner.ascend(adv, grad, size))
 

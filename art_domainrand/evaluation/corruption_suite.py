@@ -11,8 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from art_domainrand.evaluation.results import Row, RowsFile
-from art_domainrand.evaluation.run import BATCH_SIZE, Array
-from art_domainrand.gradients import predict
+from art_domainrand.evaluation.run import BATCH_SIZE, Array, predicted_scores
 from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
 
 CLEAN = "clean"
@@ -114,7 +113,7 @@ def evaluate_corruptions(
 
 def _correct(model: Any, x: Array, y: Array) -> int:
     """How many of the images ``x`` the model assigns to the class indices ``y``."""
-    scores = predict(model, x, batch_size=BATCH_SIZE) if hasattr(model, "predict") else _called(model, x)
+    scores = predicted_scores(model, x) if hasattr(model, "predict") else _called(model, x)
     undefined = int(np.isnan(scores).any(axis=1).sum())
     if undefined:
         raise ValueError(f"model must predict numbers, got NaN for {undefined} of {len(x)} images")

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from art_domainrand.evaluation.results import Row
 from art_domainrand.gradients import predict
+from art_domainrand.gradients.scores import class_scores
 from art_domainrand.randomization import Pipeline
 from art_domainrand.randomization.checks import from_array
 
@@ -76,13 +77,21 @@ def in_turn(*cells: Cell) -> Cell:
 def correct(estimator: Any, x: Array, y: Array) -> int:
     """How many of the images ``x`` the estimator assigns to the class indices ``y`` (N,).
 
-    Raises ValueError for scores that are NaN, which would be counted as some class.
+    A single output unit tells two classes apart, as the estimator's loss says. Raises ValueError for scores that are
+    NaN, which would be counted as some class.
     """
-    scores = predict(estimator, x, batch_size=BATCH_SIZE)
+    scores = predicted_scores(estimator, x)
     undefined = int(np.isnan(scores).any(axis=1).sum())
     if undefined:
         raise ValueError(f"estimator must predict numbers, got NaN for {undefined} of {len(x)} images")
     return int(np.sum(np.argmax(scores, axis=1) == y))
+
+
+def predicted_scores(estimator: Any, x: Array) -> Array:
+    """What an estimator predicts for the images ``x``, (N, K) with K >= 2."""
+    found = torch.as_tensor(predict(estimator, x, batch_size=BATCH_SIZE))
+    scores: Array = class_scores(found, len(x), getattr(estimator, "_loss", None)).numpy()
+    return scores
 
 
 def evaluate(

@@ -362,3 +362,22 @@ def test_an_estimate_that_is_right_on_average_is_one_all_the_same():
 def test_public_names():
     assert art_domainrand.diagnose is diagnose
     assert isinstance(examined(wrap(trained())), art_domainrand.evaluation.Diagnosis)
+
+
+@pytest.mark.parametrize("around", ["alone", "in an ensemble", "behind NumPy"])
+def test_the_model_is_shown_no_more_than_batch_size_images(around):
+    """ART's ensemble hands its members all images at once."""
+    sizes, x, y = [], X[:12], Y[:12]
+    inner = Then()
+    inner.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    estimator = {
+        "alone": lambda: wrap(inner),
+        "in an ensemble": lambda: EnsembleClassifier([wrap(inner)], channels_first=True, clip_values=(0, 1)),
+        "behind NumPy": lambda: wrap(inner, preprocessing_defences=[Squeezed((0, 1), bit_depth=8)]),
+    }[around]()
+    one = examined(estimator, x, y, batch_size=5, max_iter=2)
+    assert max(sizes) == 5
+    assert [check.name for check in one.checks] == [check.name for check in examined(estimator, x, y).checks]
+    sizes.clear()
+    examined(estimator, x, y, batch_size=1, max_iter=1)
+    assert max(sizes) == 1

@@ -6,10 +6,11 @@ import torch
 from art.defences.preprocessor import FeatureSqueezing
 from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.estimators.classification import EnsembleClassifier
+from art.estimators.object_detection import PyTorchObjectDetector
 from attack_support import RowWise, fooled, some_images
 from torch import nn
 
-from art_domainrand import PGD, AutoPGD, DifferentiableDefence, StrongestAttack, diagnose
+from art_domainrand import FGSM, PGD, AutoPGD, DifferentiableDefence, StrongestAttack, diagnose
 from art_domainrand.gradients import borrow
 
 from tests_support import CLASSES, wrap
@@ -103,6 +104,35 @@ def test_rounding_no_longer_hides_the_images(where):
     ):
         assert left(Identity, make) <= bare + 0.1
     assert left(Squeezing, lambda e: PGD(e, **QUICK)) > 0.9, "without the hook there is nothing to follow"
+
+
+class LinearDetector(nn.Module):
+    """A detector whose loss is linear in the images it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, images, targets=None):
+        if self.training:
+            return {"loss": sum((self.weight * image).sum() for image in images)}
+        box = {"boxes": torch.tensor([[1.0, 1, 4, 4]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.9])}
+        return [box for _ in images]
+
+
+def test_detectors_follow_it_too():
+    x, model = some_images(3, shape=(3, 8, 8)), LinearDetector()
+    detector = PyTorchObjectDetector(
+        model,
+        input_shape=(3, 8, 8),
+        clip_values=(0, 1),
+        channels_first=True,
+        attack_losses=("loss",),
+        preprocessing_defences=[Identity()],
+        device_type="cpu",
+    )
+    expected = x + 0.1 * np.sign(model.weight.detach().numpy())
+    assert np.abs(FGSM(detector, eps=0.1).generate(x) - expected).max() < 1e-6
 
 
 def test_diagnose_names_the_defence():

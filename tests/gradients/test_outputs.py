@@ -89,6 +89,16 @@ def test_one_output_squeezed(attack, loss):
         assert np.array_equal(ATTACKS[attack](squeezed).generate(batch), expected[: len(batch)])
 
 
+@pytest.mark.parametrize("squeeze", [False, True])
+def test_one_output_is_two_classes_in_an_evaluation(squeeze):
+    x = some_images(40)
+    classifier = wrap(OneOutput(squeeze), loss=nn.BCEWithLogitsLoss(), nb_classes=2)
+    y = (OneOutput(squeeze=False)(torch.from_numpy(x)).squeeze(1) > 0).long().numpy()
+    assert 0 < y.mean() < 1
+    assert evaluate({"m": classifier}, {"clean": clean}, x, y)[0].accuracy == 1
+    assert evaluate({"m": classifier}, {"clean": clean}, x, 1 - y)[0].accuracy == 0
+
+
 UNCLEAR = {
     "two of a shape": lambda z, x: (z, z),
     "nothing": lambda z, x: None,
