@@ -218,7 +218,9 @@ def shrinking_balls(
     """
     problem = job.problem
     keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), *run, SHRINKING)
-    oracle = Oracle(problem.source, aim, problem.expectation, keys, random=problem.random)
+    oracle = Oracle(
+        problem.source, aim, problem.expectation, keys, random=problem.random, batch_size=problem.batch_size
+    )
     rows = torch.arange(len(ids), device=ids.device)
     adv = start
     for (factor, _), length in zip(L1_PHASES, lengths, strict=True):

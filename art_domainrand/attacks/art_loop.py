@@ -19,7 +19,7 @@ from art_domainrand.attacks.job import call_keys, on
 from art_domainrand.attacks.options import DEFAULTS, DeviceOptions
 from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.starts import Starts
-from art_domainrand.gradients import Gradients, loss_of_each
+from art_domainrand.gradients import Gradients, has_cross_entropy, loss_of_each
 from art_domainrand.norms import Ball, Size, ball, per_sample
 
 
@@ -62,6 +62,8 @@ class ArtLoop(GradientAttack):
     def _searches(self) -> bool:
         """Whether an option asks for more than ART's own algorithm."""
         plain = {*DeviceOptions.__annotations__, "eot_draws"}
+        if self.loss == "cross_entropy" and has_cross_entropy(self.estimator):
+            plain |= {"loss"}
         return any(getattr(self, name) != DEFAULTS[name] for name in SEARCH_PARAMS if name not in plain)
 
     @abstractmethod
@@ -133,7 +135,7 @@ class ArtLoop(GradientAttack):
                 start=start,
                 size=on(check.rows_of(size, shape, rows), device, images.dtype),
                 mask=keep,
-                observe=self._observer(batches.index(rows), y[rows]),
+                observe=self._observer(batches.index(rows), y[rows], 1 / len(images) if source.summed else 1.0),
                 by_loss=None if isinstance(self.estimator, ClassifierMixin) else self.estimator,
             )
             end = self._climb(batch)
@@ -156,17 +158,17 @@ class ArtLoop(GradientAttack):
         bar: Iterable[tuple[int, slice]] = tqdm(jobs, desc=type(self).__name__, leave=False, disable=hide)
         return bar
 
-    def _observer(self, batch_id: int, y: Any) -> Observe | None:
+    def _observer(self, batch_id: int, y: Any, scale: float) -> Observe | None:
         if self.summary_writer is None:
             return None
-        return partial(self._summarize, batch_id, y.cpu().numpy() if isinstance(y, Tensor) else y)
+        return partial(self._summarize, batch_id, y.cpu().numpy() if isinstance(y, Tensor) else y, scale)
 
-    def _summarize(self, batch_id: int, y: Any, i: int, grad: Tensor, adv: Tensor) -> None:
-        """Hand one step to ART's summary writer."""
+    def _summarize(self, batch_id: int, y: Any, scale: float, i: int, grad: Tensor, adv: Tensor) -> None:
+        """Hand one step to ART's summary writer, its gradient scaled to that of the estimator's loss."""
         self.summary_writer.update(
             batch_id=batch_id,
             global_step=i,
-            grad=grad.cpu().numpy(),
+            grad=grad.cpu().numpy() * scale,
             patch=None,
             estimator=self.estimator,
             x=adv.cpu().numpy(),

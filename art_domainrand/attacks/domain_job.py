@@ -65,7 +65,8 @@ class DomainJob:
         """The samples ``ids``, whose images are ``x``, behind ``view``."""
         aim = Aim(self.y[ids], -1 if self.attack.targeted else 1, self.attack.loss)
         keys = self.keys[ids]
-        return Scene(self.source, x, aim, view, around, self.expectation, keys, random=self.random)
+        options = {"random": self.random, "batch_size": self.attack.batch_size}
+        return Scene(self.source, x, aim, view, around, self.expectation, keys, **options)
 
     def search(self, scene: Scene, ids: Tensor, mask: Tensor | None = None) -> DomainSearch:
         """A search for the samples ``ids`` in their scene."""

@@ -110,7 +110,7 @@ class FGSM(ArtLoop, FastGradientMethod):
 
         stage = Stage(
             name=type(self).__name__,
-            aim=job.aim(self.loss),
+            aim=job.aim(job.named(self.loss)),
             steps=steps,
             start=job.start(at_random=self.num_random_init > 0 and not self.minimal),
             max_iter=whole_steps(job.starts.eps, job.size) if self.minimal else 1,

@@ -20,7 +20,8 @@ from art_domainrand.attacks.quantize import levels_of
 from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.search import Problem
 from art_domainrand.attacks.starts import Starts
-from art_domainrand.gradients import Gradients
+from art_domainrand.gradients import Gradients, has_cross_entropy
+from art_domainrand.losses import log_odds
 from art_domainrand.norms import Ball, Size, ball, rows_of
 
 
@@ -34,6 +35,7 @@ class Job:
     targeted: bool
     size: Size
     starts: Starts
+    has_cross_entropy: bool
 
     @classmethod
     def of(
@@ -83,7 +85,15 @@ class Job:
             hidden=not getattr(attack, "verbose", False),
             keys=keys,
         )
-        return cls(problem, x, y.to(device), attack.targeted, on(size, device, x.dtype), starts)
+        return cls(
+            problem,
+            x,
+            y.to(device),
+            attack.targeted,
+            on(size, device, x.dtype),
+            starts,
+            has_cross_entropy(attack.estimator),
+        )
 
     @cached_property
     def clean_scores(self) -> Tensor:
@@ -93,6 +103,24 @@ class Job:
             ids = torch.arange(first, min(first + self.problem.batch_size, len(self.x)), device=self.y.device)
             parts.append(self.problem.source.scores(at(self.x, ids).to(self.y.device)).float())
         return torch.cat(parts)
+
+    def named(self, loss: Any) -> Any:
+        """A loss by its name, where the estimator's own (None) is the cross-entropy: both are then one computation."""
+        return "cross_entropy" if loss is None and self.has_cross_entropy else loss
+
+    def unsaturated(self, loss: Any) -> Any:
+        """Cross-entropy, where it is that of single classes, as what climbs alike and never saturates.
+
+        Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays.
+        """
+        loss = self.named(loss)
+        replaced = loss == "cross_entropy" and self.problem.expectation.samples == 1
+        return log_odds if isinstance(loss, str) and replaced and self.one_class_each else loss
+
+    @cached_property
+    def one_class_each(self) -> bool:
+        """Whether all labels are single classes, not distributions over several."""
+        return bool((self.y.amax(1) == 1).all())
 
     def aim(self, loss: Any) -> Any:
         """The function from samples to what is wanted of them."""

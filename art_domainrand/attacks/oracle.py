@@ -1,6 +1,8 @@
 """Where the samples of a batch stand: gradient, loss and success, in expectation where something is random."""
 
+import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.keyed import JUDGE, STEP, derive
 from art_domainrand.attacks.keyed import draws as keyed_draws
-from art_domainrand.gradients import Gradients
+from art_domainrand.gradients import Evaluation, Gradients
 from art_domainrand.gradients.memory import Parts
 from art_domainrand.randomization.transform import Draw
 
@@ -55,11 +57,22 @@ class Expectation:
 class Oracle:
     """Answers for one batch of samples with a common ``aim``; ``random`` says whether its answers vary.
 
-    Draws are functions of the samples' ``keys`` (n,) and of how many steps have been taken.
+    Draws are functions of the samples' ``keys`` (n,) and of how many steps have been taken. The model is shown no more
+    than ``batch_size`` images at a time, copies included; None is no bound.
     """
 
-    def __init__(self, source: Gradients, aim: Aim, expectation: Expectation, keys: Tensor, *, random: bool) -> None:
+    def __init__(
+        self,
+        source: Gradients,
+        aim: Aim,
+        expectation: Expectation,
+        keys: Tensor,
+        *,
+        random: bool,
+        batch_size: int | None = None,
+    ) -> None:
         self.source, self.aim, self.expectation, self.keys, self.random = source, aim, expectation, keys, random
+        self.batch_size = batch_size
         self.parts = Parts()
         self.step = 0
         self._rows: Tensor | None = None
@@ -68,8 +81,8 @@ class Oracle:
     def evaluate(self, adv: Tensor, rows: Tensor) -> Standing:
         """Where ``adv`` (A, ...) stand, the adversarial examples of the samples ``rows`` (A,)."""
         copies, aim = self.expectation.samples, self._aim_at(rows)
-        if copies > 1 and self.parts.largest is None and adv.device.type == "cpu":
-            self.parts.largest = max(1, CACHE_BYTES // (copies * max(1, adv[:1].nbytes)))
+        if copies > 1 and self.parts.largest is None:
+            self.parts.largest = samples_at_once(copies, adv, self.batch_size)
         number = 0 if self.expectation.draws == "common" else self.step
         draws = self._draws(derive(self.keys[rows], STEP, number), copies, EOT_DRAWS[self.expectation.draws])
         self.step += 1
@@ -104,13 +117,7 @@ class Oracle:
             seen = leaf.repeat_interleave(copies, 0) if copies > 1 else leaf
             if view is not None:
                 seen = view.randomize(seen, of_view[0][wide])
-        found = self.source.evaluate(
-            seen.detach(),
-            rows_of_labels(labels, wide),
-            goal.sign,
-            (lambda scores, rows: goal.values(scores, shifted(rows, wide.start))) if goal.has_values else None,
-            [draw[wide] for draw in of_source],
-        )
+        found = self._of_copies(seen.detach(), goal, labels, of_source, wide)
         gradient = found.gradient
         if seen is not leaf:
             (gradient,) = torch.autograd.grad(seen, leaf, gradient)
@@ -118,6 +125,16 @@ class Oracle:
         # The estimator's own loss has no value for each sample; the margin stands in where one is needed.
         value = goal_slice(goal, wide).judge(found.scores)[1] if found.values is None else found.values
         return gradient, value, found.scores
+
+    def _of_copies(self, seen: Tensor, goal: Aim, labels: Any, draws: list[Draw], wide: slice) -> Evaluation:
+        """What the source says of the images ``seen``, the rows ``wide`` of all copies, no more than allowed at once."""
+        parts = []
+        for rows in at_most(len(seen), self.expectation.samples, self.batch_size):
+            place = shifted(rows, wide.start)
+            objective = partial(values_of_rows, goal, place.start) if goal.has_values else None
+            own = [draw[place] for draw in draws]
+            parts.append(self.source.evaluate(seen[rows], rows_of_labels(labels, place), goal.sign, objective, own))
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def _draws(self, keys: Tensor, copies: int = 1, method: str = "uniform") -> list[Draw]:
         """``copies`` draws for each key: for the attack's own view first, then for the estimator's preprocessors."""
@@ -147,6 +164,37 @@ class Oracle:
             fooled &= success
             total += margin
         return fooled, total / AGREEING_DRAWS
+
+
+def samples_at_once(copies: int, x: Tensor, batch_size: int | None) -> int:
+    """How many samples to look at together, each in so many copies: what ``batch_size`` and the CPU's cache hold."""
+    most = sys.maxsize if batch_size is None else batch_size // copies
+    if x.device.type == "cpu":
+        most = min(most, CACHE_BYTES // (copies * max(1, x[:1].nbytes)))
+    return max(1, most)
+
+
+def at_most(n: int, copies: int, batch_size: int | None) -> list[slice]:
+    """``n`` rows in slices of at most ``batch_size``; of one sample's copies, slices of equal size, which weigh alike."""
+    if batch_size is None or n <= batch_size:
+        return [slice(0, n)]
+    size = max(d for d in range(1, batch_size + 1) if copies % d == 0)
+    return [slice(first, first + size) for first in range(0, n, size)]
+
+
+def values_of_rows(goal: Aim, first: int, scores: Tensor, rows: slice) -> Tensor:
+    """What ``goal`` ascends at the scores of some rows, counted from its row ``first``."""
+    return goal.values(scores, shifted(rows, first))
+
+
+def joined(parts: list[Evaluation]) -> Evaluation:
+    """Evaluations of consecutive rows as one."""
+    values = [part.values for part in parts if part.values is not None]
+    return Evaluation(
+        torch.cat([part.scores for part in parts]),
+        torch.cat(values) if values else None,
+        torch.cat([part.gradient for part in parts]),
+    )
 
 
 def rows_of_labels(labels: Any, rows: slice) -> Any:

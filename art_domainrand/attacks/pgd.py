@@ -176,7 +176,7 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
     def _stages(self, job: Job) -> list[Stage]:
         stage = Stage(
             name=type(self).__name__,
-            aim=job.aim(self.loss),
+            aim=job.aim(job.named(self.loss)),
             steps=lambda ball, mask, ids: PGDSteps(
                 ball, mask, job.sizes(ids), self.max_iter, self.step_schedule, self.decay
             ),

@@ -28,6 +28,7 @@ class Counting:
     def __init__(self, source: Gradients) -> None:
         self.source = source
         self.device = source.device
+        self.summed = source.summed
         self.forwards = self.backwards = 0
 
     @property
@@ -110,9 +111,10 @@ class Scene:
         keys: Tensor,
         *,
         random: bool,
+        batch_size: int,
     ) -> None:
         self.source, self.x, self.aim, self.view, self.around = source, x, aim, view, around
-        self.oracle = Oracle(source, aim, expectation, keys, random=random)
+        self.oracle = Oracle(source, aim, expectation, keys, random=random, batch_size=batch_size)
         self.parts = Parts()
         self.tainted = torch.zeros(len(x), dtype=x.dtype, device=x.device)
 

@@ -151,7 +151,14 @@ class Climb:
         n, device = len(self.ids), ids.device
         restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
         keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), stage.number, restarts)
-        self.oracle = Oracle(problem.source, stage.aim(self.ids), problem.expectation, keys, random=problem.random)
+        self.oracle = Oracle(
+            problem.source,
+            stage.aim(self.ids),
+            problem.expectation,
+            keys,
+            random=problem.random,
+            batch_size=problem.batch_size,
+        )
         self.rows = torch.arange(n, device=device)
         self.done = torch.zeros(n, dtype=torch.bool, device=device)
         # The first restart in this batch that has fooled each sample.

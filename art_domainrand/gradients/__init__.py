@@ -9,7 +9,7 @@
   arrays.
 """
 
-from art_domainrand.gradients.borrowing import borrow, is_device_estimator
+from art_domainrand.gradients.borrowing import borrow, has_cross_entropy, is_device_estimator
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.protocol import Evaluation, Gradients, Labels, Objective
 from art_domainrand.gradients.regressors import loss_of_each
@@ -22,6 +22,7 @@ __all__ = [
     "Labels",
     "Objective",
     "borrow",
+    "has_cross_entropy",
     "is_device_estimator",
     "loss_of_each",
     "predict",

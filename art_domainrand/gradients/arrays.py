@@ -18,6 +18,7 @@ class ArrayGradients:
 
     device = torch.device("cpu")
     random_preprocessors: Sequence[Any] = ()
+    summed = False
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator

@@ -11,7 +11,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from art_domainrand.gradients.arrays import ArrayGradients
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.detectors import DetectorGradients, is_framework_detector
-from art_domainrand.gradients.device import DeviceGradients
+from art_domainrand.gradients.device import DeviceGradients, plain_cross_entropy
 from art_domainrand.gradients.estimates import estimated
 from art_domainrand.gradients.outputs import adapted
 from art_domainrand.gradients.protocol import Gradients
@@ -30,6 +30,11 @@ def is_device_estimator(estimator: Any) -> bool:
     if not isinstance(estimator, PyTorchClassifier) or "loss_gradient" in vars(estimator):
         return False
     return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
+
+
+def has_cross_entropy(estimator: Any) -> bool:
+    """Whether the estimator's own loss is the plain cross-entropy of its scores."""
+    return is_device_estimator(estimator) and plain_cross_entropy(estimator._loss)
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from typing import Any
 
 import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
-from torch import Tensor
+from torch import Tensor, nn
 
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.memory import Parts
@@ -49,6 +50,7 @@ class DeviceGradients:
         self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if half else ()
         self.spares_input = True
         self.parts = Parts()
+        self.loss_function, self.summed = summed(estimator._loss)
 
     def labels(self, y: Any) -> Labels:
         """Move labels to the device and reduce them to the form the loss takes; that reads values, so only once."""
@@ -56,7 +58,11 @@ class DeviceGradients:
         return y, self.estimator.reduce_labels(y)
 
     def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
-        """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``."""
+        """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``.
+
+        Of a cross-entropy it is the gradient of the sum over the batch, also where the loss is the mean: a mean rounds
+        the gradient of an image by how many others there are.
+        """
         parts = self.parts.over(len(x), lambda rows: self._gradient(x[rows], tuple(part[rows] for part in y), sign))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -100,7 +106,7 @@ class DeviceGradients:
 
     def share(self, rows: slice, n: int) -> float:
         """What the mean loss of some rows counts for in that of all ``n``, so that parts of a batch agree in scale."""
-        return (rows.stop - rows.start) / n if getattr(self.estimator._loss, "reduction", None) == "mean" else 1.0
+        return (rows.stop - rows.start) / n if getattr(self.loss_function, "reduction", None) == "mean" else 1.0
 
     def differentiate(self, target: Tensor, outputs: Tensor, leaf: Tensor, sign: int) -> Tensor:
         """``sign`` times the gradient of a scalar, a function of the ``outputs`` at ``leaf``."""
@@ -167,7 +173,7 @@ class DeviceGradients:
             if labels.dim() == 2 and labels.shape[1] > 1:
                 raise one_output_error(outputs, self.estimator._loss)
             labels = labels.reshape(outputs.shape)  # ART's own tensor path drops an axis, or the model squeezes one
-        loss: Tensor = self.estimator._loss(outputs, labels)
+        loss: Tensor = self.loss_function(outputs, labels)
         return loss if loss.dim() == 0 else loss.sum()
 
     def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
@@ -184,6 +190,20 @@ class DeviceGradients:
             inputs, _ = self.preprocess(x, None)
             scores = self.exact_forward(x.clone() if inputs is x else inputs)
         return class_scores(scores, len(x), self.estimator._loss)
+
+
+def summed(loss: Any) -> tuple[Any, bool]:
+    """A mean cross-entropy as the sum, whose gradient for one image does not depend on the others; and whether it is."""
+    if not plain_cross_entropy(loss) or loss.reduction != "mean":
+        return loss, False
+    total = copy(loss)
+    total.reduction = "sum"
+    return total, True
+
+
+def plain_cross_entropy(loss: Any) -> bool:
+    """Whether a loss is torch's cross-entropy, without weights or smoothing."""
+    return type(loss) is nn.CrossEntropyLoss and loss.weight is None and loss.label_smoothing == 0
 
 
 def not_differentiable() -> ValueError:

@@ -28,6 +28,8 @@ class Gradients(Protocol):
     """What an attack needs of an estimator."""
 
     device: torch.device
+    summed: bool
+    """Whether ``gradient`` is that of the sum over the batch where the estimator's own loss is the mean."""
 
     @property
     def random_preprocessors(self) -> Sequence[Any]:

@@ -169,7 +169,9 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
             return margin(classifier.model(view.randomize(x, Draw(u, draw.seeds))), y.argmax(1))
 
     with borrow(classifier) as source:
-        scene = Scene(source, x, Aim(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False)
+        scene = Scene(
+            source, x, Aim(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False, batch_size=3
+        )
         _, slope, _ = scene.climb(point, torch.arange(3))
         step = 1e-7
         for column in range(point.u.shape[1]):

@@ -62,7 +62,7 @@ ATTACKS = {
     "FGSM with options": lambda e, **o: FGSM(e, loss="margin", keep_best=True, **o),
     "PGD": lambda e, **o: PGD(e, eps_step=0.03, max_iter=4, verbose=False, **o),
     "PGD with options": lambda e, **o: PGD(
-        e, eps_step=0.03, max_iter=4, num_random_init=2, early_stop=True, loss="margin", verbose=False, **o
+        e, eps_step=o["eps"] / 3, max_iter=8, num_random_init=2, early_stop=True, loss="margin", verbose=False, **o
     ),
     "AutoPGD": lambda e, **o: AutoPGD(e, max_iter=6, nb_random_init=2, verbose=False, **o),
     "StrongestAttack": lambda e, **o: StrongestAttack(e, budget="quick", verbose=False, **o),

@@ -159,8 +159,7 @@ def test_the_gradient_is_a_mean_over_the_models_draws(around, loss):
         labels = torch.eye(CLASSES)[torch.from_numpy(y)]
 
         def mean_over(samples):
-            expectation = Expectation(torch.Generator(), samples)
-            oracle = Oracle(source, Aim(labels, 1, loss), expectation, random=True)
+            oracle = Oracle(source, Aim(labels, 1, loss), Expectation(samples), torch.arange(3), random=True)
             return oracle.evaluate(torch.from_numpy(x), torch.arange(3)).gradient.flatten(1)
 
         one, many = mean_over(1), mean_over(400)
