@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar, Unpack
 
@@ -27,6 +28,7 @@ from art_domainrand.attacks.steps import AutoSteps, SparseSteps
 from art_domainrand.losses import LOSSES
 from art_domainrand.norms import Ball, lp_norm, rows_of
 
+VARIANTS = ("refined", "original")
 ART_LOSSES = {"difference_logits_ratio": "dlr"}
 LOSS_TYPES = [None, *LOSSES, *ART_LOSSES, TARGETED_DLR]
 APGD_OPTIONS = list(AutoOptions.__annotations__)
@@ -59,13 +61,18 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         loss, and the margin, which has a value for every sample, decides about step sizes.
     :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
     :param early_stop: Let samples go once they are fooled.
+    :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected to
+        the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range, and cross-entropy
+        is climbed in the form of log-odds, which does not saturate; elsewhere both are the same.
     :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
         ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
     option_names: ClassVar[list[str]] = APGD_OPTIONS
-    attack_params = AutoProjectedGradientDescent.attack_params + APGD_OPTIONS + ["early_stop", "nb_target_classes"]
+    attack_params = (
+        AutoProjectedGradientDescent.attack_params + APGD_OPTIONS + ["early_stop", "nb_target_classes", "variant"]
+    )
 
     def __init__(
         self,
@@ -82,6 +89,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         *,
         nb_target_classes: int = 9,
         early_stop: bool = True,
+        variant: str = "refined",
         **options: Unpack[AutoOptions],
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
@@ -92,7 +100,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         self.norm, self.eps, self.eps_step = norm, check.plain(eps), check.plain(eps_step)
         self.max_iter, self.targeted, self.nb_random_init = max_iter, targeted, nb_random_init
         self.batch_size, self.loss_type, self.verbose = batch_size, loss_type, verbose
-        self.nb_target_classes, self.early_stop = nb_target_classes, early_stop
+        self.nb_target_classes, self.early_stop, self.variant = nb_target_classes, early_stop, variant
         self._check_params()
 
     def _check_params(self) -> None:
@@ -105,6 +113,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         )
         check.require(self.nb_target_classes >= 1, "nb_target_classes", "be >= 1", self.nb_target_classes)
         check.check_flags(targeted=self.targeted, early_stop=self.early_stop, verbose=self.verbose)
+        check.require(self.variant in VARIANTS, "variant", f"be one of {list(VARIANTS)}", self.variant)
         loss = self.loss_type
         rule = f"be one of {LOSS_TYPES} or a function of scores and labels"
         known = loss is None or (loss in LOSS_TYPES if isinstance(loss, str) else callable(loss))
@@ -120,15 +129,14 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         return max(1, self.nb_random_init)
 
     def _stages(self, job: Job) -> list[Stage]:
-        at_random = self.nb_random_init > 0
+        plan = Plan(
+            self.max_iter, self._restarts(), self.nb_random_init > 0, self.early_stop, self.variant == "original"
+        )
         if self.loss_type != TARGETED_DLR:
             loss = ART_LOSSES.get(self.loss_type, self.loss_type) if isinstance(self.loss_type, str) else self.loss_type
-            return [auto_stage(job, self.max_iter, self._restarts(), at_random, self.early_stop, loss)]
+            return [auto_stage(job, plan, loss)]
         ranked = rank_targets(job)[:, : self.nb_target_classes]
-        return [
-            auto_stage(job, self.max_iter, self._restarts(), at_random, self.early_stop, towards=ranked[:, rank])
-            for rank in range(ranked.shape[1])
-        ]
+        return [auto_stage(job, plan, towards=ranked[:, rank]) for rank in range(ranked.shape[1])]
 
 
 def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
@@ -138,46 +146,55 @@ def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
     check.require(number and bool(np.all(np.asarray(eps_step) > 0)), "eps_step", "be > 0", eps_step)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter."""
+
+    max_iter: int
+    restarts: int = 1
+    at_random: bool = True
+    early_stop: bool = True
+    original: bool = False
+
+
 def auto_stage(
     job: Job,
-    max_iter: int,
-    restarts: int,
-    at_random: bool,
-    early_stop: bool,
+    plan: Plan,
     loss: Any = None,
     towards: Tensor | None = None,
     worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Stage:
     """Auto-PGD with one loss, or with the targeted difference of logits ratio ``towards`` classes (N,)."""
     sign = -1 if job.targeted else 1
+    loss = loss if plan.original else job.unsaturated(loss)
 
     def aim(ids: Tensor) -> Aim:
         return Aim(job.y[ids], sign, loss, None if towards is None else towards[ids])
 
-    start = auto_start(job, at_random)
-    if job.starts.norm != 1:
-        return Stage(
-            name=f"Auto-PGD, {loss or 'loss' if towards is None else TARGETED_DLR}",
-            aim=aim,
-            steps=lambda ball, mask, ids: AutoSteps(ball, mask, max_iter),
-            start=start,
-            max_iter=max_iter,
-            restarts=restarts,
-            early_stop=early_stop,
-            worthwhile=worthwhile,
-        )
-    lengths = [min(math.ceil(share * max_iter), max(max_iter - 1, 0) // 2) for _, share in L1_PHASES]
-    return Stage(
-        name="Auto-PGD in L1",
+    whole = Stage(
+        name=f"Auto-PGD, {(loss if isinstance(loss, str) else 'loss') if towards is None else TARGETED_DLR}",
         aim=aim,
-        steps=lambda ball, mask, ids: SparseSteps(ball, mask, max_iter - sum(lengths), warm=True),
-        start=lambda stage, restart, around, ids: shrinking_balls(
-            job, aim(ids), start(stage, restart, around, ids), lengths, ids, (stage, restart), warm=at_random
-        ),
-        max_iter=max_iter - sum(lengths),
-        restarts=restarts,
-        early_stop=early_stop,
+        steps=lambda ball, mask, ids: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
+        start=auto_start(job, plan.at_random),
+        max_iter=plan.max_iter,
+        restarts=plan.restarts,
+        early_stop=plan.early_stop,
         worthwhile=worthwhile,
+    )
+    return whole if job.starts.norm != 1 else in_l1(whole, job, plan)
+
+
+def in_l1(stage: Stage, job: Job, plan: Plan) -> Stage:
+    """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
+    lengths = [min(math.ceil(share * plan.max_iter), max(plan.max_iter - 1, 0) // 2) for _, share in L1_PHASES]
+    rest = plan.max_iter - sum(lengths)
+    return replace(
+        stage,
+        steps=lambda ball, mask, ids: SparseSteps(ball, mask, rest, warm=True, original=plan.original),
+        start=lambda number, restart, around, ids: shrinking_balls(
+            job, stage.aim(ids), stage.start(number, restart, around, ids), lengths, ids, (number, restart), plan
+        ),
+        max_iter=rest,
     )
 
 
@@ -210,13 +227,13 @@ def surface_noise(job: Job, ids: Tensor, stage: int, restart: int) -> Tensor:
 
 
 def shrinking_balls(
-    job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, run: tuple[int, int], *, warm: bool
+    job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, run: tuple[int, int], plan: Plan
 ) -> Tensor:
     """Climb in balls of three and two times the radius, each from the best point of the one before.
 
-    ``warm`` says that the start's own sparsity counts, as that of a random start does in the authors' code.
+    A random start's own sparsity counts, as in the authors' code.
     """
-    problem = job.problem
+    problem, warm = job.problem, plan.at_random
     keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), *run, SHRINKING)
     oracle = Oracle(
         problem.source, aim, problem.expectation, keys, random=problem.random, batch_size=problem.batch_size
@@ -227,7 +244,7 @@ def shrinking_balls(
         around = problem.ball(ids)
         around.eps = around.eps * factor
         adv = around.project(adv)
-        steps = SparseSteps(around, problem.mask(ids), length, warm=warm)
+        steps = SparseSteps(around, problem.mask(ids), length, warm=warm, original=plan.original)
         for i in range(length):
             adv = steps.next(i, adv, oracle.evaluate(adv, rows))
         if length:

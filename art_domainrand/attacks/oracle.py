@@ -127,7 +127,7 @@ class Oracle:
         return gradient, value, found.scores
 
     def _of_copies(self, seen: Tensor, goal: Aim, labels: Any, draws: list[Draw], wide: slice) -> Evaluation:
-        """What the source says of the images ``seen``, the rows ``wide`` of all copies, no more than allowed at once."""
+        """What the source says of the images ``seen``, the rows ``wide`` of all copies, as many at once as allowed."""
         parts = []
         for rows in at_most(len(seen), self.expectation.samples, self.batch_size):
             place = shifted(rows, wide.start)
@@ -175,7 +175,7 @@ def samples_at_once(copies: int, x: Tensor, batch_size: int | None) -> int:
 
 
 def at_most(n: int, copies: int, batch_size: int | None) -> list[slice]:
-    """``n`` rows in slices of at most ``batch_size``; of one sample's copies, slices of equal size, which weigh alike."""
+    """``n`` rows in slices of at most ``batch_size``; of a sample's copies, slices of equal size, which weigh alike."""
     if batch_size is None or n <= batch_size:
         return [slice(0, n)]
     size = max(d for d in range(1, batch_size + 1) if copies % d == 0)

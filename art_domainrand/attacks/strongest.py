@@ -13,7 +13,7 @@ from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.apgd import auto_stage, rank_targets
+from art_domainrand.attacks.apgd import Plan, auto_stage, rank_targets
 from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import DEFAULTS, AutoOptions, check_options
@@ -127,16 +127,13 @@ class StrongestAttack(GradientAttack, EvasionAttack):
 
 def plan(job: Job, loss: str, max_iter: int, classes: int, reach: float) -> list[Stage]:
     """The stages of one line of a budget: one, or one for each class aimed at."""
-    worth = within_reach(job, reach)
+    worth, run = within_reach(job, reach), Plan(max_iter)
     if not classes:
-        return [auto_stage(job, max_iter, 1, True, True, loss, worthwhile=worth)]
+        return [auto_stage(job, run, loss, worthwhile=worth)]
     if job.targeted:  # the class is given: restarts take the place of classes
-        return [auto_stage(job, max_iter, classes, True, True, "dlr", worthwhile=worth)]
+        return [auto_stage(job, replace(run, restarts=classes), "dlr", worthwhile=worth)]
     ranked = rank_targets(job)[:, :classes]
-    return [
-        auto_stage(job, max_iter, 1, True, True, towards=ranked[:, rank], worthwhile=worth)
-        for rank in range(ranked.shape[1])
-    ]
+    return [auto_stage(job, run, towards=ranked[:, rank], worthwhile=worth) for rank in range(ranked.shape[1])]
 
 
 def within_reach(job: Job, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:

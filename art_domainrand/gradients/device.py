@@ -193,7 +193,7 @@ class DeviceGradients:
 
 
 def summed(loss: Any) -> tuple[Any, bool]:
-    """A mean cross-entropy as the sum, whose gradient for one image does not depend on the others; and whether it is."""
+    """A mean cross-entropy as the sum, whose gradient at an image does not depend on the others; whether it is one."""
     if not plain_cross_entropy(loss) or loss.reduction != "mean":
         return loss, False
     total = copy(loss)
