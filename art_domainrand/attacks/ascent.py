@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.outside import BallFromOutside
 from art_domainrand.norms import Ball, Size, lp_norm, per_sample, tensor_of
 
 GradientAt = Callable[[Tensor], Tensor]
@@ -81,9 +80,7 @@ def smallest_step(
     adv, unbroken = x, torch.ones(len(x), dtype=torch.bool, device=x.device)
     for k in range(1, steps + 1):
         size = torch.minimum(tensor_of(unit * k, x, torch.float64), eps).to(x.dtype)
-        # From outside the box the clip alone may go farther than the step, which is to be the least that succeeds.
-        here = ball.within(size) if isinstance(ball, BallFromOutside) else ball
-        adv = torch.where(per_sample(unbroken, x), here.ascend(x, grad.clone(), size), adv)
+        adv = torch.where(per_sample(unbroken, x), ball.ascend(x, grad.clone(), size), adv)
         unbroken = unbroken & ~succeeds(adv)
         if not unbroken.any():
             break

@@ -30,12 +30,6 @@ class BallFromOutside(Ball):
             self._around = self.eps, ball(self.norm, self.x, self.eps, low, high)
         return self._around[1]
 
-    def within(self, radius: Size) -> Ball:
-        """The smaller ball around the same images."""
-        part = copy(self.inner)
-        part.eps = radius
-        return BallFromOutside(part)
-
     def take(self, index: Tensor) -> Ball:
         part = copy(self.inner)
         part.eps = self.eps

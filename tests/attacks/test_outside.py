@@ -60,7 +60,7 @@ def test_the_result_is_arts(classifier, labels, norm, noise, starts, kind):
 @pytest.mark.filterwarnings("ignore:x should lie")
 @pytest.mark.parametrize("norm", BUDGETS)
 def test_the_least_radius_is_arts(classifier, norm):
-    x, (eps, step) = noisy(0.04), BUDGETS[norm]
+    x, (eps, step) = noisy(0.4), BUDGETS[norm]
     y = classifier.predict(x).argmax(1)
     options = {"norm": norm, "eps": 6 * eps, "eps_step": step / 3, "minimal": True}
     ours, theirs = (attack(classifier, **options).generate(x, y) for attack in (FGSM, FastGradientMethod))
