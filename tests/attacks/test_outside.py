@@ -57,6 +57,18 @@ def test_the_result_is_arts(classifier, labels, norm, noise, starts, kind):
             assert results[0].max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:x should lie")
+@pytest.mark.parametrize("norm", BUDGETS)
+def test_the_least_radius_is_arts(classifier, norm):
+    x, (eps, step) = noisy(0.4), BUDGETS[norm]
+    y = classifier.predict(x).argmax(1)
+    options = {"norm": norm, "eps": 6 * eps, "eps_step": step / 3, "minimal": True}
+    ours, theirs = (attack(classifier, **options).generate(x, y) for attack in (FGSM, FastGradientMethod))
+    broken = classifier.predict(theirs).argmax(1) != y  # for the others ART stays below eps
+    assert broken.sum() > 3
+    np.testing.assert_allclose(ours[broken], theirs[broken], atol=1e-6, rtol=0)
+
+
 ATTACKS = {
     "FGSM": lambda e, **o: FGSM(e, **o),
     "FGSM with options": lambda e, **o: FGSM(e, loss="margin", keep_best=True, **o),
