@@ -61,9 +61,9 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         loss, and the margin, which has a value for every sample, decides about step sizes.
     :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
     :param early_stop: Let samples go once they are fooled.
-    :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected to
-        the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range, and cross-entropy
-        is climbed in the form of log-odds, which does not saturate; elsewhere both are the same.
+    :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected
+        to the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range, and
+        cross-entropy is climbed in the form of log-odds, which does not saturate; elsewhere both are the same.
     :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
         ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
