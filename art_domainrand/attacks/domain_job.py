@@ -108,7 +108,7 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
         check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)
         if y is not None:
             y = check.class_labels(y, len(images), attack.estimator.nb_classes)
-        opened = borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler())
+        opened = borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler(), summed=True)
         with explained(attack.estimator, images), opened as source:
             job = job_of(attack, source, images, y, mask, box, view)
             parts, tainted = [], []

@@ -152,7 +152,8 @@ class GradientAttack(Lenient, Settings, ABC):
             check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
         if len(x) == 0:
             return
-        opened = borrow(self.estimator, self.memory_format, self.autocast, self.compiler())
+        private = self.seed is not None  # then a result is the image's own, whatever else is in its batch
+        opened = borrow(self.estimator, self.memory_format, self.autocast, self.compiler(), summed=private)
         with explained(self.estimator, x), opened as source:
             if y is None and is_classifier:
                 y = self._predicted_labels(source, x)

@@ -43,12 +43,16 @@ def borrow(
     memory_format: str | None = None,
     autocast: torch.dtype | None = None,
     compiler: Compiler | None = None,
+    *,
+    summed: bool = False,
 ) -> Iterator[Gradients]:
     """Open an estimator for an attack and give it back as found, also after an exception.
 
     Kept: the training flag of every module, all buffers, ``p.grad``, ``p.requires_grad``, the storage and memory format
     of every parameter. Inside, models are in evaluation mode. ``compiler`` compiles the forward pass of the gradients.
-    Several threads may borrow at a time: the last one out gives back.
+    With ``summed`` the gradient at an image does not depend on the others, not even in its rounding: it is that of the
+    sum over the batch where the loss is a mean cross-entropy. Several threads may borrow at a time: the last one out
+    gives back.
     """
     with ExitStack() as stack:
         for model in torch_models(estimator):
@@ -67,4 +71,4 @@ def borrow(
             # cuDNN refuses the backward pass of an RNN in evaluation mode; ART switches to training mode and with it
             # turns on the RNN's own dropout. The native kernels differentiate the very function that predicts.
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # type: ignore[no-untyped-call]
-        yield DeviceGradients(estimator, memory_format, autocast, compiler)
+        yield DeviceGradients(estimator, memory_format, autocast, compiler, summed=summed)

@@ -25,7 +25,8 @@ HALF_PRECISION_SCALES = (2.0**10, 2.0**5, 1.0, 2.0**-5, 2.0**-10)
 class DeviceGradients:
     """Loss gradients and class scores of a PyTorchClassifier without leaving its device.
 
-    A batch that does not fit into memory is taken in halves, quarters ... from then on.
+    A batch that does not fit into memory is taken in halves, quarters ... from then on. With ``summed`` a mean
+    cross-entropy is taken as the sum: the mean rounds the gradient at an image by how many others there are.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class DeviceGradients:
         memory_format: str | None,
         autocast: torch.dtype | None,
         compiler: Compiler | None = None,
+        *,
+        summed: bool = False,
     ) -> None:
         self.estimator = estimator
         self.device: torch.device = estimator.device
@@ -50,7 +53,7 @@ class DeviceGradients:
         self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if half else ()
         self.spares_input = True
         self.parts = Parts()
-        self.loss_function, self.summed = summed(estimator._loss)
+        self.loss_function, self.summed = as_sum(estimator._loss) if summed else (estimator._loss, False)
 
     def labels(self, y: Any) -> Labels:
         """Move labels to the device and reduce them to the form the loss takes; that reads values, so only once."""
@@ -58,11 +61,7 @@ class DeviceGradients:
         return y, self.estimator.reduce_labels(y)
 
     def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
-        """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``.
-
-        Of a cross-entropy it is the gradient of the sum over the batch, also where the loss is the mean: a mean rounds
-        the gradient of an image by how many others there are.
-        """
+        """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``."""
         parts = self.parts.over(len(x), lambda rows: self._gradient(x[rows], tuple(part[rows] for part in y), sign))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -192,7 +191,7 @@ class DeviceGradients:
         return class_scores(scores, len(x), self.estimator._loss)
 
 
-def summed(loss: Any) -> tuple[Any, bool]:
+def as_sum(loss: Any) -> tuple[Any, bool]:
     """A mean cross-entropy as the sum, whose gradient at an image does not depend on the others; whether it is one."""
     if not plain_cross_entropy(loss) or loss.reduction != "mean":
         return loss, False

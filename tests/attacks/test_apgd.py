@@ -147,7 +147,14 @@ def test_every_l1_iterate_is_that_of_the_paper():
     for image, label in zip(x, y, strict=True):
         expected = np.stack(Reference(classifier.model, label, "cross_entropy", image, 2.0, 60).sparse())
         ours = visited_by(
-            classifier, image[None], np.array([label]), norm=1, eps=2.0, max_iter=60, loss_type="cross_entropy"
+            classifier,
+            image[None],
+            np.array([label]),
+            norm=1,
+            eps=2.0,
+            max_iter=60,
+            loss_type="cross_entropy",
+            variant="original",
         )
         assert len(ours) == len(expected) == 60 + 3, "a look at the start of every phase"
         assert np.abs(ours - expected).max() < 2e-4

@@ -259,7 +259,7 @@ def test_strongest_averages_over_draws_where_something_is_random():
     x, model = some_images(4), RowWise()
     classifier = wrap(model, preprocessing_defences=[looking_through(apply_predict=True, seed=1)])
     with seen_by(model) as seen:
-        StrongestAttack(classifier, eps=1e-4, budget="quick", seed=0, verbose=False).generate(
+        StrongestAttack(classifier, eps=1e-4, budget="quick", batch_size=64, seed=0, verbose=False).generate(
             x, predicted(wrap(model), x)
         )
     assert len(seen[0]) == 4 * 16
