@@ -24,7 +24,7 @@ from art_domainrand.attacks.options import (
 )
 from art_domainrand.attacks.oracle import Oracle
 from art_domainrand.attacks.search import Stage
-from art_domainrand.attacks.steps import AutoSteps, SparseSteps
+from art_domainrand.attacks.steps import AutoSteps, SettlingSteps, SparseSteps, Steps
 from art_domainrand.losses import LOSSES
 from art_domainrand.norms import Ball, lp_norm, rows_of
 
@@ -37,6 +37,8 @@ APGD_OPTIONS = list(AutoOptions.__annotations__)
 L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
 
 
+# The last steps of the refined variant settle at the best point, as a share of all.
+SETTLING = 0.2
 SHRINKING = 1 << 20  # what their random draws are for
 
 # Stage, restart, ball and samples (A,) -> where they start.
@@ -62,8 +64,8 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
     :param early_stop: Let samples go once they are fooled.
     :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected
-        to the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range, and
-        cross-entropy is climbed in the form of log-odds, which does not saturate; elsewhere both are the same.
+        to the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range and settle at
+        the end, and cross-entropy is climbed as log-odds, which do not saturate; elsewhere both are the same.
     :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
         ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
@@ -186,16 +188,21 @@ def auto_stage(
 
 def in_l1(stage: Stage, job: Job, plan: Plan) -> Stage:
     """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
-    lengths = [min(math.ceil(share * plan.max_iter), max(plan.max_iter - 1, 0) // 2) for _, share in L1_PHASES]
-    rest = plan.max_iter - sum(lengths)
-    return replace(
-        stage,
-        steps=lambda ball, mask, ids: SparseSteps(ball, mask, rest, warm=True, original=plan.original),
-        start=lambda number, restart, around, ids: shrinking_balls(
-            job, stage.aim(ids), stage.start(number, restart, around, ids), lengths, ids, (number, restart), plan
-        ),
-        max_iter=rest,
-    )
+    settling = 0 if plan.original else int(SETTLING * plan.max_iter)
+    sparse = plan.max_iter - settling
+    lengths = [min(math.ceil(share * sparse), max(sparse - 1, 0) // 2) for _, share in L1_PHASES]
+    rest = sparse - sum(lengths)
+
+    def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
+        if plan.original:
+            return SparseSteps(ball, mask, rest, warm=True, original=True)
+        return SettlingSteps(ball, mask, rest, settling, warm=True)
+
+    def start(number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
+        first = stage.start(number, restart, around, ids)
+        return shrinking_balls(job, stage.aim(ids), first, lengths, ids, (number, restart), plan)
+
+    return replace(stage, steps=steps, start=start, max_iter=rest + settling)
 
 
 def auto_start(job: Job, at_random: bool) -> Start:

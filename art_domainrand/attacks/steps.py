@@ -59,7 +59,7 @@ class PGDSteps(Steps):
     def next(self, i: int, adv: Tensor, standing: Standing) -> Tensor:
         gradient, size = self.clean(standing.gradient), self.size
         if self.schedule == "cosine":
-            size = size * (0.5 + 0.5 * math.cos(math.pi * i / self.max_iter))
+            size = size * cosine(i, self.max_iter)
         if self.halving is not None:
             adv, gradient = self.halving.observe(i, adv, gradient, standing.value)
             size = size * per_sample(self.halving.factor, adv)
@@ -200,6 +200,30 @@ class SparseSteps(Steps):
         super().take(index)
 
 
+class SettlingSteps(SparseSteps):
+    """Sparse steps, and at the end steepest steps from the best point, whose length falls to nothing.
+
+    A sparse step moves its entries by equal amounts, never by less than a tenth of the radius in all, and so ends near
+    the best allotment of the radius but not at it. The steepest step fills the entries of largest gradient.
+    """
+
+    longest = 0.25
+
+    def __init__(self, ball: Ball, mask: Tensor | None, sparse: int, settling: int, *, warm: bool = False) -> None:
+        super().__init__(ball, mask, sparse, warm=warm)
+        self.sparse_steps, self.settling = sparse, settling
+
+    def next(self, i: int, adv: Tensor, standing: Standing) -> Tensor:
+        if i < self.sparse_steps:
+            return super().next(i, adv, standing)
+        gradient = self.clean(standing.gradient)
+        if i == self.sparse_steps:
+            self.best.observe(adv, gradient, standing.value)
+            adv, gradient = self.best.adv, self.best.gradient
+        share = cosine(i - self.sparse_steps, self.settling)
+        return self.ball.ascend(adv, gradient.clone(), as_size(self.ball.eps, adv) * self.longest * share)
+
+
 @dataclass
 class Best:
     """The point of highest value that every sample has met, its gradient, and the value."""
@@ -275,6 +299,11 @@ class Halving:
         self.best.take(index)
         self.factor, self.rises, self.last = self.factor[index], self.rises[index], self.last[index]
         self.best_then, self.halved_then = self.best_then[index], self.halved_then[index]
+
+
+def cosine(i: int, steps: int) -> float:
+    """How long step ``i`` of so many is, as a share of the first (Loshchilov & Hutter 2017, without restarts)."""
+    return 0.5 + 0.5 * math.cos(math.pi * i / steps)
 
 
 def as_size(size: Size, like: Tensor) -> Size:

@@ -1,4 +1,4 @@
-"""With a seed, the result of an image depends on seed and image alone: to the last bit, in any batch, order, company."""
+"""With a seed, an image's result depends on seed and image alone: to the last bit, in any batch, order and company."""
 
 import numpy as np
 import pytest
