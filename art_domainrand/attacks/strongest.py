@@ -1,7 +1,7 @@
 """The strongest robustness test here: an ensemble of gradient attacks without parameters to tune."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -12,7 +12,7 @@ from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.aim import TARGETED_DLR, Aim
+from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.apgd import Plan, auto_stage, rank_targets
 from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
@@ -31,49 +31,35 @@ STUCK = 0.9
 PGD_STEP = 0.5
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a budget: ``attack`` "fgsm", "pgd" or "auto" (Auto-PGD) on a loss, and for how many steps.
-
-    Towards each of ``classes`` if there are any. It runs on samples that are not fooled yet and, with a ``reach``,
-    whose margin is down to that share of what it is on the original.
-    """
-
-    attack: str
-    loss: str
-    max_iter: int
-    classes: int = 0
-    reach: float = 1.0
-
-
-FGSM_LINE, PGD_LINE = Line("fgsm", "cross_entropy", 1), Line("pgd", "margin", 50)
-"""What every budget begins with, so that it is never weaker than either."""
-
-BUDGETS: dict[str, tuple[Line, ...]] = {
+# Per budget: (loss, steps, classes aimed at, reach). A stage runs on samples that are not fooled yet and, with a reach,
+# whose margin is down to that share of what it is on the original. Steps are Auto-PGD's, but for FGSM, one of eps on
+# the estimator's loss, and PGD, on the margin; every budget begins with both, so that it is never weaker than either.
+FGSM, PGD = "FGSM", "PGD"
+BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
     "quick": (
-        FGSM_LINE,
-        PGD_LINE,
-        Line("auto", "cross_entropy", 40),
-        Line("auto", TARGETED_DLR, 30, 3, 0.2),
-        Line("auto", "cross_entropy", 50, 0, 0.1),
-        Line("auto", TARGETED_DLR, 50, 4, 0.1),
+        (FGSM, 1, 0, 1.0),
+        (PGD, 50, 0, 1.0),
+        ("cross_entropy", 40, 0, 1.0),
+        ("targeted_dlr", 30, 3, 0.2),
+        ("cross_entropy", 50, 0, 0.1),
+        ("targeted_dlr", 50, 4, 0.1),
     ),
     "standard": (
-        FGSM_LINE,
-        PGD_LINE,
-        Line("auto", "cross_entropy", 50),
-        Line("auto", TARGETED_DLR, 50, 4, 0.3),
-        Line("auto", "margin", 100, 0, 0.12),
-        Line("auto", "dlr", 100, 0, 0.12),
-        Line("auto", "cross_entropy", 100, 0, 0.12),
-        Line("auto", "cross_entropy", 100, 0, 0.12),
-        Line("auto", TARGETED_DLR, 100, 4, 0.12),
+        (FGSM, 1, 0, 1.0),
+        (PGD, 50, 0, 1.0),
+        ("cross_entropy", 50, 0, 1.0),
+        ("targeted_dlr", 50, 4, 0.3),
+        ("margin", 100, 0, 0.12),
+        ("dlr", 100, 0, 0.12),
+        ("cross_entropy", 100, 0, 0.12),
+        ("cross_entropy", 100, 0, 0.12),
+        ("targeted_dlr", 100, 4, 0.12),
     ),
     "full": (
-        FGSM_LINE,
-        PGD_LINE,
-        Line("auto", "cross_entropy", 100),
-        Line("auto", TARGETED_DLR, 100, 9),
+        (FGSM, 1, 0, 1.0),
+        (PGD, 50, 0, 1.0),
+        ("cross_entropy", 100, 0, 1.0),
+        ("targeted_dlr", 100, 9, 1.0),
     ),
 }
 
@@ -147,36 +133,30 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         return replace(job, problem=replace(job.problem, expectation=replace(expectation, samples=RANDOM_EOT_SAMPLES)))
 
     def _stages(self, job: Job) -> list[Stage]:
-        return [stage for line in BUDGETS[self.budget] for stage in stages_of(job, line)]
+        return [stage for stage_plan in BUDGETS[self.budget] for stage in plan(job, *stage_plan)]
 
 
-def stages_of(job: Job, line: Line) -> list[Stage]:
+def plan(job: Job, loss: str, max_iter: int, classes: int, reach: float) -> list[Stage]:
     """The stages of one line of a budget: one, or one for each class aimed at."""
-    worth, run = within_reach(job, line.reach), Plan(line.max_iter)
-    if line.attack != "auto":
-        return [replace(pgd_stage(job, line), worthwhile=worth)]
-    if not line.classes:
-        return [auto_stage(job, run, line.loss, worthwhile=worth)]
+    worth, run = within_reach(job, reach), Plan(max_iter)
+    if loss in (FGSM, PGD):
+        return [replace(pgd_stage(job, loss, max_iter), worthwhile=worth)]
+    if not classes:
+        return [auto_stage(job, run, loss, worthwhile=worth)]
     if job.targeted:  # the class is given: restarts take the place of classes
-        return [auto_stage(job, replace(run, restarts=line.classes), "dlr", worthwhile=worth)]
-    ranked = rank_targets(job)[:, : line.classes]
+        return [auto_stage(job, replace(run, restarts=classes), "dlr", worthwhile=worth)]
+    ranked = rank_targets(job)[:, :classes]
     return [auto_stage(job, run, towards=ranked[:, rank], worthwhile=worth) for rank in range(ranked.shape[1])]
 
 
-def pgd_stage(job: Job, line: Line) -> Stage:
-    """FGSM, one step of eps, or PGD with cosine steps, from the original."""
+def pgd_stage(job: Job, name: str, max_iter: int) -> Stage:
+    """FGSM, or PGD on the margin with cosine steps, from the original."""
+    share, schedule, loss = (1.0, "constant", job.named(None)) if name == FGSM else (PGD_STEP, "cosine", "margin")
 
     def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
-        share, schedule = (1.0, "constant") if line.attack == "fgsm" else (PGD_STEP, "cosine")
-        return PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, line.max_iter, schedule, None)
+        return PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, max_iter, schedule, None)
 
-    return Stage(
-        name=f"{line.attack.upper()}, {line.loss}",
-        aim=job.aim(job.named(None) if line.attack == "fgsm" else line.loss),
-        steps=steps,
-        start=job.start(at_random=False),
-        max_iter=line.max_iter,
-    )
+    return Stage(name, job.aim(loss), steps, job.start(at_random=False), max_iter)
 
 
 def within_reach(job: Job, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:
