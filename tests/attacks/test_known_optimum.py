@@ -1,0 +1,120 @@
+"""Linear models whose margin is never crossed: the best attack in ball and box is known, and how near to it we come."""
+
+import numpy as np
+import pytest
+import torch
+from attack_support import margins
+from scipy.optimize import brentq
+from torch import nn
+
+from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
+
+from tests_support import wrap
+
+QUIET = {"verbose": False, "batch_size": 100}
+
+
+class TwoClasses(nn.Module):
+    """The margin of class 0 over class 1, which is predicted, is ``w . (x - 1/2) - bias``; ``share`` of it each."""
+
+    def __init__(self, features: int, bias: float, share: float, seed: int = 0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(features, generator=torch.Generator().manual_seed(seed)))
+        self.bias, self.share = bias, share
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        margin = (x.flatten(1) - 0.5) @ self.weight - self.bias
+        return torch.stack([margin * self.share, margin * (self.share - 1)], 1)
+
+
+def best_gain(weight: np.ndarray, x: np.ndarray, eps: float, norm: float) -> np.ndarray:
+    """The most that the margin can rise, by water-filling, (N,)."""
+    weight, room = np.abs(weight), np.where(weight > 0, 1 - x, x)
+    if norm == np.inf:
+        return (weight * np.minimum(room, eps)).sum(1)
+    if norm == 1:
+        order = np.argsort(-weight)
+        filled = np.minimum(room[:, order], np.maximum(0, eps - (room[:, order].cumsum(1) - room[:, order])))
+        return (weight[order] * filled).sum(1)
+    gains = []
+    for row in room:
+        if np.linalg.norm(row) <= eps:
+            gains.append((weight * row).sum())
+            continue
+        scale = brentq(lambda t, row=row: np.linalg.norm(np.minimum(t * weight, row)) - eps, 0, 1e6, xtol=1e-14)
+        gains.append((weight * np.minimum(scale * weight, row)).sum())
+    return np.array(gains)
+
+
+KINDS = {
+    "uniform": lambda x: x,
+    "binary": lambda x: (x > 0.5).astype(np.float32),
+    "half at the ends": lambda x: np.clip(2 * x - 0.7, 0, 1),
+}
+CASES = {
+    "L2": (784, 500.0, 2.0, 2),
+    "L2, large": (784, 500.0, 8.0, 2),
+    "L2, few": (64, 40.0, 2.0, 2),
+    "L1": (784, 95.0, 6.0, 1),
+    "L1, colour": (3072, 300.0, 12.0, 1),
+    "L1, few": (64, 95.0, 3.0, 1),
+    "L1, fewest, bias": (24, 95.0, 0.7, 1),
+    "L-inf": (784, 900.0, 0.3, np.inf),
+}
+ATTACKS = {
+    "AutoPGD": (0.97, lambda c, n, e: AutoPGD(c, n, e, max_iter=100, nb_random_init=1, seed=0, **QUIET)),
+    "AutoPGD-CE": (
+        0.97,
+        lambda c, n, e: AutoPGD(c, n, e, max_iter=100, nb_random_init=0, loss_type="cross_entropy", seed=0, **QUIET),
+    ),
+    "quick": (0.99, lambda c, n, e: StrongestAttack(c, n, e, budget="quick", seed=0, **QUIET)),
+}
+
+
+@pytest.mark.parametrize(("kind", "share"), [("uniform", 0.5), ("binary", 0.0), ("half at the ends", 0.5)])
+@pytest.mark.parametrize("case", CASES)
+def test_the_known_optimum_is_reached(case, kind, share):
+    """In both classes' scores, or in one alone, where cross-entropy in float32 has no gradient at all."""
+    features, bias, eps, norm = CASES[case]
+    model = TwoClasses(features, bias, share)
+    classifier = wrap(model, input_shape=(features,), nb_classes=2)
+    x = KINDS[kind](np.random.default_rng(0).random((6, features))).astype(np.float32)
+    y, weight = np.ones(6, int), model.weight.detach().double().numpy()
+    assert (margins(classifier, x, y) + best_gain(weight, x.astype(np.float64), eps, norm) < 0).all(), "never crossed"
+    for name, (least, attack) in ATTACKS.items():
+        adv = attack(classifier, norm, eps).generate(x, y)
+        share_of_best = (adv.astype(np.float64) - x) @ weight / best_gain(weight, x.astype(np.float64), eps, norm)
+        assert share_of_best.min() >= least, f"{name}: {share_of_best.min():.4f}"
+
+
+class Net(nn.Sequential):
+    """A small network with two hidden layers; ``scale`` saturates its logits."""
+
+    def __init__(self, scale: float, seed: int) -> None:
+        torch.manual_seed(seed)
+        super().__init__(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 16), nn.Tanh(), nn.Linear(16, 4))
+        with torch.no_grad():
+            self[-1].weight *= scale
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+@pytest.mark.parametrize(("binary", "scale", "budget"), [(False, 1.0, "standard"), (True, 30.0, "quick")])
+def test_the_ensemble_is_the_best_of_its_parts_on_every_sample(norm, binary, scale, budget):
+    """FGSM and PGD-50 on the margin with cosine steps are parts: what they fool it fools, and no margin is smaller."""
+    classifier, x = wrap(Net(scale, 1)), np.random.default_rng(2).random((16, 1, 8, 8)).astype(np.float32)
+    x = (x > 0.5).astype(np.float32) if binary else x
+    y = classifier.predict(x).argmax(1)
+    eps = {np.inf: 0.06, 2: 0.4, 1: 2.0}[norm]
+    ensemble = StrongestAttack(classifier, norm, eps, budget=budget, seed=0, **QUIET).generate(x, y)
+    broken, reached = classifier.predict(ensemble).argmax(1) != y, margins(classifier, ensemble, y)
+    parts = [
+        FGSM(classifier, norm, eps, batch_size=100),
+        PGD(classifier, norm, eps, eps / 2, max_iter=50, step_schedule="cosine", loss="margin", **QUIET),
+    ]
+    for part in parts:
+        adv = part.generate(x, y)
+        fooled = classifier.predict(adv).argmax(1) != y
+        assert (broken >= fooled).all()
+        unbroken = ~broken
+        assert (reached[unbroken] >= margins(classifier, adv, y)[unbroken] - 1e-5 * scale).all()
+    assert 0 < broken.sum() < 16
