@@ -39,7 +39,7 @@ BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
     "quick": (
         (FGSM, 1, 0, 1.0),
         (PGD, 50, 0, 1.0),
-        ("cross_entropy", 40, 0, 1.0),
+        ("cross_entropy", 20, 0, 1.0),
         ("targeted_dlr", 30, 3, 0.2),
         ("cross_entropy", 50, 0, 0.1),
         ("targeted_dlr", 50, 4, 0.1),

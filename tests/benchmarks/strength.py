@@ -1,6 +1,6 @@
 """How strong the attacks are and what that costs, beside ART's and torchattacks', on models trained here.
 
-Run ``python tests/benchmarks/strength.py [--cifar ARCHIVE] [--cache FOLDER] [--part ensemble|early|random|scale]
+Run ``python tests/benchmarks/strength.py [--cifar ARCHIVE] [--cache FOLDER] [--part ensemble|norms|early|random|scale]
 [--json FILE]`` (needs the extra ``peers``). Robust accuracies are percentages of the test images that
 survive; times are seconds of this process on one CPU thread, else of the wall clock.
 """
@@ -8,6 +8,7 @@ survive; times are seconds of this process on one CPU thread, else of the wall c
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from art.preprocessing.expectation_over_transformation import EoTImageRotationPy
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from art_domainrand import PGD, AutoPGD, DomainRandomization, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.data import LabelledImages
 
@@ -260,10 +261,42 @@ def scaled(undefended: Model) -> list[Row]:
     )
 
 
+def norms(plain: Model, robust: Model) -> list[Row]:
+    """FGSM, cosine PGD, Auto-PGD to the letter and refined, and the ensemble, in L1 and L2, on grey and binary digits."""
+    binary = Model(f"{plain.name}, binarized", plain.net, binarized(plain.test), plain.eps)
+    plans = [(plain, 1, (2.0, 5.0, 8.0)), (binary, 1, (2.0, 5.0, 8.0)), (robust, 1, (5.0, 10.0))]
+    plans += [(plain, 2, (0.5, 1.0)), (robust, 2, (1.0, 1.5))]
+    return [row for model, norm, radii in plans for eps in radii for row in in_norm(model, norm, eps)]
+
+
+def in_norm(model: Model, norm: int, eps: float) -> list[Row]:
+    """Every attack in one ball."""
+    x, y, c = model.test.x, model.test.y, model.estimator
+    common = {"norm": norm, "eps": eps, "batch_size": len(x)}
+    auto = {"max_iter": 100, "nb_random_init": 1, "loss_type": "cross_entropy", "seed": 0, "verbose": False}
+    pgd = {"eps_step": eps / 2, "max_iter": 50, "step_schedule": "cosine", "loss": "margin", "verbose": False}
+    attacks = {
+        "FGSM": lambda: FGSM(c, **common).generate(x, y),
+        "PGD-50, cosine, margin": lambda: PGD(c, **common, **pgd).generate(x, y),
+        "AutoPGD-100, original": lambda: AutoPGD(c, **common, **auto, variant="original").generate(x, y),
+        "AutoPGD-100": lambda: AutoPGD(c, **common, **auto).generate(x, y),
+        "StrongestAttack, quick": lambda: StrongestAttack(c, **common, budget="quick", seed=0, verbose=False).generate(
+            x, y
+        ),
+        "StrongestAttack": lambda: StrongestAttack(c, **common, seed=0, verbose=False).generate(x, y),
+    }
+    return [row | {"norm": norm, "eps": eps} for row in attacked(model, attacks)]
+
+
+def binarized(images: LabelledImages) -> LabelledImages:
+    """The images in black and white."""
+    return replace(images, x=(images.x > 0.5).astype(images.x.dtype))
+
+
 def main(
     cifar: Annotated[Path | None, typer.Option(help="archive or folder of CIFAR-10")] = None,
     cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
-    part: Annotated[str, typer.Option(help="ensemble, early, random, scale or all")] = "all",
+    part: Annotated[str, typer.Option(help="ensemble, norms, early, random, scale or all")] = "all",
     images: Annotated[int, typer.Option(help="CIFAR test images to attack")] = 300,
     draws: Annotated[str, typer.Option(help="draws a step against the random input, comma-separated")] = "1,4,16,64",
     seeds: Annotated[int, typer.Option(help="of the attacks on the random input")] = 3,
@@ -289,6 +322,8 @@ def main(
             tables[f"{name}: ensemble"] = ensemble(plain) + ensemble(robust)
         if part in ("all", "early"):
             tables[f"{name}: early stop"] = early(plain, robust)
+        if part in ("all", "norms") and name == "digits":
+            tables[f"{name}: other norms"] = norms(plain, robust)
         if part in ("all", "scale"):
             tables[f"{name}: logits x500"] = scaled(plain)
         if part in ("all", "random") and name == "digits":
