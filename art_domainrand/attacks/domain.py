@@ -138,8 +138,8 @@ class DomainAttack(DomainSearching):
         (B,) to (B,), or None for the estimator's own loss.
     :param early_stop: Let an image go once it is fooled.
     :param eot_samples: How many draws of a random estimator every evaluation averages over.
-    :param seed: None takes one number from ``np.random`` per call; an int is a private stream that continues from call
-        to call.
+    :param seed: None takes one number from ``np.random`` per call; with an int every random number belongs to the seed
+        and the image.
     :param memory_format, autocast, compile: As in :class:`~art_domainrand.PGD`.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
 

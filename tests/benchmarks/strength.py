@@ -262,7 +262,7 @@ def scaled(undefended: Model) -> list[Row]:
 
 
 def norms(plain: Model, robust: Model) -> list[Row]:
-    """FGSM, cosine PGD, Auto-PGD to the letter and refined, and the ensemble, in L1 and L2, on grey and binary digits."""
+    """FGSM, cosine PGD, Auto-PGD to the letter and refined, and the ensemble, in L1 and L2; digits grey and binary."""
     binary = Model(f"{plain.name}, binarized", plain.net, binarized(plain.test), plain.eps)
     plans = [(plain, 1, (2.0, 5.0, 8.0)), (binary, 1, (2.0, 5.0, 8.0)), (robust, 1, (5.0, 10.0))]
     plans += [(plain, 2, (0.5, 1.0)), (robust, 2, (1.0, 1.5))]

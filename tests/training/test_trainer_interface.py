@@ -232,7 +232,7 @@ def surroundings(trainer) -> dict:
         "rates": [group["lr"] for group in classifier.optimizer.param_groups],
         "strides": [p.stride() for p in classifier.model.parameters()],
         "attack": {name: getattr(trainer.attack, name) for name in trainer.attack.attack_params},
-        "stream": trainer.attack._stream._key,
+        "round": trainer.attack._round,
         "torch": torch.get_rng_state().tolist(),
         "numpy": [part.tolist() if isinstance(part, np.ndarray) else part for part in np.random.get_state()],
         "python": random.getstate(),
