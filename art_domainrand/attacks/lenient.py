@@ -37,8 +37,9 @@ class Lenient:
         idle = {name for name, value in given.items() if value is not None} - self._without_effect
         if idle:
             self._without_effect |= idle
+            have = "have" if len(idle) > 1 else "has"
             warnings.warn(
-                f"{', '.join(sorted(idle))} has no effect on {type(self).__name__}, whose generate takes "
+                f"{', '.join(sorted(idle))} {have} no effect on {type(self).__name__}, whose generate takes "
                 f"{', '.join(own)}",
                 RuntimeWarning,
                 stacklevel=3,

@@ -14,6 +14,7 @@ from art.estimators.estimator import LossGradientsMixin
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
+from art_domainrand.attacks.explaining import explained
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.randomness import near_boundary
 from art_domainrand.evaluation import finite_differences, symptoms
@@ -96,7 +97,7 @@ def diagnose(
     if said is not None:
         warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
-    with own_generators(seed), borrow(estimator) as source, warnings.catch_warnings():
+    with own_generators(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
         patient = Patient(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
         chart = Chart(name)

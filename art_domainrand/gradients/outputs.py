@@ -102,8 +102,8 @@ def scores_among(outputs: Any, n: int, classes: int | None) -> Tensor:
     if len(fitting) != 1:
         shapes = ", ".join(f"{tuple(t.shape)}" for t in tensors)
         raise TypeError(
-            "the estimator's model must return a tensor of class scores (B, K), alone or as logits, "
-            f"got {type(outputs).__name__}{f' with shapes {shapes}' if tensors else ''}"
+            "the estimator's model must return class scores (B, K): alone, named logits or as the only tensor "
+            f"of that shape, got {type(outputs).__name__}{f' with shapes {shapes}' if tensors else ''}"
         )
     return fitting[0]
 

@@ -50,7 +50,7 @@ def test_keywords_of_other_attacks_change_nothing_and_are_said_once(name, classi
     plain, attack = ATTACKS[name](classifier), ATTACKS[name](classifier)
     x, y = images[:4], labels[:4]
     expected = plain.generate(x, y)
-    with pytest.warns(RuntimeWarning, match=rf"resume, x_init has no effect on {name}, whose generate takes x, y"):
+    with pytest.warns(RuntimeWarning, match=rf"resume, x_init have no effect on {name}, whose generate takes x, y"):
         adversarial = attack.generate(x, y, x_init=np.zeros_like(x), resume=True, x_adv_init=None)
     np.testing.assert_array_equal(adversarial, expected)
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, diagnose
 from art_domainrand.randomization import Brightness
 
 from tests_support import CLASSES, SHAPE, cnn
@@ -40,6 +40,13 @@ def test_a_head_without_flatten(name, images, labels, with_labels):
 def test_segmentation(name, images):
     with pytest.raises(ValueError, match=r"got shape \(1, 4, 8, 8\) for one image; attack a model with one row"):
         ATTACKS[name](built(nn.Conv2d(1, CLASSES, 3, padding=1))).generate(images)
+
+
+@pytest.mark.parametrize(("kernel", "cure"), [(8, "end the model in nn.Flatten"), (3, "attack a model with one row")])
+def test_diagnose_says_what_the_attacks_say(images, labels, kernel, cure):
+    head = built(nn.Conv2d(1, CLASSES, kernel))
+    with pytest.raises(ValueError, match=rf"must give class scores of shape \(N, 4\), got shape \(1, 4, .*; {cure}"):
+        diagnose(head, images, labels, eps=0.1)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

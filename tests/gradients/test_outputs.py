@@ -108,7 +108,8 @@ UNCLEAR = {
 
 @pytest.mark.parametrize("form", UNCLEAR)
 def test_one_sentence_where_the_meaning_is_not_plain(form):
-    x, rule = some_images(5), r"model must return a tensor of class scores \(B, K\), alone or as logits, got "
+    x = some_images(5)
+    rule = r"model must return class scores \(B, K\): alone, named logits or as the only tensor of that shape, got "
     classifier = wrap(Wrapped(UNCLEAR[form]))
     for make in ATTACKS.values():
         with pytest.raises(TypeError, match=rule):
