@@ -111,6 +111,10 @@ class Ball(ABC):
         """Return ``x + noise``, clipped to the box; ``noise`` lies in the ball of radius ``eps`` around zero."""
         return self.clip(self.x + noise)
 
+    def origin(self) -> Tensor:
+        """Where an attack without a random start begins."""
+        return self.x
+
     def take(self, index: Tensor) -> "Ball":
         """The ball of some of the samples, (A,) indices into the batch."""
         part = copy(self)

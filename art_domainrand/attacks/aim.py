@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.arguments import Said, require
-from art_domainrand.losses import LOSSES, dlr_towards, margin, targeted_dlr
+from art_domainrand.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr
 
 TARGETED_DLR = "targeted_dlr"
+# Cross-entropy, and log-odds in place of it for each sample whose label is a single class.
+UNSATURATED = "unsaturated"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,14 @@ class Aim:
         y = self.y[rows]
         if self.towards is not None:
             return targeted_dlr(scores, y.argmax(1), self.towards[rows])
-        if self.loss == "cross_entropy":  # soft labels count as they are
+        if self.loss in ("cross_entropy", UNSATURATED):  # soft labels count as they are
             y = torch.nn.functional.pad(y, (0, scores.shape[1] - y.shape[1]))  # nb_classes need not be the outputs
-            return -self.sign * (y * torch.log_softmax(scores, dim=1)).sum(1)
+            log_p = torch.log_softmax(scores, dim=1)
+            # A class ruled out by a score of -inf costs nothing where it has no share of the label: 0 inf is NaN.
+            value = -self.sign * torch.where(y > 0, y * log_p, 0.0).sum(1)
+            if self.loss == "cross_entropy":
+                return value
+            return torch.where(y.amax(1) == 1, self.sign * log_odds(scores, y.argmax(1)), value)
         if self.loss == "dlr" and self.sign < 0:
             return dlr_towards(scores, y.argmax(1))
         loss = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss

@@ -16,7 +16,7 @@ from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.aim import TARGETED_DLR, Aim
 from art_domainrand.attacks.gradient_attack import GradientAttack
 from art_domainrand.attacks.job import Job
-from art_domainrand.attacks.keyed import START, derive, normal
+from art_domainrand.attacks.keyed import CLIMB, START, derive, normal
 from art_domainrand.attacks.options import (
     DEFAULTS,
     AutoOptions,
@@ -208,7 +208,7 @@ def in_l1(stage: Stage, job: Job, plan: Plan) -> Stage:
 def auto_start(job: Job, at_random: bool) -> Start:
     """The starts of Auto-PGD: on the surface of the ball in L-inf and L2, a projected normal point in L1."""
     if not at_random:
-        return lambda stage, restart, around, ids: around.x
+        return lambda stage, restart, around, ids: around.origin()
 
     def chosen(stage: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
         noise, mask = surface_noise(job, ids, stage, restart), job.problem.mask(ids)
@@ -241,7 +241,7 @@ def shrinking_balls(
     A random start's own sparsity counts, as in the authors' code.
     """
     problem, warm = job.problem, plan.at_random
-    keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), *run, SHRINKING)
+    keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), CLIMB, *run, SHRINKING)
     oracle = Oracle(
         problem.source, aim, problem.expectation, keys, random=problem.random, batch_size=problem.batch_size
     )

@@ -184,7 +184,9 @@ class GradientAttack(Lenient, Settings, ABC):
         radius, step = self._radius_and_step()
         job = Job.of(self, source, x, y, mask, box, radius, step)
         balls = job.problem.ball
-        problem = replace(job.problem, ball=lambda ids: self._reaching(balls(ids)))
+        # A point from outside the box may move on its way out, so what a step saw of it does not hold for what is kept.
+        trusted = job.problem.trusted and not self._outside
+        problem = replace(job.problem, ball=lambda ids: self._reaching(balls(ids)), trusted=trusted)
         job = self._prepared(replace(job, problem=problem))
         results = Results.into(out, source.device)
         for number, stage in enumerate(self._stages(job)):

@@ -12,10 +12,10 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
 from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.aim import Aim
+from art_domainrand.attacks.aim import UNSATURATED, Aim
 from art_domainrand.attacks.keyed import derive, image_keys
 from art_domainrand.attacks.options import view_through
-from art_domainrand.attacks.oracle import Expectation
+from art_domainrand.attacks.oracle import Expectation, Oracle
 from art_domainrand.attacks.quantize import levels_of
 from art_domainrand.attacks.randomness import is_random
 from art_domainrand.attacks.search import Problem
@@ -97,11 +97,13 @@ class Job:
 
     @cached_property
     def clean_scores(self) -> Tensor:
-        """The class scores of the originals (N, K)."""
-        parts = []
-        for first in range(0, len(self.x), self.problem.batch_size):
-            ids = torch.arange(first, min(first + self.problem.batch_size, len(self.x)), device=self.y.device)
-            parts.append(self.problem.source.scores(at(self.x, ids).to(self.y.device)).float())
+        """The class scores of the originals (N, K), as the attack sees them."""
+        problem, parts = self.problem, []
+        for first in range(0, len(self.x), problem.batch_size):
+            ids = torch.arange(first, min(first + problem.batch_size, len(self.x)), device=self.y.device)
+            keys = at(problem.keys, ids).to(self.y.device)
+            oracle = Oracle(problem.source, Aim(self.y[ids], 1), problem.expectation, keys, random=problem.random)
+            parts.append(oracle.clean_scores(at(self.x, ids).to(self.y.device)))
         return torch.cat(parts)
 
     def named(self, loss: Any) -> Any:
@@ -109,13 +111,15 @@ class Job:
         return "cross_entropy" if loss is None and self.has_cross_entropy else loss
 
     def unsaturated(self, loss: Any) -> Any:
-        """Cross-entropy, where it is that of single classes, as what climbs alike and never saturates.
+        """Cross-entropy, for each sample whose label is a single class, as what climbs alike and never saturates.
 
         Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays.
         """
         loss = self.named(loss)
         replaced = loss == "cross_entropy" and self.problem.expectation.samples == 1
-        return log_odds if isinstance(loss, str) and replaced and self.one_class_each else loss
+        if not (isinstance(loss, str) and replaced):
+            return loss
+        return log_odds if self.one_class_each else UNSATURATED
 
     @cached_property
     def one_class_each(self) -> bool:
@@ -136,7 +140,7 @@ class Job:
 
         def chosen(stage: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
             if not at_random:
-                return around.x
+                return around.origin()
             noise = self.starts.of(ids, restart, stage)
             mask = self.problem.mask(ids)
             return around.start(noise if mask is None else noise * mask)

@@ -15,7 +15,7 @@ from art_domainrand.randomization.sampling import CELLS
 from art_domainrand.randomization.transform import Draw
 
 # What the numbers of a key are for; the same number never means two things.
-START, STEP, JUDGE, CLEAN = range(4)
+START, STEP, JUDGE, CLEAN, CLIMB = range(5)
 
 # The increment of SplitMix64: multiples of 2^64 / golden ratio are spread evenly.
 GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)

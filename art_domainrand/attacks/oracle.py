@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.keyed import JUDGE, STEP, derive
+from art_domainrand.attacks.keyed import CLEAN, JUDGE, STEP, derive
 from art_domainrand.attacks.keyed import draws as keyed_draws
 from art_domainrand.gradients import Evaluation, Gradients
 from art_domainrand.gradients.memory import Parts
@@ -152,18 +152,27 @@ class Oracle:
             return aim.judge(self.source.scores(adv))
         fooled = torch.ones(len(adv), dtype=torch.bool, device=adv.device)
         total = torch.zeros(len(adv), dtype=torch.float32, device=adv.device)
-        view = self.expectation.view
         for look in range(AGREEING_DRAWS):
-            draws = self._draws(derive(self.keys[rows], JUDGE, self.step, look))
-            seen = adv
-            if view is not None:
-                with torch.no_grad():
-                    seen = view.randomize(adv, draws[0])
-                draws = draws[1:]
-            success, margin = aim.judge(self.source.scores(seen, draws))
+            success, margin = aim.judge(self._look(adv, derive(self.keys[rows], JUDGE, self.step, look)))
             fooled &= success
             total += margin
         return fooled, total / AGREEING_DRAWS
+
+    def clean_scores(self, x: Tensor) -> Tensor:
+        """Class scores (n, K) of the originals ``x`` (n, ...), where something is random their means."""
+        if not self.random:
+            return self.source.scores(x).float()
+        looks = (self._look(x, derive(self.keys, CLEAN, look)).float() for look in range(AGREEING_DRAWS))
+        return sum(looks, torch.zeros((), device=x.device)) / AGREEING_DRAWS
+
+    def _look(self, x: Tensor, keys: Tensor) -> Tensor:
+        """Class scores of ``x`` (A, ...) under one draw for each of ``keys`` (A,)."""
+        draws, view = self._draws(keys), self.expectation.view
+        if view is None:
+            return self.source.scores(x, draws)
+        with torch.no_grad():
+            seen = view.randomize(x, draws[0])
+        return self.source.scores(seen, draws[1:])
 
 
 def samples_at_once(copies: int, x: Tensor, batch_size: int | None) -> int:

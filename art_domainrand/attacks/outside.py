@@ -30,6 +30,10 @@ class BallFromOutside(Ball):
             self._around = self.eps, ball(self.norm, self.x, self.eps, low, high)
         return self._around[1]
 
+    def origin(self) -> Tensor:
+        """The image brought into the box: an image that fools as it is must not be returned from outside."""
+        return self.project(self.x)
+
     def take(self, index: Tensor) -> Ball:
         part = copy(self.inner)
         part.eps = self.eps

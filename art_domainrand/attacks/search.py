@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.keyed import derive
+from art_domainrand.attacks.keyed import CLIMB, derive
 from art_domainrand.attacks.oracle import Expectation, Oracle, Standing
 from art_domainrand.attacks.quantize import to_levels
 from art_domainrand.attacks.steps import Steps
@@ -150,7 +150,7 @@ class Climb:
         self.adv = torch.cat(starts)
         n, device = len(self.ids), ids.device
         restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
-        keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), stage.number, restarts)
+        keys = derive(problem.keys[self.ids.to(problem.keys.device)].to(device), CLIMB, stage.number, restarts)
         self.oracle = Oracle(
             problem.source,
             stage.aim(self.ids),

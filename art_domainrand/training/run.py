@@ -246,6 +246,7 @@ class Run:
         """All that the rest of the run depends on, in tensors and plain values; asked for in all processes at once."""
         own = {
             "round": self.attack._round,
+            "radii": getattr(self.attack, "_eps_drawn", 0),
             "random": randomness.random_state(self.device),
             "preprocessors": [randomness.stream_state(s) for s in self.streams],
             "delta": None if self.delta is None else self.delta.cpu(),
@@ -269,7 +270,7 @@ class Run:
         self.order.set_state(state["order"].cpu())
         self.draws.set_state(state["draws"].cpu())
         own = state["processes"][self.rank]
-        self.attack._round = own["round"]
+        self.attack._round, self.attack._eps_drawn = own["round"], own["radii"]
         for stream_of, saved in zip(self.streams, own["preprocessors"], strict=True):
             randomness.restore_stream(stream_of, saved)
         self.delta = None if own["delta"] is None else own["delta"].to(self.device)

@@ -181,3 +181,28 @@ def test_a_range_of_each_pixel(labels, shape):
     with pytest.warns(RuntimeWarning, match=r"clip_values \[0, 0.25\], got 0.3 at x\[4, 0, 1, 1\]"):
         adversarial = FGSM(classifier, eps=0.1).generate(x, labels)
     assert (adversarial <= high).all()
+
+
+STOPPING = {
+    "AutoPGD": lambda e, **o: AutoPGD(e, max_iter=6, nb_random_init=0, verbose=False, **o),
+    "PGD": lambda e, **o: PGD(e, eps_step=0.03, max_iter=4, early_stop=True, verbose=False, **o),
+    "StrongestAttack": ATTACKS["StrongestAttack"],
+}
+
+
+@pytest.mark.filterwarnings("ignore:x should lie")
+# In L1 Auto-PGD climbs in larger balls first, so it does not begin at the image.
+@pytest.mark.parametrize(
+    ("name", "norm"), [(n, p) for n in STOPPING for p in (1, 2, np.inf) if (n, p) != ("AutoPGD", 1)]
+)
+def test_images_that_fool_as_they_are_come_back_inside_too(classifier, name, norm):
+    x = noisy(0.02)
+    y = (predicted(classifier, x) + 1) % CLASSES
+    eps = {1: 3.0, 2: 0.6, np.inf: 0.1}[norm]
+    assert distance(x.clip(0, 1), x, norm).max() < eps, "so that all can be brought inside"
+    fooled = predicted(classifier, x.clip(0, 1)) != y
+    assert fooled.any()
+    found = STOPPING[name](classifier, norm=norm, eps=eps, seed=0).generate(x, y)
+    assert distance(found, x, norm).max() <= eps
+    assert (predicted(classifier, found) != y)[fooled].all()
+    assert 0 <= found[fooled].min() <= found[fooled].max() <= 1

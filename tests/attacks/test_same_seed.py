@@ -8,7 +8,7 @@ from attack_support import RowWise, predicted, some_images
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
 from art_domainrand.randomization import Brightness, Rotation
 
-from tests_support import wrap
+from tests_support import CLASSES, wrap
 
 QUIET = {"seed": 7, "verbose": False}
 DOMAIN = [Rotation((-20, 20)), Brightness((-0.2, 0.2))]
@@ -94,3 +94,30 @@ def test_numpy_and_torch_give_the_same_bits():
     y = predicted(classifier, x)
     found = pgd(classifier).perturb(torch.from_numpy(x), torch.from_numpy(y))
     np.testing.assert_array_equal(found.numpy(), pgd(classifier).generate(x, y))
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+def test_the_label_of_another_image_changes_nothing(norm):
+    """Cross-entropy is climbed otherwise for soft labels than for single classes: sample by sample."""
+    classifier, x = wrap(RowWise()), some_images(8)
+    y = np.eye(CLASSES, dtype=np.float32)[predicted(classifier, x)]
+    soft = y.copy()
+    soft[-1] = 0.9 * y[-1] + 0.1 / CLASSES
+    eps = {np.inf: 0.01, 2: 0.05, 1: 0.2}[norm]
+    options = {"norm": norm, "eps": eps, "max_iter": 20, "loss_type": "cross_entropy", "nb_random_init": 1}
+    single, mixed = (AutoPGD(classifier, **QUIET, **options).generate(x, labels) for labels in (y, soft))
+    np.testing.assert_array_equal(mixed[:-1], single[:-1])
+    alone = AutoPGD(classifier, **QUIET, **options).generate(x[-1:], soft[-1:])
+    np.testing.assert_array_equal(mixed[-1:], alone)
+
+
+def test_the_classes_aimed_at_are_drawn_from_the_seed_too():
+    """Behind a preprocessor without a seed of its own, which class comes second is as random as the images."""
+    view = DomainRandomization([Rotation((-180, 180)), Brightness((-0.5, 0.5))], apply_predict=True, device_type="cpu")
+    classifier, x = wrap(RowWise(), preprocessing_defences=[view]), some_images(24)
+    y = predicted(wrap(RowWise()), x)
+    options = {"eps": 0.01, "max_iter": 3, "nb_random_init": 1, "loss_type": "targeted_dlr", "nb_target_classes": 1}
+    found = AutoPGD(classifier, **QUIET, **options).generate(x, y)
+    np.testing.assert_array_equal(AutoPGD(classifier, **QUIET, **options).generate(x, y), found)
+    part = AutoPGD(classifier, batch_size=5, **QUIET, **options).generate(x[7:], y[7:])
+    np.testing.assert_array_equal(part, found[7:])

@@ -10,6 +10,7 @@ from art.preprocessing.expectation_over_transformation import EoTImageRotationPy
 from torch import nn
 
 from art_domainrand import FGSM, PGD
+from art_domainrand.attacks.aim import Aim
 from art_domainrand.norms import ball, lp_norm
 
 from tests_support import CLASSES, SHAPE, cnn, make_classifier
@@ -315,3 +316,16 @@ def test_inputs_of_different_sizes_go_through_art():
         PGD(estimator, verbose=False).generate(x, np.array([1, 4, 9]))
     with pytest.raises(ValueError, match="num_random_init must be 0 for an object array"):
         FGSM(estimator, num_random_init=1).generate(x, np.array([1, 4, 9]))
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_a_class_ruled_out_leaves_the_loss_of_the_others(targeted):
+    """Minus infinity times a share of nothing is NaN, of which no step size rule can tell better from worse."""
+    scores = torch.tensor([[1.0, 2.0, 0.5, -torch.inf], [3.0, 0.1, 0.2, -torch.inf]], requires_grad=True)
+    y = torch.tensor([1, 0])
+    aim = Aim(torch.nn.functional.one_hot(y, 4).float(), -1 if targeted else 1, "cross_entropy")
+    expected = nn.functional.cross_entropy(scores, y, reduction="none") * (-1 if targeted else 1)
+    found = aim.values(scores, slice(0, 2))
+    torch.testing.assert_close(found, expected)
+    slopes = [torch.autograd.grad(v.sum(), scores)[0] for v in (found, expected)]
+    torch.testing.assert_close(*slopes)

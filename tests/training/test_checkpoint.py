@@ -24,7 +24,7 @@ from trainer_support import (
     with_norm,
 )
 
-from art_domainrand import PGD, DomainRandomization, randomized
+from art_domainrand import PGD, DomainAdversarialTrainer, DomainRandomization, randomized
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.training import checkpoint
 from art_domainrand.training.randomness import derived_seed, own_randomness, random_state, restore_random_state
@@ -280,3 +280,24 @@ def test_training_differs_from_seed_to_seed(tmp_path: Path) -> None:
     first, _ = run(None, epochs=1)
     second, _ = run(None, epochs=1, seed=1)
     assert differs(weights(first), weights(second))
+
+
+def test_a_radius_drawn_at_every_step_is_drawn_on_after_a_restart(tmp_path: Path) -> None:
+    def trained(folder: Path | None, hook=None):
+        classifier = trainable(with_norm())
+        attack = PGD(classifier, eps=0.2, eps_step=0.1, max_iter=1, num_random_init=1, random_eps=True, verbose=False)
+        if hook is not None:
+            classifier.model.register_forward_pre_hook(hook)
+        trainer = DomainAdversarialTrainer(classifier, attack, verbose=False, checkpoint=folder)
+        trainer.fit(*corners(), batch_size=BATCH, nb_epochs=2)
+        return weights(classifier)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    whole = trained(None)
+    passes = len(corners()[0]) // BATCH
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, stopping_at(passes + 1, stop))
+    assert (tmp_path / checkpoint.LAST).exists()
+    assert_same(trained(tmp_path), whole)
