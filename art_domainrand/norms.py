@@ -32,6 +32,11 @@ def tensor_of(size: Size, like: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.full((), size, dtype=dtype, device=like.device)
 
 
+def power_of_two(exponent: Tensor, like: Tensor) -> Tensor:
+    """Two to the power of whole numbers, in the type of ``like``; of integers torch 2.6 makes the default type."""
+    return torch.ldexp(torch.ones_like(like), exponent.to(like.dtype))
+
+
 def lp_norm(x: Tensor, p: float) -> Tensor:
     """Lp norm of every sample, shaped (B, 1, ...) to broadcast against ``x``.
 
@@ -42,7 +47,7 @@ def lp_norm(x: Tensor, p: float) -> Tensor:
     if p in (1, torch.inf) or rows.shape[1] == 0:
         return per_sample(torch.linalg.vector_norm(rows, ord=p, dim=1), x)
     largest = rows.abs().amax(1)
-    scale = torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent - 1)
+    scale = power_of_two(torch.frexp(largest).exponent - 1, largest)
     scale = torch.where((scale > 0) & scale.isfinite(), scale, 1.0)
     length = torch.linalg.vector_norm(rows / scale.unsqueeze(1), ord=p, dim=1) * scale
     if p != 2:
@@ -71,8 +76,8 @@ def in_range(grad: Tensor) -> Tensor:
     exponent = torch.frexp(largest).exponent
     strange = (largest < ORDINARY[0]) | (largest > ORDINARY[1])
     half = torch.where(strange, -exponent, 0) // 2  # in two steps, since 2^149 itself is infinite in float32
-    ones = torch.ones_like(largest)
-    first, second = torch.ldexp(ones, half), torch.ldexp(ones, torch.where(strange, -exponent, 0) - half)
+    first = power_of_two(half, largest)
+    second = power_of_two(torch.where(strange, -exponent, 0) - half, largest)
     return grad * per_sample(first, grad) * per_sample(second, grad)
 
 

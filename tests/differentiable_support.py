@@ -21,6 +21,14 @@ from tests_support import CLASSES, make_classifier
 UNIT = (0.0, 1.0)
 
 
+class Widened(FeatureSqueezing):
+    """ART's squeezing in float64, which NumPy 2 makes of it and NumPy 1 does not."""
+
+    def __call__(self, x, y=None):
+        x, y = super().__call__(x, y)
+        return x.astype(np.float64), y
+
+
 def pixel_defend():
     """PixelDefend with a linear stand-in for the PixelCNN, which must return 256 scores above -1 a pixel.
 

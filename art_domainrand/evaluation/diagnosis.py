@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from art_domainrand.evaluation.results import RowsFile, read_rows
 
 Numbers = Mapping[str, float]
-Record = TypeVar("Record", bound="Finding | Check")
+Record = TypeVar("Record", "Finding", "Check")
 
 SEVERITIES = ("warning", "error")
 """A "warning": gradient attacks find less than there is. An "error": they cannot work at all."""

@@ -15,7 +15,7 @@ from art_domainrand.gradients.outputs import Adapted
 from art_domainrand.gradients.preprocessing import model_forward, preprocessing_chain, random_preprocessors
 from art_domainrand.gradients.protocol import Evaluation, Labels, Objective
 from art_domainrand.gradients.scores import class_scores, one_output_error, predict
-from art_domainrand.norms import per_sample
+from art_domainrand.norms import per_sample, power_of_two
 
 # Seed the backward pass of float16 models, whose small gradients would flush to zero and whose large ones overflow: the
 # first of these for which all are finite serves from then on. Divided out again in float32.
@@ -126,7 +126,7 @@ class DeviceGradients:
         Each attempt waits for the device. Where no scale helps, the first one's gradient is returned as it is.
         """
         size = weights.abs().reshape(len(weights), -1).amax(1) if len(weights) == len(leaf) else weights.new_ones(1)
-        unit = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent)
+        unit = power_of_two(torch.frexp(size).exponent, size)
         unit = torch.where((size > 0) & size.isfinite(), unit, 1.0)
         weights, back = weights / per_sample(unit, weights), per_sample(unit, leaf)
         found = []

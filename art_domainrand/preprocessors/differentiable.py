@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -204,7 +204,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
     def _surrogate_gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            stand_in: Any = self.backward(leaf)  # type: ignore[operator]
+            stand_in = cast("Callable[[Tensor], Any]", self.backward)(leaf)
             shape = tuple(stand_in.shape) if isinstance(stand_in, Tensor) else type(stand_in).__name__
             if shape != tuple(gradient.shape):
                 raise ValueError(f"backward must return a tensor of shape {tuple(gradient.shape)}, got {shape}")

@@ -180,11 +180,18 @@ ESTIMATORS = {
         clip_values=(np.full((1, 8, 8), -0.1), np.linspace(0.5, 1.5, 64).reshape(1, 8, 8))
     ),
     "multi_margin_loss": lambda make: make(loss=nn.MultiMarginLoss(margin=100.0)),
-    "custom_loss": lambda make: make(loss=nn.MSELoss()),
+    "custom_loss": lambda make: make(loss=SquaredError()),
     "sum_loss": lambda make: make(loss=nn.CrossEntropyLoss(reduction="sum")),
     "postprocessor": lambda make: make(postprocessing_defences=Rolled()),
     "training_mode": lambda make: train(make(normalized())),
 }
+
+
+class SquaredError(nn.MSELoss):
+    """Takes targets in double, which ART's FGSM makes of predictions and torch 2.6 has no gradient for."""
+
+    def forward(self, input, target):
+        return super().forward(input, target.to(input))
 
 
 class Rolled(Postprocessor):

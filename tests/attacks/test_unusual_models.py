@@ -51,7 +51,7 @@ def test_restarts_always_return_images(images, change):
     for targeted in (False, True):
         attack = PGD(classifier, num_random_init=2, targeted=targeted, **QUICK)
         adv = attack.generate(images, np.full(10, 3))
-        assert np.abs(adv - images).max() <= 0.1
+        assert np.abs(adv - images).max() <= np.float32(0.1)
 
 
 def test_models_that_write_to_their_input(images, labels):

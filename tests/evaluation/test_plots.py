@@ -19,7 +19,8 @@ def test_a_grid_shows_every_image(tmp_path):
     red = np.all(pixels == (255, 0, 0), axis=2)
     assert grey.sum() == pytest.approx(1.5 * red.sum(), rel=0.05)
     assert red.sum() > 0.1 * height * width
-    assert np.flatnonzero(grey.any(1)).max() < np.flatnonzero(red.any(1)).min()
+    above, below = ((mask.sum(1) > 0.1 * width) for mask in (grey, red))  # not the few grey pixels at a letter's edge
+    assert np.flatnonzero(above).max() < np.flatnonzero(below).min()
 
 
 def test_a_grid_refuses_what_it_cannot_show(tmp_path):

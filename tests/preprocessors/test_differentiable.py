@@ -14,7 +14,7 @@ from art.defences.preprocessor import (
     Mixup,
     Preprocessor,
 )
-from differentiable_support import DEFENCES, KEEPS_SHAPE, ONE_BY_ONE, UNIT, one_hot, same_labels, value_of
+from differentiable_support import DEFENCES, KEEPS_SHAPE, ONE_BY_ONE, UNIT, Widened, one_hot, same_labels, value_of
 from torch import nn
 
 from art_domainrand import DifferentiableDefence
@@ -102,9 +102,9 @@ def test_defences_that_write_to_their_input_write_to_a_copy(images, labels):
 
 
 def test_feature_squeezing_works_in_a_float32_model(images):
-    with pytest.raises(RuntimeError, match="double"):  # ART's own, as NumPy 2 promotes it to float64
-        make_classifier(preprocessing_defences=[FeatureSqueezing(np.array(UNIT))]).predict(images)
-    wrapped = DifferentiableDefence(FeatureSqueezing(np.array(UNIT)))
+    with pytest.raises(RuntimeError, match="double"):  # ART's own
+        make_classifier(preprocessing_defences=[Widened(np.array(UNIT))]).predict(images)
+    wrapped = DifferentiableDefence(Widened(np.array(UNIT)))
     assert make_classifier(preprocessing_defences=[wrapped]).predict(images).shape == (10, CLASSES)
 
 

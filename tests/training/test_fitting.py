@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from art.attacks.evasion import FastGradientMethod
-from art.defences.preprocessor import FeatureSqueezing, SpatialSmoothing
+from art.defences.preprocessor import SpatialSmoothing
 from art.defences.trainer import AdversarialTrainer
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
 from art.estimators.certification.randomized_smoothing.smooth_adv.pytorch import PyTorchSmoothAdv
 from art.estimators.classification import EnsembleClassifier, PyTorchClassifier
 from art.estimators.object_detection import PyTorchObjectDetector
 from art.estimators.regression import PyTorchRegressor
+from differentiable_support import Widened
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -104,7 +105,7 @@ def test_binary_labels_are_reduced_as_in_arts_fit(outputs):
 
 
 def test_a_defence_that_widens_images_trains():
-    classifier = trainable(preprocessing_defences=FeatureSqueezing((0, 1), bit_depth=3, apply_fit=True))
+    classifier = trainable(preprocessing_defences=Widened((0, 1), bit_depth=3, apply_fit=True))
     with pytest.raises(RuntimeError, match="double"):  # float64, with which ART's own fit fails
         classifier.fit(X, Y, nb_epochs=1)
     fit_randomized(classifier, X, Y, pipeline=UNCHANGED, nb_epochs=1)
