@@ -19,6 +19,7 @@ from art_domainrand.attacks.job import Job
 from art_domainrand.attacks.options import DEFAULTS, AutoOptions, check_options
 from art_domainrand.attacks.search import Stage
 from art_domainrand.attacks.steps import PGDSteps, Steps, as_size
+from art_domainrand.gradients import check_class_gradients
 from art_domainrand.norms import Ball
 
 # Draws per gradient where the estimator is random and the user does not say.
@@ -133,6 +134,7 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         return replace(job, problem=replace(job.problem, expectation=replace(expectation, samples=RANDOM_EOT_SAMPLES)))
 
     def _stages(self, job: Job) -> list[Stage]:
+        check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
         return [stage for stage_plan in BUDGETS[self.budget] for stage in plan(job, *stage_plan)]
 
 
@@ -156,7 +158,8 @@ def pgd_stage(job: Job, name: str, max_iter: int) -> Stage:
     def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
         return PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, max_iter, schedule, None)
 
-    return Stage(name, job.aim(loss), steps, job.start(at_random=False), max_iter)
+    # FGSM moves everyone, also who is misclassified already: a trainer wants images that are attacked.
+    return Stage(name, job.aim(loss), steps, job.start(at_random=False), max_iter, early_stop=name != FGSM)
 
 
 def within_reach(job: Job, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:

@@ -9,6 +9,7 @@
   arrays.
 """
 
+from art_domainrand.gradients.arrays import check_class_gradients
 from art_domainrand.gradients.borrowing import borrow, has_cross_entropy, is_device_estimator
 from art_domainrand.gradients.compiling import Compiler
 from art_domainrand.gradients.protocol import Evaluation, Gradients, Labels, Objective
@@ -22,6 +23,7 @@ __all__ = [
     "Labels",
     "Objective",
     "borrow",
+    "check_class_gradients",
     "has_cross_entropy",
     "is_device_estimator",
     "loss_of_each",

@@ -40,12 +40,7 @@ class ArrayGradients:
         scores = self.scores(x).float()
         if objective is None:
             return Evaluation(scores, None, self.gradient(x, y, sign))
-        if not isinstance(self.estimator, ClassGradientsMixin):
-            name = type(self.estimator).__name__
-            raise ValueError(
-                f"estimator must have class gradients for a loss on the class scores, got {name}; FGSM, PGD and "
-                "AutoPGD without a loss take the gradient of its own"
-            )
+        check_class_gradients(self.estimator)
         with torch.enable_grad():
             leaf = scores.detach().requires_grad_()
             values = objective(leaf, slice(0, len(x)))
@@ -63,3 +58,13 @@ class ArrayGradients:
         """Class scores from ``estimator.predict``."""
         scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
         return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))
+
+
+def check_class_gradients(estimator: Any) -> None:
+    """Raise ValueError for an estimator that tells the gradient of its own loss only."""
+    if not isinstance(estimator, ClassGradientsMixin):
+        name = type(estimator).__name__
+        raise ValueError(
+            f"estimator must have class gradients for a loss on the class scores, got {name}; FGSM, PGD and "
+            "AutoPGD without a loss take the gradient of its own"
+        )

@@ -181,6 +181,8 @@ class DeviceGradients:
         if own or self.estimator.postprocessing_defences:
             scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
             return class_scores(scores, len(x), self.estimator._loss)
+        if any(getattr(preprocessor, "_holding", False) for preprocessor in self.random_preprocessors):
+            draws = ()  # the user holds a draw, for so many images: an attack that drops some must say that it cannot
         parts = self.parts.over(len(x), lambda rows: self._scores(x[rows], [draw[rows] for draw in draws]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, DomainAdversarialTrainer, StrongestAttack, diagnose
 from art_domainrand.attacks.ascent import clean, normalized
 from art_domainrand.norms import ball, in_range, lp_norm
 
@@ -116,3 +116,18 @@ def test_scores_that_are_not_numbers_are_no_success(name):
     with pytest.warns(RuntimeWarning, match="non-finite loss gradient"):
         adv = ATTACKS[name](classifier, np.inf, 0.1).generate(x, np.ones(4, int))
     assert np.isfinite(adv).all()
+
+
+def test_training_on_such_gradients_keeps_the_weights_finite():
+    """A NaN image would have made every weight NaN in one step."""
+    model = Biased()
+    classifier = wrap(model, nb_classes=2, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    x, y = np.random.default_rng(0).random((8, 1, 8, 8)).astype(np.float32), np.ones(8, int)
+    DomainAdversarialTrainer(classifier, FGSM(classifier, 2, 0.5), verbose=False).fit(x, y, nb_epochs=2, batch_size=4)
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_diagnose_does_not_blame_the_estimator():
+    found = diagnose(wrap(Biased(), nb_classes=2), np.full((6, 1, 8, 8), 0.5, np.float32), np.ones(6, int), eps=0.1)
+    assert "NaN" not in str(found)
+    assert "not finite" not in str(found)
