@@ -5,6 +5,7 @@ import pytest
 from art.estimators.classification import BlackBoxClassifier
 from compatibility.contract import (
     ATTACKS,
+    EPS,
     INDEX,
     X,
     Y,
