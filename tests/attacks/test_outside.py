@@ -191,8 +191,8 @@ STOPPING = {
 
 
 @pytest.mark.filterwarnings("ignore:x should lie")
-# In L1 Auto-PGD climbs in larger balls first, and the ensemble takes FGSM's step: they do not stop at the image, and the
-# Euclidean projection of such a point can give back part of the way into the box.
+# In L1 Auto-PGD climbs in larger balls first, and the ensemble takes FGSM's step: they do not stop at the image, and
+# the Euclidean projection of such a point can give back part of the way into the box.
 @pytest.mark.parametrize(("name", "norm"), [(n, p) for n in STOPPING for p in (1, 2, np.inf) if p != 1 or n == "PGD"])
 def test_images_that_fool_as_they_are_come_back_inside_too(classifier, name, norm):
     x = noisy(0.02)
