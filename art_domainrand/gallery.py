@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from art_domainrand.evaluation.files import whole_file
+from art_domainrand.core.files import whole_file
 from art_domainrand.images import normalized, open_image, pixels
 from art_domainrand.randomization import (
     CORRUPTIONS,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
 
-from tests_support import CLASSES, SHAPE, make_classifier
+from support.estimators import CLASSES, SHAPE, make_classifier
 
 # These run as a user runs them. All others compare with the CPU to the last bit, so they are shown no other device.
 ON_ANY_DEVICE = {"test_cuda", "test_readme", "test_examples", "test_cli", "test_demo"}

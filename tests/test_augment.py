@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from art_domainrand.augment import augment_folder
 from art_domainrand.augment.image import image_generator, read_image, to_image
 from art_domainrand.augment.run import MANIFEST, list_files
-from art_domainrand.evaluation.files import whole_file
+from art_domainrand.core.files import whole_file
 from art_domainrand.randomization import (
     Brightness,
     GaussianNoise,

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.classification import PyTorchClassifier
-from attack_support import RowWise, margins, predicted, some_images
 from torch import Tensor, nn
-from trainer_support import corners, robust_accuracy, trainable, trainer_of, weights
 
 from art_domainrand import (
     FGSM,
@@ -28,10 +26,12 @@ from art_domainrand import (
     domain_mapping,
     fit_randomized,
 )
-from art_domainrand.attacks.search import LOOK_EVERY
+from art_domainrand.attacks.engine.search import LOOK_EVERY
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, corrupt
 
-from tests_support import CLASSES, make_classifier, wrap
+from support.attacks import RowWise, margins, predicted, some_images
+from support.estimators import CLASSES, make_classifier, wrap
+from support.trainer import corners, robust_accuracy, trainable, trainer_of, weights
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -13,9 +13,11 @@ ROOT = Path(art_domainrand.__file__).parent
 
 # From the ground up; a module may import what stands on its own line or above.
 LAYERS = [
-    {"randomization", "norms", "losses", "state"},
-    {"gradients"},
-    {"attacks", "preprocessors"},
+    {"core"},
+    {"randomization"},
+    {"estimators"},
+    {"preprocessors"},
+    {"attacks"},
     {"data", "evaluation", "images", "training"},
     {"augment", "demo", "gallery"},
     {"cli"},

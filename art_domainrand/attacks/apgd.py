@@ -12,21 +12,21 @@ from art.attacks.attack import EvasionAttack
 from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGradientDescent
 from torch import Tensor
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.aim import TARGETED_DLR, Aim
-from art_domainrand.attacks.gradient_attack import GradientAttack
-from art_domainrand.attacks.job import Job
-from art_domainrand.attacks.keyed import CLIMB, START, derive, normal
+from art_domainrand.attacks.engine.aim import TARGETED_DLR, Aim
+from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.attacks.engine.job import Job
+from art_domainrand.attacks.engine.keyed import CLIMB, START, derive, normal
+from art_domainrand.attacks.engine.oracle import Oracle
+from art_domainrand.attacks.engine.search import Stage
+from art_domainrand.attacks.engine.steps import AutoSteps, SettlingSteps, SparseSteps, Steps
 from art_domainrand.attacks.options import (
     DEFAULTS,
     AutoOptions,
     check_options,
 )
-from art_domainrand.attacks.oracle import Oracle
-from art_domainrand.attacks.search import Stage
-from art_domainrand.attacks.steps import AutoSteps, SettlingSteps, SparseSteps, Steps
-from art_domainrand.losses import LOSSES
-from art_domainrand.norms import Ball, lp_norm, rows_of
+from art_domainrand.core import checks as check
+from art_domainrand.core.losses import LOSSES
+from art_domainrand.core.norms import Ball, lp_norm, rows_of
 
 VARIANTS = ("refined", "original")
 ART_LOSSES = {"difference_logits_ratio": "dlr"}

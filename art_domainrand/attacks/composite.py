@@ -11,14 +11,14 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks import arguments as check
 from art_domainrand.attacks.domain import DomainOptions, DomainSearching
-from art_domainrand.attacks.domain_job import DomainJob, Found, find
-from art_domainrand.attacks.domain_search import Plan, Track
+from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
+from art_domainrand.attacks.engine.domain_search import Plan, Track
+from art_domainrand.attacks.engine.scene import BallAround
 from art_domainrand.attacks.findings import Findings
-from art_domainrand.attacks.scene import BallAround
-from art_domainrand.norms import Ball, ball, rows_of
-from art_domainrand.randomization.pipeline import Item
+from art_domainrand.core import checks as check
+from art_domainrand.core.norms import Ball, ball, rows_of
+from art_domainrand.randomization.core.pipeline import Item
 
 ORDERS = ("joint", "domain_first", "pixels_first")
 

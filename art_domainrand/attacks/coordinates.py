@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.distributions import Choice, Distribution, select
-from art_domainrand.randomization.geometry import Flip
-from art_domainrand.randomization.pipeline import OneOf, Pipeline, Sometimes
-from art_domainrand.randomization.random_corruption import RandomCorruption
-from art_domainrand.randomization.transform import Draw, Transform
+from art_domainrand.randomization.core.distributions import Choice, Distribution, select
+from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.transform import Draw, Transform
+from art_domainrand.randomization.transforms.geometry import Flip
+from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 
 # Slopes are looked for on this many images of noise, each under a draw of its own.
 PROBES = 32

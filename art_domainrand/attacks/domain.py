@@ -11,15 +11,15 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.domain_job import DomainJob, Found, find
-from art_domainrand.attacks.domain_search import Plan
+from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
+from art_domainrand.attacks.engine.domain_search import Plan
+from art_domainrand.attacks.engine.lenient import Lenient, unexpected
 from art_domainrand.attacks.findings import Findings
-from art_domainrand.attacks.lenient import Lenient, unexpected
 from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
 from art_domainrand.attacks.settings import Settings
-from art_domainrand.randomization.geometry import Rotation, Translation
-from art_domainrand.randomization.pipeline import Item, Pipeline
+from art_domainrand.core import checks as check
+from art_domainrand.randomization.core.pipeline import Item, Pipeline
+from art_domainrand.randomization.transforms.geometry import Rotation, Translation
 
 DEVICE_OPTIONS = list(DeviceOptions.__annotations__)
 # A fifth of the evaluations finds where to start from; the rest climbs.

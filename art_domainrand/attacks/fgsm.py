@@ -7,16 +7,16 @@ from art.attacks.evasion.fast_gradient import FastGradientMethod
 from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.art_loop import ArtLoop, Batch
-from art_domainrand.attacks.ascent import Ascent, ascend, smallest_step, whole_steps
-from art_domainrand.attacks.gradient_attack import SEARCH_PARAMS
-from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.engine.art_loop import ArtLoop, Batch
+from art_domainrand.attacks.engine.ascent import Ascent, ascend, smallest_step, whole_steps
+from art_domainrand.attacks.engine.gradient_attack import SEARCH_PARAMS
+from art_domainrand.attacks.engine.job import Job
+from art_domainrand.attacks.engine.search import Stage
+from art_domainrand.attacks.engine.steps import GrowingSteps, PGDSteps, Steps, as_size
 from art_domainrand.attacks.options import SearchOptions, check_options
-from art_domainrand.attacks.search import Stage
-from art_domainrand.attacks.steps import GrowingSteps, PGDSteps, Steps, as_size
-from art_domainrand.gradients import Gradients, borrow
-from art_domainrand.norms import Ball
+from art_domainrand.core import checks as check
+from art_domainrand.core.norms import Ball
+from art_domainrand.estimators import Gradients, borrow
 
 
 class FGSM(ArtLoop, FastGradientMethod):

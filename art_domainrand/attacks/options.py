@@ -5,11 +5,11 @@ from typing import Any, TypedDict
 
 import torch
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.lenient import unexpected
-from art_domainrand.attacks.oracle import EOT_DRAWS
-from art_domainrand.gradients import is_device_estimator
-from art_domainrand.losses import LOSSES
+from art_domainrand.attacks.engine.lenient import unexpected
+from art_domainrand.attacks.engine.oracle import EOT_DRAWS
+from art_domainrand.core import checks as check
+from art_domainrand.core.losses import LOSSES
+from art_domainrand.estimators import is_device_estimator
 from art_domainrand.preprocessors import DomainRandomization
 
 

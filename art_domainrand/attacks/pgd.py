@@ -14,16 +14,16 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from scipy.stats import truncnorm
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.art_loop import ArtLoop, Batch
-from art_domainrand.attacks.ascent import Ascent, ascend
-from art_domainrand.attacks.gradient_attack import INSTEAD, SEARCH_PARAMS
-from art_domainrand.attacks.job import Job
-from art_domainrand.attacks.keyed import derive
+from art_domainrand.attacks.engine.art_loop import ArtLoop, Batch
+from art_domainrand.attacks.engine.ascent import Ascent, ascend
+from art_domainrand.attacks.engine.gradient_attack import INSTEAD, SEARCH_PARAMS
+from art_domainrand.attacks.engine.job import Job
+from art_domainrand.attacks.engine.keyed import derive
+from art_domainrand.attacks.engine.search import Stage
+from art_domainrand.attacks.engine.steps import SCHEDULES, PGDSteps
 from art_domainrand.attacks.options import SearchOptions, check_options
-from art_domainrand.attacks.search import Stage
-from art_domainrand.attacks.steps import SCHEDULES, PGDSteps
-from art_domainrand.randomization.fields import uniform_field
+from art_domainrand.core import checks as check
+from art_domainrand.core.random import uniform_field
 
 
 class PGD(ArtLoop, ProjectedGradientDescentPyTorch):

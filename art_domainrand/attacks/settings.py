@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from art_domainrand.gradients import Compiler
+from art_domainrand.estimators import Compiler
 
 
 class Settings:

@@ -11,16 +11,16 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks import arguments as check
-from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.apgd import Plan, auto_stage, rank_targets
-from art_domainrand.attacks.gradient_attack import GradientAttack
-from art_domainrand.attacks.job import Job
+from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.attacks.engine.job import Job
+from art_domainrand.attacks.engine.search import Stage
+from art_domainrand.attacks.engine.steps import PGDSteps, Steps, as_size
 from art_domainrand.attacks.options import DEFAULTS, AutoOptions, check_options
-from art_domainrand.attacks.search import Stage
-from art_domainrand.attacks.steps import PGDSteps, Steps, as_size
-from art_domainrand.gradients import check_class_gradients
-from art_domainrand.norms import Ball
+from art_domainrand.core import checks as check
+from art_domainrand.core.norms import Ball
+from art_domainrand.estimators import check_class_gradients
 
 # Draws per gradient where the estimator is random and the user does not say.
 RANDOM_EOT_SAMPLES = 16

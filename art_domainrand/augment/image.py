@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
-from art_domainrand.evaluation.files import whole_file
+from art_domainrand.core.files import whole_file
 from art_domainrand.images import normalized, open_image, pixels
 from art_domainrand.randomization import Pipeline
 

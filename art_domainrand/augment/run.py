@@ -21,8 +21,8 @@ import torch
 from tqdm.auto import tqdm
 
 from art_domainrand.augment.image import Job, Trouble, augment_image, copy_name
-from art_domainrand.evaluation.environment import installed
-from art_domainrand.evaluation.files import check_folder, partial_prefix, whole_file
+from art_domainrand.core.environment import installed
+from art_domainrand.core.files import check_folder, partial_prefix, whole_file
 from art_domainrand.randomization import Pipeline, to_dict
 
 MANIFEST = "augmentation.json"

@@ -13,11 +13,11 @@ import torch
 
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.core.environment import environment
+from art_domainrand.core.files import check_folder
 from art_domainrand.data import LabelledImages, digits
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN
 from art_domainrand.demo.training import DEVICE, EPOCHS, train
-from art_domainrand.evaluation.environment import environment
-from art_domainrand.evaluation.files import check_folder
 from art_domainrand.evaluation.plots import image_grid, signed_image
 from art_domainrand.evaluation.results import Report
 from art_domainrand.evaluation.run import Cell, attacked, clean, evaluate, in_turn, shifted

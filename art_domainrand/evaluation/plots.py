@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from art_domainrand.evaluation.files import whole_file
+from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.results import Row
 
 Images: TypeAlias = NDArray[Any]

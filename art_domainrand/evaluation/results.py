@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from scipy.stats import binomtest
 
-from art_domainrand.evaluation.files import whole_file
+from art_domainrand.core.files import whole_file
 
 CONFIDENCE = 0.95
 

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from art_domainrand.core.arrays import from_array
+from art_domainrand.estimators import predict
+from art_domainrand.estimators.scores import class_scores
 from art_domainrand.evaluation.results import Row
-from art_domainrand.gradients import predict
-from art_domainrand.gradients.scores import class_scores
 from art_domainrand.randomization import Pipeline
-from art_domainrand.randomization.checks import from_array
 
 Array: TypeAlias = NDArray[Any]
 Cell: TypeAlias = Callable[[Any, Array, Array], Array]

@@ -1,7 +1,7 @@
 """ART preprocessing defences built on :mod:`art_domainrand.randomization`."""
 
-from .differentiable import DifferentiableDefence
-from .domain_mapping import DomainMapping
-from .domain_randomization import DomainRandomization
+from art_domainrand.preprocessors.differentiable import DifferentiableDefence
+from art_domainrand.preprocessors.domain_mapping import DomainMapping
+from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 
 __all__ = ["DifferentiableDefence", "DomainMapping", "DomainRandomization"]

@@ -13,14 +13,14 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..randomization.checks import from_array, warn_of_layout, widened
-from ..randomization.clamp import straight_through_clamp
-from ..randomization.detections import as_detections
-from ..randomization.labels import refuse_untracked
-from ..randomization.pipeline import Pipeline
-from ..randomization.transform import Draw
-from .clipping import ClipRange
-from .streams import RecentDraws, Stream
+from art_domainrand.core.arrays import from_array, warn_of_layout, widened
+from art_domainrand.core.clamp import straight_through_clamp
+from art_domainrand.core.pixels import ClipRange
+from art_domainrand.preprocessors.streams import RecentDraws, Stream
+from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.transform import Draw
+from art_domainrand.randomization.labels.detections import as_detections
+from art_domainrand.randomization.labels.geometry import refuse_untracked
 
 Clip = Literal["straight_through", "hard"] | None
 

@@ -11,8 +11,8 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..randomization.checks import from_array
-from ..randomization.straight_through import wants_gradient
+from art_domainrand.core.arrays import from_array
+from art_domainrand.core.straight_through import wants_gradient
 
 Backward = Literal["straight_through", "defence"] | Callable[[Tensor], Tensor]
 Array = NDArray[Any]

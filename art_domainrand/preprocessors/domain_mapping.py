@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..randomization.checks import from_array, warn_of_layout
-from ..randomization.distributions import Range
-from ..randomization.domains import domain_pipeline
-from ..randomization.domains.mapping import DomainLike
-from .base import OPTIONS, Clip, PipelinePreprocessor
-from .clipping import ClipRange
+from art_domainrand.core.arrays import from_array, warn_of_layout
+from art_domainrand.core.pixels import ClipRange
+from art_domainrand.preprocessors.base import OPTIONS, Clip, PipelinePreprocessor
+from art_domainrand.randomization.core.distributions import Range
+from art_domainrand.randomization.domains import domain_pipeline
+from art_domainrand.randomization.domains.mapping import DomainLike
 
 
 class DomainMapping(PipelinePreprocessor):

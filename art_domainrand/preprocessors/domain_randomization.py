@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..randomization.pipeline import Item, Pipeline
-from .base import OPTIONS, Clip, PipelinePreprocessor
+from art_domainrand.preprocessors.base import OPTIONS, Clip, PipelinePreprocessor
+from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
 
 class DomainRandomization(PipelinePreprocessor):

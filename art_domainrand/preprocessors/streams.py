@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
-from ..randomization.fields import hash_field
-from ..randomization.transform import Draw
+from art_domainrand.core.random import hash_field
+from art_domainrand.randomization.core.transform import Draw
 
 # What the next number in a stream's path means; the same number never means two things.
 _CALL, _COPY, _WORKER, _FORK = range(4)

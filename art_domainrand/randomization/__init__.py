@@ -3,32 +3,33 @@
 ``Pipeline`` puts transforms together; ``pipeline.sample`` draws, ``pipeline.apply`` is a pure function.
 """
 
-from .blur import GaussianBlur
-from .catalogue import TRANSFORMS
-from .channel_order import ChannelDropout, ChannelShuffle, RGBShift
-from .channels import OnChannels
-from .color import Brightness, Contrast, Gamma, Grayscale, HSVHue, Hue, Invert, Saturation, WhiteBalance
-from .compression import JPEG, Pixelate
-from .corruptions import CORRUPTIONS, CorruptionSuite, corrupt
-from .displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
-from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
-from .domains import DOMAINS, domain_mapping
-from .geometry import Crop, Flip, Perspective, Rotation, Scale, Shear, Translation
-from .illumination import Shadow, UnevenIllumination, Vignette
-from .kornia_module import KorniaAugmentation
-from .labels import Geometry
-from .lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
-from .mixing import MIXING, CutMix, Mixing, MixUp
-from .noise import GaussianNoise
-from .occlusion import Occlusion
-from .occlusion_patterns import BackgroundRandomization, Erasing, GridMask, TextureRandomization
-from .patches import GridShuffle
-from .pipeline import OneOf, Pipeline, Sometimes
-from .plain import random_transform
-from .presets import PRESETS, preset
-from .random_corruption import RandomCorruption
-from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
-from .serialize import (
+from art_domainrand.randomization.core.distributions import (
+    Choice,
+    Constant,
+    Distribution,
+    LogUniform,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+)
+from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.transform import (
+    ColorTransform,
+    DisplacementTransform,
+    Draw,
+    Frame,
+    GeometricTransform,
+    PixelTransform,
+    Transform,
+)
+from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
+from art_domainrand.randomization.domains import DOMAINS, domain_mapping
+from art_domainrand.randomization.kornia_module import KorniaAugmentation
+from art_domainrand.randomization.labels.geometry import Geometry
+from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
+from art_domainrand.randomization.plain import random_transform
+from art_domainrand.randomization.presets import PRESETS, preset
+from art_domainrand.randomization.serialize import (
     from_dict,
     from_json,
     from_yaml,
@@ -38,9 +39,47 @@ from .serialize import (
     to_json,
     to_yaml,
 )
-from .tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
-from .transform import ColorTransform, DisplacementTransform, Draw, Frame, GeometricTransform, PixelTransform, Transform
-from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization.transforms.blur import GaussianBlur
+from art_domainrand.randomization.transforms.channel_order import ChannelDropout, ChannelShuffle, RGBShift
+from art_domainrand.randomization.transforms.channels import OnChannels
+from art_domainrand.randomization.transforms.color import (
+    Brightness,
+    Contrast,
+    Gamma,
+    Grayscale,
+    HSVHue,
+    Hue,
+    Invert,
+    Saturation,
+    WhiteBalance,
+)
+from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
+from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
+from art_domainrand.randomization.transforms.geometry import (
+    Crop,
+    Flip,
+    Perspective,
+    Rotation,
+    Scale,
+    Shear,
+    Translation,
+)
+from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
+from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
+from art_domainrand.randomization.transforms.noise import GaussianNoise
+from art_domainrand.randomization.transforms.occlusion import Occlusion
+from art_domainrand.randomization.transforms.occlusion_patterns import (
+    BackgroundRandomization,
+    Erasing,
+    GridMask,
+    TextureRandomization,
+)
+from art_domainrand.randomization.transforms.patches import GridShuffle
+from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
+from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
+from art_domainrand.randomization.transforms.table import TRANSFORMS
+from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
+from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
 
 __all__ = [
     "CORRUPTIONS",

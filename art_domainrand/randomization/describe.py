@@ -6,14 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
-from .catalogue import TRANSFORMS
-from .corruptions import CORRUPTIONS
-from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal
-from .domains import DOMAINS
-from .mixing import MIXING
-from .presets import PRESETS
-from .serialize import to_dict
-from .transform import Transform
+from art_domainrand.randomization.core.distributions import (
+    Choice,
+    Constant,
+    Distribution,
+    LogUniform,
+    Normal,
+    TruncatedNormal,
+)
+from art_domainrand.randomization.core.transform import Transform
+from art_domainrand.randomization.corruptions import CORRUPTIONS
+from art_domainrand.randomization.domains import DOMAINS
+from art_domainrand.randomization.labels.mixing import MIXING
+from art_domainrand.randomization.presets import PRESETS
+from art_domainrand.randomization.serialize import to_dict
+from art_domainrand.randomization.transforms.table import TRANSFORMS
 
 Kind: TypeAlias = Literal["transforms", "mixing", "corruptions", "domains", "presets"]
 

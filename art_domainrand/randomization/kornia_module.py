@@ -18,7 +18,7 @@ from kornia.augmentation.base import _BasicAugmentationBase
 from kornia.augmentation.container.base import SequentialBase
 from torch import Tensor, nn
 
-from .transform import PixelTransform, Values
+from art_domainrand.randomization.core.transform import PixelTransform, Values
 
 _MIXES = "mixes several images and so has no draw per image"
 

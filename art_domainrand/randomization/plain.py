@@ -8,9 +8,9 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from .distributions import Uniform
-from .geometry import Rotation, Scale, Shear, Translation
-from .pipeline import Pipeline
+from art_domainrand.randomization.core.distributions import Uniform
+from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.transforms.geometry import Rotation, Scale, Shear, Translation
 
 
 def random_transform(

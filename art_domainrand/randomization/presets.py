@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from .blur import GaussianBlur
-from .color import Brightness, Contrast, Gamma, Grayscale, Hue, Saturation, WhiteBalance
-from .compression import JPEG
-from .displacement import Elastic, LensDistortion, RollingShutter
-from .distributions import LogUniform, Uniform
-from .domains import DOMAINS
-from .geometry import Perspective, Rotation, Scale, Shear, Translation
-from .illumination import Shadow, UnevenIllumination, Vignette
-from .lens_blur import DefocusBlur, MotionBlur
-from .noise import GaussianNoise
-from .occlusion import Occlusion
-from .occlusion_patterns import BackgroundRandomization, TextureRandomization
-from .pipeline import OneOf, Pipeline, Sometimes
-from .random_corruption import RandomCorruption
-from .sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
-from .weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization.core.distributions import LogUniform, Uniform
+from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.domains import DOMAINS
+from art_domainrand.randomization.transforms.blur import GaussianBlur
+from art_domainrand.randomization.transforms.color import (
+    Brightness,
+    Contrast,
+    Gamma,
+    Grayscale,
+    Hue,
+    Saturation,
+    WhiteBalance,
+)
+from art_domainrand.randomization.transforms.compression import JPEG
+from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter
+from art_domainrand.randomization.transforms.geometry import Perspective, Rotation, Scale, Shear, Translation
+from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
+from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, MotionBlur
+from art_domainrand.randomization.transforms.noise import GaussianNoise
+from art_domainrand.randomization.transforms.occlusion import Occlusion
+from art_domainrand.randomization.transforms.occlusion_patterns import BackgroundRandomization, TextureRandomization
+from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
+from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
+from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
 
 # Pixels that come from beyond the image repeat its border: a black wedge would tell a model by how much it was turned.
 _BORDER = "border"

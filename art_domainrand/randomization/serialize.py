@@ -20,15 +20,23 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from .catalogue import TRANSFORMS
-from .chain import Chain
-from .channels import OnChannels
-from .distributions import Choice, Constant, Distribution, LogUniform, Normal, TruncatedNormal, Uniform
-from .domains import DOMAINS
-from .hints import Reader, field_hints, read_as
-from .pipeline import OneOf, Pipeline, Sometimes
-from .random_corruption import RandomCorruption
-from .transform import Transform
+from art_domainrand.core.decoding import Reader, field_hints, read_as
+from art_domainrand.randomization.core.chain import Chain
+from art_domainrand.randomization.core.distributions import (
+    Choice,
+    Constant,
+    Distribution,
+    LogUniform,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+)
+from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.transform import Transform
+from art_domainrand.randomization.domains import DOMAINS
+from art_domainrand.randomization.transforms.channels import OnChannels
+from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
+from art_domainrand.randomization.transforms.table import TRANSFORMS
 
 VERSION = 1
 """The version of the document's layout, not of the package."""

@@ -1,7 +1,7 @@
 """Training that is robust: data, modules and trainers that put attacks and randomization to work."""
 
+from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.fitting import fit_randomized
-from art_domainrand.training.generator import RandomizedDataGenerator
-from art_domainrand.training.trainer import DomainAdversarialTrainer
+from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
 
 __all__ = ["DomainAdversarialTrainer", "RandomizedDataGenerator", "fit_randomized"]

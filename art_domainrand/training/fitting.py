@@ -17,17 +17,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..attacks.arguments import RefusedEstimatorError, Said, check_counts, check_flags, require
-from ..gradients.preprocessing import Preprocess, model_forward, preprocessing_chain
-from ..preprocessors.clipping import ClipRange
-from ..preprocessors.streams import Stream
-from ..randomization.checks import from_array
-from ..randomization.mixing import Mixing
-from .batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
-from .forward import advice_on_small_batches
-from .proportions import plan_batch
-from .small_batches import joins_last
-from .sources import Labels, open_source
+from art_domainrand.core.arrays import from_array
+from art_domainrand.core.checks import RefusedEstimatorError, Said, check_counts, check_flags, require
+from art_domainrand.core.pixels import ClipRange
+from art_domainrand.estimators.preprocessing import Preprocess, model_forward, preprocessing_chain
+from art_domainrand.preprocessors.streams import Stream
+from art_domainrand.randomization.labels.mixing import Mixing
+from art_domainrand.training.data.batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
+from art_domainrand.training.data.proportions import plan_batch
+from art_domainrand.training.data.small_batches import joins_last
+from art_domainrand.training.data.sources import Labels, open_source
+from art_domainrand.training.trainer.forward import advice_on_small_batches
 
 Step = Callable[[Tensor, Any], None]
 

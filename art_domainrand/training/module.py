@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..preprocessors.base import Clip
-from ..preprocessors.domain_randomization import DomainRandomization
-from ..randomization.pipeline import Item
+from art_domainrand.preprocessors.base import Clip
+from art_domainrand.preprocessors.domain_randomization import DomainRandomization
+from art_domainrand.randomization.core.pipeline import Item
 
 
 class Randomized(nn.Module):

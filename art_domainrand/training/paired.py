@@ -12,7 +12,7 @@ from art.defences.trainer import (
     AdversarialTrainerTRADESPyTorch,
 )
 
-from .randomness import random_state, randomized_modules, restore_random_state
+from art_domainrand.training.randomness import random_state, randomized_modules, restore_random_state
 
 COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 """ART's trainers that put a clean and an adversarial view of one batch into their loss."""

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torchattacks
-from attack_support import Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
 
 from art_domainrand import AutoPGD
-from art_domainrand.losses import LOSSES
+from art_domainrand.core.losses import LOSSES
 
-from tests_support import wrap
+from support.attacks import Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
+from support.estimators import wrap
 
 EPS = {np.inf: 0.12, 2: 0.7, 1: 4.0}
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import RowWise, predicted, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
-from art_domainrand.attacks.oracle import at_most
+from art_domainrand.attacks.engine.oracle import at_most
 from art_domainrand.randomization import Brightness, Rotation
 
-from tests_support import wrap
+from support.attacks import RowWise, predicted, some_images
+from support.estimators import wrap
 
 DOMAIN = [Rotation((-20, 20)), Brightness((-0.2, 0.2))]
 QUIET = {"seed": 0, "verbose": False}

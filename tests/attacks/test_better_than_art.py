@@ -7,8 +7,8 @@ from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTo
 from torch import nn
 
 from art_domainrand import FGSM, PGD
-from art_domainrand.losses import margin
-from art_domainrand.norms import lp_norm
+from art_domainrand.core.losses import margin
+from art_domainrand.core.norms import lp_norm
 
 NORMS = {np.inf: (0.1, 0.03), 2: (1.0, 0.3), 1: (6.0, 1.0), 1.5: (3.0, 0.5), 3: (0.8, 0.2)}
 

@@ -9,7 +9,7 @@ from art.estimators.classification import PyTorchClassifier
 from art_domainrand import PGD, CompositeAttack, DomainAttack
 from art_domainrand.randomization import Brightness, Contrast, GaussianNoise, Pipeline, Rotation, Sometimes, Translation
 
-from tests_support import SHAPE, make_classifier
+from support.estimators import SHAPE, make_classifier
 
 PIPELINE = Pipeline(
     [

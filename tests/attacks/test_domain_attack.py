@@ -8,8 +8,8 @@ from art.estimators.classification import BlackBoxClassifier, EnsembleClassifier
 from torch import nn
 
 from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, grid_attack, worst_of
+from art_domainrand.core.losses import margin
 from art_domainrand.data import digits
-from art_domainrand.losses import margin
 from art_domainrand.randomization import (
     Brightness,
     Choice,
@@ -27,9 +27,9 @@ from art_domainrand.randomization import (
     Sometimes,
     Translation,
 )
-from art_domainrand.randomization.sampling import CELLS
+from art_domainrand.randomization.core.sampling import CELLS
 
-from tests_support import CLASSES, SHAPE, make_classifier
+from support.estimators import CLASSES, SHAPE, make_classifier
 
 EDGE = 0.5 / CELLS
 MANY = Pipeline(

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.domain_search import Cube, DomainSearch, Ground, Plan, Track
-from art_domainrand.attacks.oracle import Standing
-from art_domainrand.attacks.scene import Point
+from art_domainrand.attacks.engine.domain_search import Cube, DomainSearch, Ground, Plan, Track
+from art_domainrand.attacks.engine.oracle import Standing
+from art_domainrand.attacks.engine.scene import Point
 
 
 class Told:

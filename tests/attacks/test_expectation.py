@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
-from attack_support import SMALL, Linear, RowWise, called_fooled, fooled, memory_for, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
-from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.keyed import STEP, derive
-from art_domainrand.attacks.keyed import draws as keyed_draws
-from art_domainrand.attacks.oracle import Expectation, Oracle
-from art_domainrand.attacks.randomness import is_random
-from art_domainrand.gradients import borrow
+from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.keyed import STEP, derive
+from art_domainrand.attacks.engine.keyed import draws as keyed_draws
+from art_domainrand.attacks.engine.oracle import Expectation, Oracle
+from art_domainrand.attacks.engine.randomness import is_random
+from art_domainrand.estimators import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
-from art_domainrand.randomization.distributions import Uniform
+from art_domainrand.randomization.core.distributions import Uniform
 
-from tests_support import wrap
+from support.attacks import SMALL, Linear, RowWise, called_fooled, fooled, memory_for, predicted, seen_by, some_images
+from support.estimators import wrap
 
 SHIFT = Pipeline([Brightness(Uniform(-0.1, 0.1))])
 QUICK = SMALL | {"loss": "margin", "seed": 5, "batch_size": 100}

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import distance, predicted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainAdversarialTrainer, StrongestAttack, diagnose
-from art_domainrand.attacks.ascent import clean, normalized
-from art_domainrand.norms import ball, in_range, lp_norm
+from art_domainrand.attacks.engine.ascent import clean, normalized
+from art_domainrand.core.norms import ball, in_range, lp_norm
 
-from tests_support import wrap
+from support.attacks import distance, predicted
+from support.estimators import wrap
 
 NORMS = [1.0, 1.01, 1.1, 1.5, 2.0, 3.0, 11.0, 50.0, torch.inf]
 SCALES = [1e-45, 3e-45, 1e-42, 1e-39, 1e-38, 1e-30, 1e-10, 1.0, 1e10, 1e30, 1e38]

@@ -11,13 +11,13 @@ from torch import nn
 
 from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, grid_attack, worst_of
 from art_domainrand.attacks import Findings
-from art_domainrand.attacks.aim import Aim
 from art_domainrand.attacks.coordinates import coordinates, sloped
-from art_domainrand.attacks.domain_search import Cube, Plan
-from art_domainrand.attacks.oracle import Expectation
-from art_domainrand.attacks.scene import Counting, Point, Scene
-from art_domainrand.gradients import borrow
-from art_domainrand.losses import margin
+from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.domain_search import Cube, Plan
+from art_domainrand.attacks.engine.oracle import Expectation
+from art_domainrand.attacks.engine.scene import Counting, Point, Scene
+from art_domainrand.core.losses import margin
+from art_domainrand.estimators import borrow
 from art_domainrand.randomization import (
     PRESETS,
     Brightness,
@@ -34,9 +34,9 @@ from art_domainrand.randomization import (
     Sometimes,
     Translation,
 )
-from art_domainrand.randomization.transform import Draw
+from art_domainrand.randomization.core.transform import Draw
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
 
 PIPELINE = Pipeline(
     [

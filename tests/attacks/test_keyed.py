@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from art_domainrand.attacks.keyed import derive, draws, gamma, image_keys, normal, times_before, uniform_in_ball
-from art_domainrand.norms import lp_norm
+from art_domainrand.attacks.engine.keyed import derive, draws, gamma, image_keys, normal, times_before, uniform_in_ball
+from art_domainrand.core.norms import lp_norm
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline, Rotation
 
 NORMS = [1.0, 1.5, 2.0, 3.0, torch.inf]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import margins
 from scipy.optimize import brentq
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
 
-from tests_support import wrap
+from support.attacks import margins
+from support.estimators import wrap
 
 QUIET = {"verbose": False, "batch_size": 100}
 

@@ -6,12 +6,12 @@ import operator
 import numpy as np
 import pytest
 import torch
-from attack_support import SMALL, RowWise, memory_for, predicted, seen_by, some_images
 
 from art_domainrand import PGD, AutoPGD, StrongestAttack
-from art_domainrand.gradients.memory import Parts, is_out_of_memory
+from art_domainrand.core.memory import Parts, is_out_of_memory
 
-from tests_support import wrap
+from support.attacks import SMALL, RowWise, memory_for, predicted, seen_by, some_images
+from support.estimators import wrap
 
 ON_CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:121] data. DefaultCPUAllocator: can't allocate memory: you tried")
 ATTACKS = {

@@ -13,13 +13,13 @@ from art.attacks.evasion import ProjectedGradientDescent as ArtPGD
 from art.defences.preprocessor import SpatialSmoothing
 from art.estimators.classification import EnsembleClassifier
 from art.estimators.regression.pytorch import PyTorchRegressor
-from attack_support import SMALL, RowWise, distance, fooled, margins, predicted, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
 from art_domainrand.randomization import Brightness, Pipeline
 
-from tests_support import wrap
+from support.attacks import SMALL, RowWise, distance, fooled, margins, predicted, some_images
+from support.estimators import wrap
 
 KINDS = {
     "PGD": lambda c, **k: PGD(c, **SMALL | k),

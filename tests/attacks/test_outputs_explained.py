@@ -9,7 +9,7 @@ from torch import nn
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, diagnose
 from art_domainrand.randomization import Brightness
 
-from tests_support import CLASSES, SHAPE, cnn
+from support.estimators import CLASSES, SHAPE, cnn
 
 ATTACKS = {
     "FGSM": lambda e: FGSM(e, eps=0.1),

@@ -7,15 +7,15 @@ import pytest
 import torch
 from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
 from art.estimators.classification import EnsembleClassifier, PyTorchClassifier
-from attack_support import distance, margins, predicted
 
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, diagnose
-from art_domainrand.attacks.outside import BallFromOutside
-from art_domainrand.norms import ball
-from art_domainrand.preprocessors.clipping import TOLERANCE
+from art_domainrand.attacks.engine.outside import BallFromOutside
+from art_domainrand.core.norms import ball
+from art_domainrand.core.pixels import TOLERANCE
 from art_domainrand.randomization import Brightness, Gamma
 
-from tests_support import CLASSES, SHAPE, cnn
+from support.attacks import distance, margins, predicted
+from support.estimators import CLASSES, SHAPE, cnn
 
 BUDGETS = {np.inf: (0.1, 0.03), 2: (0.8, 0.3), 1.5: (2.0, 0.7), 3: (0.6, 0.2)}
 DARKER = [Gamma((0.8, 0.9)), Brightness((-0.1, 0.1))]  # a power of negative pixels is not a number

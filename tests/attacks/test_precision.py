@@ -6,12 +6,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from attack_support import SMALL, RowWise, fooled, predicted, some_images
 from torch import nn
 
 from art_domainrand import PGD, AutoPGD, StrongestAttack
 
-from tests_support import cnn, make_classifier, wrap
+from support.attacks import SMALL, RowWise, fooled, predicted, some_images
+from support.estimators import cnn, make_classifier, wrap
 
 HALF = [None, torch.bfloat16, torch.float16]
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import RowWise, distance, fooled, margins, predicted, some_images
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
-from art_domainrand.attacks.quantize import to_levels
-from art_domainrand.norms import ball
+from art_domainrand.attacks.engine.quantize import to_levels
+from art_domainrand.core.norms import ball
 
-from tests_support import wrap
+from support.attacks import RowWise, distance, fooled, margins, predicted, some_images
+from support.estimators import wrap
 
 NORMS = {np.inf: 5 / 255, 2: 0.3, 1: 2.0}
 

@@ -6,16 +6,16 @@ import torch
 from art.defences.postprocessor import GaussianNoise, Postprocessor, Rounded
 from art.defences.preprocessor import FeatureSqueezing, GaussianAugmentation
 from art.estimators.classification import EnsembleClassifier
-from attack_support import RowWise, called_fooled, fooled, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack, diagnose
-from art_domainrand.attacks.aim import Aim
-from art_domainrand.attacks.oracle import Expectation, Oracle
-from art_domainrand.attacks.randomness import is_random, near_boundary
-from art_domainrand.gradients import borrow, predict
+from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.oracle import Expectation, Oracle
+from art_domainrand.attacks.engine.randomness import is_random, near_boundary
+from art_domainrand.estimators import borrow, predict
 
-from tests_support import CLASSES, wrap
+from support.attacks import RowWise, called_fooled, fooled, some_images
+from support.estimators import CLASSES, wrap
 
 
 class Noisy(nn.Module):

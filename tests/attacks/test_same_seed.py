@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import RowWise, predicted, some_images
 
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
 from art_domainrand.randomization import Brightness, Rotation
 
-from tests_support import CLASSES, wrap
+from support.attacks import RowWise, predicted, some_images
+from support.estimators import CLASSES, wrap
 
 QUIET = {"seed": 7, "verbose": False}
 DOMAIN = [Rotation((-20, 20)), Brightness((-0.2, 0.2))]

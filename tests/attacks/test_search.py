@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import SMALL, Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
-from art_domainrand.attacks.search import Results
+from art_domainrand.attacks.engine.search import Results
 
-from tests_support import wrap
+from support.attacks import SMALL, Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
+from support.estimators import wrap
 
 QUIET = {"verbose": False, "seed": 3}
 RESTARTS = SMALL | {"eps": 0.03, "eps_step": 0.01, "num_random_init": 3, "loss": "margin", "seed": 3}

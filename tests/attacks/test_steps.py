@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from attack_support import Linear, RowWise, distance, predicted, seen_by, some_images
 from torch import nn
 
 from art_domainrand import PGD
-from art_domainrand.attacks.steps import Halving
+from art_domainrand.attacks.engine.steps import Halving
 
-from tests_support import wrap
+from support.attacks import Linear, RowWise, distance, predicted, seen_by, some_images
+from support.estimators import wrap
 
 
 def iterates(classifier, x, y, **options):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from attack_support import RowWise, distance, fooled, margins, predicted, seen_by, some_images
 
 from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
 
-from tests_support import wrap
+from support.attacks import RowWise, distance, fooled, margins, predicted, seen_by, some_images
+from support.estimators import wrap
 
 QUIET = {"verbose": False, "seed": 0, "batch_size": 100}
 

@@ -10,10 +10,10 @@ from art.preprocessing.expectation_over_transformation import EoTImageRotationPy
 from torch import nn
 
 from art_domainrand import FGSM, PGD
-from art_domainrand.attacks.aim import Aim
-from art_domainrand.norms import ball, lp_norm
+from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.core.norms import ball, lp_norm
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
 
 QUICK = {"eps": 0.1, "eps_step": 0.03, "max_iter": 5, "verbose": False}
 
@@ -250,7 +250,7 @@ def test_extreme_norms_and_gradients_move_within_the_budget(norm, scale):
 
 def test_infinite_gradients_still_move():
     x, grad = torch.full((1, 4), 0.5), torch.tensor([[torch.inf, 1.0, -1.0, 0.0]])
-    from art_domainrand.attacks.ascent import ascend
+    from art_domainrand.attacks.engine.ascent import ascend
 
     for norm in (1.0, 1.5, 2.0, torch.inf):
         end = ascend(lambda adv: grad.clone(), ball(norm, x, 0.1), x, 0.1, 2)

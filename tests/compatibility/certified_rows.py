@@ -15,7 +15,7 @@ from torch import nn
 
 from art_domainrand import use_attack
 
-from tests_support import CLASSES, SHAPE
+from support.estimators import CLASSES, SHAPE
 
 
 class Convolutional(nn.Module):

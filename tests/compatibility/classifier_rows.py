@@ -25,10 +25,10 @@ from compatibility.contract import (
 from torch.nn.functional import cross_entropy
 
 from art_domainrand.randomization import Brightness
+from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.fitting import fit_randomized
-from art_domainrand.training.generator import RandomizedDataGenerator
 
-from tests_support import CLASSES, cnn
+from support.estimators import CLASSES, cnn
 
 
 def fit(estimator: Any, x: np.ndarray = X, **kwargs: Any) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.randomization import Contrast, GaussianNoise, Rotation
 
-from tests_support import CLASSES, cnn, make_classifier
+from support.estimators import CLASSES, cnn, make_classifier
 
 EPS, N = 0.1, 6
 X = np.random.default_rng(0).random((N, 1, 8, 8), dtype=np.float32)

@@ -34,7 +34,7 @@ from torch import nn
 
 from art_domainrand import DifferentiableDefence
 
-from tests_support import CLASSES, SHAPE, cnn
+from support.estimators import CLASSES, SHAPE, cnn
 
 IS_ADVERSARIAL = np.eye(2, dtype=np.float32)[np.repeat([0, 1], N)]
 

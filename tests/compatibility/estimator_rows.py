@@ -40,7 +40,7 @@ from torch import nn
 from art_domainrand import DomainRandomization
 from art_domainrand.randomization import Contrast
 
-from tests_support import CLASSES, SHAPE, cnn
+from support.estimators import CLASSES, SHAPE, cnn
 
 
 class WithLogits(nn.Module):

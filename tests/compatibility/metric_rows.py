@@ -16,7 +16,7 @@ import art_domainrand
 from art_domainrand import PGD, DomainRandomization
 from art_domainrand.randomization import Contrast
 
-from tests_support import CLASSES, cnn
+from support.estimators import CLASSES, cnn
 
 
 class Halving(nn.Module):

@@ -9,7 +9,6 @@ import torch
 from art.defences.postprocessor import Rounded
 from art.defences.preprocessor import FeatureSqueezing
 from art.estimators.classification import EnsembleClassifier
-from attack_support import called_fooled
 from compatibility.contract import (
     MakeAttack,
     N,
@@ -26,11 +25,12 @@ from compatibility.contract import (
 from torch import nn
 
 from art_domainrand import DifferentiableDefence
-from art_domainrand.attacks.randomness import is_random
-from art_domainrand.gradients import borrow, predict
-from art_domainrand.losses import margin
+from art_domainrand.attacks.engine.randomness import is_random
+from art_domainrand.core.losses import margin
+from art_domainrand.estimators import borrow, predict
 
-from tests_support import cnn
+from support.attacks import called_fooled
+from support.estimators import cnn
 
 Build = Callable[..., Any]
 LEVELS = 255

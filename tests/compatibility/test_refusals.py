@@ -15,7 +15,7 @@ from compatibility.contract import (
     randomization,
 )
 
-from tests_support import CLASSES, SHAPE
+from support.estimators import CLASSES, SHAPE
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -35,7 +35,7 @@ from compatibility.trainer_rows import Idle
 from art_domainrand import PGD, CompositeAttack, DomainRandomization
 from art_domainrand.randomization import Contrast, GaussianNoise, Rotation
 
-from tests_support import cnn
+from support.estimators import cnn
 
 
 def auto_attack_with_randomization() -> None:

@@ -32,7 +32,7 @@ from torch import nn
 
 from art_domainrand import FGSM, PGD, DomainAdversarialTrainer, paired, use_attack
 
-from tests_support import cnn
+from support.estimators import cnn
 
 MakeTrainer = Callable[[Any, Any], Any]
 

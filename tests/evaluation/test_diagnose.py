@@ -18,8 +18,9 @@ from torch import nn
 import art_domainrand
 from art_domainrand import PGD, DomainRandomization, diagnose
 from art_domainrand.data import digits
-from art_domainrand.evaluation import Check, Diagnosis, Finding, symptoms
-from art_domainrand.evaluation.diagnose import CHECKS
+from art_domainrand.evaluation import Check, Diagnosis, Finding
+from art_domainrand.evaluation.diagnose import symptoms
+from art_domainrand.evaluation.diagnose.diagnose import CHECKS
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 
 SIZE, EPS, EPOCHS = 12, 0.1, 8

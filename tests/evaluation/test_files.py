@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from art_domainrand.evaluation.files import check_folder, whole_file
+from art_domainrand.core.files import check_folder, whole_file
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):

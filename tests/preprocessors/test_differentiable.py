@@ -14,12 +14,12 @@ from art.defences.preprocessor import (
     Mixup,
     Preprocessor,
 )
-from differentiable_support import DEFENCES, KEEPS_SHAPE, ONE_BY_ONE, UNIT, Widened, one_hot, same_labels, value_of
 from torch import nn
 
 from art_domainrand import DifferentiableDefence
 
-from tests_support import CLASSES, cnn, make_classifier
+from support.differentiable import DEFENCES, KEEPS_SHAPE, ONE_BY_ONE, UNIT, Widened, one_hot, same_labels, value_of
+from support.estimators import CLASSES, cnn, make_classifier
 
 
 @pytest.mark.parametrize("name", DEFENCES)

@@ -10,14 +10,14 @@ from art.defences.preprocessor import (
     Mixup,
 )
 from art.estimators.classification import PyTorchClassifier
-from differentiable_support import DEFENCES, UNIT, one_hot
 from sklearn.datasets import load_digits
 from torch import nn
 
 from art_domainrand import PGD, DifferentiableDefence, DomainRandomization
 from art_domainrand.randomization import Brightness, GaussianNoise
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.differentiable import DEFENCES, UNIT, one_hot
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
 
 # In ART.
 

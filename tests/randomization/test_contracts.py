@@ -20,7 +20,7 @@ from art_domainrand.randomization import (
     Transform,
     Uniform,
 )
-from art_domainrand.randomization.distributions import Distribution
+from art_domainrand.randomization.core.distributions import Distribution
 
 RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance", "rgb_shift"}
 # Compositions keep the same promises.

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from trainer_support import (
+
+from art_domainrand import PGD, DomainAdversarialTrainer, DomainRandomization, randomized
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.randomness import derived_seed, own_randomness, random_state, restore_random_state
+from art_domainrand.training.trainer import checkpoint
+
+from support.estimators import cnn
+from support.trainer import (
     BRIGHT,
     assert_same,
     corners,
@@ -23,13 +30,6 @@ from trainer_support import (
     with_dropout,
     with_norm,
 )
-
-from art_domainrand import PGD, DomainAdversarialTrainer, DomainRandomization, randomized
-from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.training import checkpoint
-from art_domainrand.training.randomness import derived_seed, own_randomness, random_state, restore_random_state
-
-from tests_support import cnn
 
 EPOCHS, BATCH = 4, 32
 SHIFTS = R.Pipeline([R.Brightness((-0.1, 0.1)), R.Sometimes(R.Flip(), 0.3)])

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_run import EPOCHS, generated, several
-from trainer_support import assert_same
 
-from art_domainrand.training.distributed import Part, gathered, of_everyone, same_everywhere, summed, world
+from art_domainrand.training.trainer.distributed import Part, gathered, of_everyone, same_everywhere, summed, world
+
+from support.distributed_run import EPOCHS, generated, several
+from support.trainer import assert_same
 
 TESTS = Path(__file__).parents[1]
 pytestmark = pytest.mark.xdist_group("torchrun")  # its fixtures are dear
@@ -24,7 +25,7 @@ def torchrun(folder: Path, mode: str) -> subprocess.CompletedProcess:
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
-        [*command, str(TESTS / "distributed_run.py"), str(folder), mode],
+        [*command, str(TESTS / "support" / "distributed_run.py"), str(folder), mode],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         timeout=150,
         stdout=subprocess.PIPE,

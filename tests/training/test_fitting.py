@@ -17,7 +17,6 @@ from art.estimators.certification.randomized_smoothing.smooth_adv.pytorch import
 from art.estimators.classification import EnsembleClassifier, PyTorchClassifier
 from art.estimators.object_detection import PyTorchObjectDetector
 from art.estimators.regression import PyTorchRegressor
-from differentiable_support import Widened
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -26,7 +25,8 @@ from art_domainrand.data import digits
 from art_domainrand.randomization import Brightness, Flip, MixUp, Pipeline, Translation
 from art_domainrand.training.fitting import fit_randomized
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.differentiable import Widened
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
 
 N = 22
 X = np.random.default_rng(0).random((N, *SHAPE), dtype=np.float32) * 0.6 + 0.1

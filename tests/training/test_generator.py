@@ -16,14 +16,14 @@ from art.defences.trainer import (
     AdversarialTrainerMadryPGD,
     AdversarialTrainerTRADESPyTorch,
 )
-from generator_support import SHIFT, N, Pairs, X, Y, generator, grey, same, trainable
 from torch.utils.data import DataLoader
 
 from art_domainrand import FGSM, DomainMapping
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
-from art_domainrand.training.generator import RandomizedDataGenerator
+from art_domainrand.training.data.generator import RandomizedDataGenerator
 
-from tests_support import CLASSES, make_classifier
+from support.estimators import CLASSES, make_classifier
+from support.generator import SHIFT, N, Pairs, X, Y, generator, grey, same, trainable
 
 
 @pytest.mark.parametrize("drop_last", [False, True])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from art.attacks.evasion import FastGradientMethod
-from generator_support import N, Pairs, X, Y, generator, grey, same
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -19,7 +18,8 @@ from torch.utils.data import (
 from art_domainrand import DomainMapping
 from art_domainrand.randomization import CutMix, Flip, MixUp
 
-from tests_support import CLASSES, SHAPE, make_classifier
+from support.estimators import CLASSES, SHAPE, make_classifier
+from support.generator import N, Pairs, X, Y, generator, grey, same
 
 
 def test_workers_and_sources_change_no_bit():

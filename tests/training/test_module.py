@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from art_domainrand import PGD, DomainRandomization, randomized
 from art_domainrand.randomization import Brightness, Flip, GaussianNoise, Pipeline, Rotation
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
 
 
 class Watching(nn.Module):

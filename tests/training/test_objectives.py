@@ -6,12 +6,12 @@ import torch
 from art.defences.trainer import AdversarialTrainerTRADESPyTorch
 from torch import Tensor, nn
 from torch.nn import functional
-from trainer_support import trainable
 
 from art_domainrand import PGD
-from art_domainrand.training.objectives import OBJECTIVES, Views, divergence
+from art_domainrand.training.trainer.objectives import OBJECTIVES, Views, divergence
 
-from tests_support import cnn
+from support.estimators import cnn
+from support.trainer import trainable
 
 CLASSES = 5
 

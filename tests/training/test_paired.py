@@ -15,12 +15,12 @@ from art.defences.trainer import (
     AdversarialTrainerTRADESPyTorch,
 )
 from torch import nn
-from training_support import OAAT
 
 from art_domainrand import PGD, DifferentiableDefence, DomainRandomization, paired, randomized
 from art_domainrand.randomization import Brightness, GaussianNoise, Rotation
 
-from tests_support import CLASSES, cnn, make_classifier
+from support.estimators import CLASSES, cnn, make_classifier
+from support.training import OAAT
 
 PIPELINE = [Rotation((-20, 20)), Brightness((-0.2, 0.2)), GaussianNoise(0.1)]
 

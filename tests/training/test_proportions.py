@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand.training.proportions import Mix, plan_batch, spread
+from art_domainrand.training.data.proportions import Mix, plan_batch, spread
 
 
 @pytest.mark.parametrize(

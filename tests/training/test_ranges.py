@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.training import ranges as module
-from art_domainrand.training.ranges import AutomaticRanges, Ranges
+from art_domainrand.training.trainer import ranges as module
+from art_domainrand.training.trainer.ranges import AutomaticRanges, Ranges
 
 ONE = R.Pipeline([R.Brightness()])
 CHOICES = R.Pipeline(

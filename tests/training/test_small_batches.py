@@ -10,13 +10,13 @@ from art.attacks.evasion import FastGradientMethod
 from art.estimators.regression import PyTorchRegressor
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from trainer_support import assert_same, differs, trainable, trainer_of, weights, with_norm
 
 from art_domainrand import RandomizedDataGenerator, fit_randomized, randomized
 from art_domainrand.randomization import Brightness
-from art_domainrand.training.small_batches import Joined, refuses_one_image
+from art_domainrand.training.data.small_batches import Joined, refuses_one_image
 
-from tests_support import CLASSES, SHAPE
+from support.estimators import CLASSES, SHAPE
+from support.trainer import assert_same, differs, trainable, trainer_of, weights, with_norm
 
 N, BATCH = 9, 4
 X = np.random.default_rng(0).random((N, *SHAPE), dtype=np.float32) * 0.6 + 0.1

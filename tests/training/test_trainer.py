@@ -8,7 +8,12 @@ import torch
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.data_generators import NumpyDataGenerator
 from torch import Tensor, nn
-from trainer_support import (
+
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.trainer.options import WAYS
+
+from support.estimators import cnn
+from support.trainer import (
     BRIGHT,
     EPS,
     Inputs,
@@ -20,11 +25,6 @@ from trainer_support import (
     weights,
     with_norm,
 )
-
-from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.training.options import WAYS
-
-from tests_support import cnn
 
 # What is learned
 
@@ -120,16 +120,16 @@ def test_free_is_the_papers_algorithm_with_a_perturbation_that_goes_on() -> None
 
 @pytest.mark.parametrize("objective", ["free", "consistency", "standard", "madry"])
 def test_automatic_ranges_learn_from_every_objective(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
-    monkeypatch.setattr("art_domainrand.training.ranges.BUFFER", 8)
+    monkeypatch.setattr("art_domainrand.training.trainer.ranges.BUFFER", 8)
     trainer = fit(trainable(), n=96, epochs=4, objective=objective, pipeline=BRIGHT, automatic_ranges=True)
     assert trainer.history[-1]["range"] != pytest.approx(0.1)
 
 
 def test_consistency_judges_boundaries_by_the_draw_that_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that fails at the upper boundary alone: that boundary closes, the other opens."""
-    monkeypatch.setattr("art_domainrand.training.ranges.BUFFER", 8)
-    from art_domainrand.training.forward import Forward
-    from art_domainrand.training.run import Run
+    monkeypatch.setattr("art_domainrand.training.trainer.ranges.BUFFER", 8)
+    from art_domainrand.training.trainer.forward import Forward
+    from art_domainrand.training.trainer.run import Run
 
     classifier = trainable(rate=1e-9)
     trainer = trainer_of(

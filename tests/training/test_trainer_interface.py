@@ -13,7 +13,19 @@ from art.estimators.certification.randomized_smoothing import PyTorchRandomizedS
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from trainer_support import (
+
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    DifferentiableDefence,
+    DomainAdversarialTrainer,
+    DomainRandomization,
+    randomized,
+)
+
+from support.estimators import CLASSES, SHAPE, cnn
+from support.trainer import (
     BRIGHT,
     EPS,
     NOISE,
@@ -28,18 +40,6 @@ from trainer_support import (
     weights,
     with_dropout,
 )
-
-from art_domainrand import (
-    FGSM,
-    PGD,
-    AutoPGD,
-    DifferentiableDefence,
-    DomainAdversarialTrainer,
-    DomainRandomization,
-    randomized,
-)
-
-from tests_support import CLASSES, SHAPE, cnn
 
 # Preprocessing
 
@@ -177,7 +177,7 @@ def test_labels_may_be_indices_columns_or_one_hot() -> None:
 
 @pytest.mark.parametrize("kind", ["numpy", "pytorch", "randomized"])
 def test_generators_of_art_train(kind: str) -> None:
-    from art_domainrand.training.generator import RandomizedDataGenerator
+    from art_domainrand.training.data.generator import RandomizedDataGenerator
 
     x, y = corners(96)
     one_hot = np.eye(4, dtype=np.float32)[y]

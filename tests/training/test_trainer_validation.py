@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trainer_support import (
+
+from art_domainrand import (
+    PGD,
+)
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.trainer import scalars
+from art_domainrand.training.trainer.validation import Validator, is_overfitted
+
+from support.trainer import (
     BRIGHT,
     EPS,
     assert_same,
@@ -16,13 +24,6 @@ from trainer_support import (
     trainable,
     weights,
 )
-
-from art_domainrand import (
-    PGD,
-)
-from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.training import scalars
-from art_domainrand.training.validation import Validator, is_overfitted
 
 # Validation
 
@@ -57,7 +58,7 @@ def test_moving_averages_are_what_is_validated_and_kept() -> None:
     start = weights(trainable())
     model = {name: start[name].clone() for name in start}
     reference = trainable()
-    from art_domainrand.training.weights import MovingAverage
+    from art_domainrand.training.trainer.weights import MovingAverage
 
     average = MovingAverage(reference.model, 0.9)
     reference.optimizer.register_step_post_hook(lambda *_: average.update(reference.model))

@@ -20,12 +20,12 @@ from art.defences.trainer import (
 from art.estimators.certification.deep_z import PytorchDeepZ
 from art.estimators.certification.interval import PyTorchIBPClassifier
 from torch import nn
-from training_support import OAAT
 
 from art_domainrand import PGD, DomainRandomization, use_attack
 from art_domainrand.randomization import GaussianNoise
 
-from tests_support import CLASSES, SHAPE, cnn, make_classifier
+from support.estimators import CLASSES, SHAPE, cnn, make_classifier
+from support.training import OAAT
 
 EPS = 0.1
 PARAMS = {"eps": 0.3, "eps_step": 0.1, "max_iter": 1, "batch_size": 5, "num_random_init": 1}

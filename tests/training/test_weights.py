@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 from torch import nn
-from trainer_support import assert_same, corners, differs, trainable, trainer_of, weights, with_norm
 
-from art_domainrand.training.run import Run
-from art_domainrand.training.weights import MovingAverage, perturbed
+from art_domainrand.training.trainer.run import Run
+from art_domainrand.training.trainer.weights import MovingAverage, perturbed
 
-from tests_support import cnn
+from support.estimators import cnn
+from support.trainer import assert_same, corners, differs, trainable, trainer_of, weights, with_norm
 
 GAMMA = 0.01
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..fields import hash_field, member_seeds, uniform_field
-from .separable import correlate, smooth
+from art_domainrand.core.random import hash_field, member_seeds, uniform_field
+from art_domainrand.randomization.corruptions.separable import correlate, smooth
 
 
 def gaussian_blur(x: Tensor, seeds: Tensor, sigma: float) -> Tensor:

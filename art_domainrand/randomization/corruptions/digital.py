@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .. import codec
-from ..fields import member_seeds, uniform_field
-from ..linear import multiply, pixel_sum
-from ..warp import Sampling, warp
-from .separable import smooth
+from art_domainrand.core.random import member_seeds, uniform_field
+from art_domainrand.randomization.corruptions.separable import smooth
+from art_domainrand.randomization.numerics import jpeg as codec
+from art_domainrand.randomization.numerics.linear import multiply, pixel_sum
+from art_domainrand.randomization.numerics.warp import Sampling, warp
 
 
 def brightness(x: Tensor, seeds: Tensor, shift: float) -> Tensor:

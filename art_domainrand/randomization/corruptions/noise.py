@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..fields import hash_field, normal_field
-from ..poisson import poisson_field
+from art_domainrand.core.random import hash_field, normal_field
+from art_domainrand.randomization.numerics.poisson import poisson_field
 
 
 def gaussian_noise(x: Tensor, seeds: Tensor, std: float) -> Tensor:

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks import check_unit_range, from_array, warn_of_layout, widened
-from ..fields import mix64
-from . import blur, digital, noise, weather
-from .constants import SEVERITIES, severity_constants
+from art_domainrand.core.arrays import check_unit_range, from_array, warn_of_layout, widened
+from art_domainrand.core.random import mix64
+from art_domainrand.randomization.corruptions import blur, digital, noise, weather
+from art_domainrand.randomization.corruptions.constants import SEVERITIES, severity_constants
 
 Kernel: TypeAlias = Callable[..., Tensor]
 """From images, their (B,) seeds and the constants of a severity to the corrupted images, not yet clipped."""

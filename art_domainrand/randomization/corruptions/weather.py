@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..clouds import box_blur, cloud, frosted_pane
-from ..fields import member_seeds, normal_field, uniform_field
-from ..luma import tint
-from ..weather import snow_light
-from .blur import enlarge, smear
-from .separable import smooth
+from art_domainrand.core.random import member_seeds, normal_field, uniform_field
+from art_domainrand.randomization.corruptions.blur import enlarge, smear
+from art_domainrand.randomization.corruptions.separable import smooth
+from art_domainrand.randomization.numerics.clouds import box_blur, cloud, frosted_pane
+from art_domainrand.randomization.numerics.luma import tint
+from art_domainrand.randomization.transforms.weather import snow_light
 
 FARTHEST = 20
 """Beyond this many pixels from the rim of a drop the reference counts no further."""

@@ -3,10 +3,10 @@
 Every domain is a transform that fits into any pipeline; ``domain_mapping`` applies one in a single call.
 """
 
-from .domain import Domain
-from .mapping import domain_mapping, domain_pipeline
-from .named import DOMAINS
-from .references import REFERENCE_METHODS, Fourier, Histogram, Moments, Reinhard
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.domains.mapping import domain_mapping, domain_pipeline
+from art_domainrand.randomization.domains.named import DOMAINS
+from art_domainrand.randomization.domains.references import REFERENCE_METHODS, Fourier, Histogram, Moments, Reinhard
 
 __all__ = [
     "DOMAINS",

@@ -11,9 +11,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from ..distributions import Distribution, Range, Uniform
-from ..luma import grey
-from ..transform import PixelTransform, Values
+from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform
+from art_domainrand.randomization.core.transform import PixelTransform, Values
+from art_domainrand.randomization.numerics.luma import grey
 
 HIGHEST = 5.0
 """The severity of the full map."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..linear import Rows, apply_color, constant
+from art_domainrand.randomization.numerics.linear import Rows, apply_color, constant
 
 # Linear sRGB to XYZ divided by the white point, so that white is (1, 1, 1), and back.
 _XYZ = torch.tensor(

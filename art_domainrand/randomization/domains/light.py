@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..linear import constant
-from ..luma import grey, tint
-from ..transform import Values
-from .domain import Domain, faded
-from .parts import across, branch, clouds, deepen, down, glow, grain, pixels, soften
+from art_domainrand.randomization.core.transform import Values
+from art_domainrand.randomization.domains.domain import Domain, faded
+from art_domainrand.randomization.domains.parts import across, branch, clouds, deepen, down, glow, grain, pixels, soften
+from art_domainrand.randomization.numerics.linear import constant
+from art_domainrand.randomization.numerics.luma import grey, tint
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..channels import OnChannels, check_channels
-from ..checks import as_images, check_unit_range, generator_from
-from ..clamp import straight_through_clamp
-from ..distributions import Range
-from ..pipeline import OneOf, Pipeline
-from ..transform import Transform
-from .domain import Domain
-from .named import DOMAINS
-from .references import REFERENCE_METHODS, ReferenceDomain
+from art_domainrand.core.arrays import as_images, check_unit_range, generator_from
+from art_domainrand.core.clamp import straight_through_clamp
+from art_domainrand.randomization.core.distributions import Range
+from art_domainrand.randomization.core.pipeline import OneOf, Pipeline
+from art_domainrand.randomization.core.transform import Transform
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.domains.named import DOMAINS
+from art_domainrand.randomization.domains.references import REFERENCE_METHODS, ReferenceDomain
+from art_domainrand.randomization.transforms.channels import OnChannels, check_channels
 
 DomainLike: TypeAlias = "str | Domain | Sequence[str | Domain]"
 """A name, a domain, or several of these, of which every image gets one."""

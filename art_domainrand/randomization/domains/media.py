@@ -11,11 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..fields import uniform_field
-from ..luma import grey, muted, tint
-from ..transform import Values
-from .domain import Domain, faded
-from .parts import across, box, branch, clouds, deepen, down, flatten, grain, lines, pixels, soften
+from art_domainrand.core.random import uniform_field
+from art_domainrand.randomization.core.transform import Values
+from art_domainrand.randomization.domains.domain import Domain, faded
+from art_domainrand.randomization.domains.parts import (
+    across,
+    box,
+    branch,
+    clouds,
+    deepen,
+    down,
+    flatten,
+    grain,
+    lines,
+    pixels,
+    soften,
+)
+from art_domainrand.randomization.numerics.luma import grey, muted, tint
 
 
 @dataclass(frozen=True)

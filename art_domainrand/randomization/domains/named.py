@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from .domain import Domain
-from .light import Dusk, LowLightSensor, NearInfrared, Night, Overexposed, Underwater
-from .media import Cartoon, LowBandwidth, PrintAndScan, SimTexture, Sketch
-from .sky import Foggy, Rainy, Snowy
-from .tone import Grey, Negative, Sepia, Thermal
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.domains.light import (
+    Dusk,
+    LowLightSensor,
+    NearInfrared,
+    Night,
+    Overexposed,
+    Underwater,
+)
+from art_domainrand.randomization.domains.media import Cartoon, LowBandwidth, PrintAndScan, SimTexture, Sketch
+from art_domainrand.randomization.domains.sky import Foggy, Rainy, Snowy
+from art_domainrand.randomization.domains.tone import Grey, Negative, Sepia, Thermal
 
 DOMAINS: dict[str, type[Domain]] = {
     "night": Night,

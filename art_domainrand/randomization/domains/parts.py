@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..clouds import value_noise
-from ..fields import member_seeds, mix64, normal_field, uniform_field
+from art_domainrand.core.random import member_seeds, mix64, normal_field, uniform_field
+from art_domainrand.randomization.numerics.clouds import value_noise
 
 
 def pixels(share: float, x: Tensor, least: int = 1) -> int:

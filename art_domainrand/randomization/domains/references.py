@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..checks import as_images, check_unit_range
-from ..linear import apply_color, multiply, pixel_sum
-from ..transform import Values
-from .domain import Domain
-from .lab import lab_to_rgb, rgb_to_lab
+from art_domainrand.core.arrays import as_images, check_unit_range
+from art_domainrand.randomization.core.transform import Values
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.domains.lab import lab_to_rgb, rgb_to_lab
+from art_domainrand.randomization.numerics.linear import apply_color, multiply, pixel_sum
 
 FLOOR = 1e-6
 """What is added to variances, in units of [0, 1] squared: an image of one colour has nothing to be stretched."""

@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..luma import tint
-from ..particles import flakes, streaks
-from ..transform import Values
-from .domain import Domain, faded
-from .parts import branch, clouds, down, leaning, pixels, soften
+from art_domainrand.randomization.core.transform import Values
+from art_domainrand.randomization.domains.domain import Domain, faded
+from art_domainrand.randomization.domains.parts import branch, clouds, down, leaning, pixels, soften
+from art_domainrand.randomization.numerics.luma import tint
+from art_domainrand.randomization.numerics.particles import flakes, streaks
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..linear import constant
-from ..luma import grey, tint
-from ..transform import Values
-from .domain import Domain
+from art_domainrand.randomization.core.transform import Values
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.numerics.linear import constant
+from art_domainrand.randomization.numerics.luma import grey, tint
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """The sepia matrix of the W3C's Filter Effects Module, section "sepia"."""

@@ -1,0 +1,290 @@
+"""Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
+
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+from art.exceptions import EstimatorError
+from numpy.typing import NDArray
+from torch import Tensor
+
+from art_domainrand.core.pixels import outside
+
+Array = NDArray[Any]
+T = TypeVar("T", float | Tensor, Tensor | None)
+
+# What an attack may require of an estimator -> the rule for the user, and what to do instead.
+ABILITIES: dict[type, str] = {
+    LossGradientsMixin: "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or "
+    "HopSkipJump)",
+    ClassifierMixin: "be a classifier (FGSM and PGD take regressors and object detectors too)",
+}
+
+# How far the sum of a soft label may be from one; float16 labels round in the third digit.
+LABEL_SUM_SLACK = 1e-2
+
+
+class Said(str):
+    """A description of a value, shown in an error as it is, where the value itself would be shown by its repr."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[str], Exception] = ValueError) -> None:
+    """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
+    if not holds:
+        raise error(f"{argument} must {rule}, got {value!r}")
+
+
+class RefusedEstimatorError(EstimatorError):
+    """ART's error for an estimator that an attack or trainer cannot take, with a sentence that says what to do."""
+
+    def __init__(self, sentence: str, required: Sequence[Any] = (), estimator: Any = None) -> None:
+        super().__init__(type(self), list(required), estimator)
+        self.message = sentence
+        self.args = (sentence,)  # so that it can be pickled
+
+    @classmethod
+    def of(cls, estimator: Any, required: Sequence[Any] = ()) -> Callable[[str], Exception]:
+        """What makes the error for this estimator of a sentence."""
+        return lambda sentence: cls(sentence, required, estimator)
+
+
+class WrongTypeError(TypeError, ValueError):
+    """A parameter of the wrong type: of ART's attacks some raise TypeError, and some ValueError."""
+
+
+def norm_order(norm: Any) -> float:
+    """Return the norm as a float; "inf", ``np.inf`` or a real p >= 1 (ValueError otherwise)."""
+    try:
+        order = float("nan") if isinstance(norm, bool) else float(norm)
+    except (TypeError, ValueError):
+        order = float("nan")
+    named = norm == "inf" or not isinstance(norm, str)
+    advice = "; ART's SmoothAdv writes its epsilon here: give it epsilon=2 or np.inf, warmup=1, and the attack its eps"
+    got = Said(f"{norm!r}{advice}") if 0 < order < 1 else norm
+    require(order >= 1 and named, "norm", 'be "inf", np.inf or a real p >= 1', got)
+    return order
+
+
+def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
+    """Check the ball: norm order, eps >= 0 and eps_step > 0, both numbers or both arrays of one shape."""
+    norm_order(norm)
+    numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
+    arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
+    kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
+    rule = "both be numbers or both be np.ndarray of numbers"
+    require(numbers or arrays, "eps and eps_step", rule, kinds, WrongTypeError)
+    if arrays:
+        shapes = Said(f"{eps.shape} and {eps_step.shape}")
+        require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
+        require(np.isfinite(eps).all(), "eps", "be finite", eps)
+        require((eps >= 0).all(), "eps", "be >= 0", float(eps.min(initial=0)))
+        require((eps_step > 0).all(), "eps_step", "be > 0", float(eps_step.min(initial=1)))
+    else:
+        require(np.isfinite(eps), "eps", "be finite", eps)
+        require(eps >= 0, "eps", "be >= 0", eps)
+        require(eps_step > 0, "eps_step", "be > 0", eps_step)
+
+
+def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf)) -> None:
+    """Check a ball of a parameter-free attack: one of ``norms``, and eps >= 0, a number or an array of them."""
+    require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
+    number = isinstance(eps, Real) and not isinstance(eps, bool)
+    array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
+    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), WrongTypeError)
+    least = float(np.min(eps, initial=np.inf)) if array else float(eps)
+    require(np.isfinite(eps).all() and least >= 0, "eps", "be finite and >= 0", eps)
+
+
+def plain(values: Any) -> Any:
+    """A number as a Python float (ART does not take NumPy's), an array as it is."""
+    return values if isinstance(values, np.ndarray) else float(values)
+
+
+def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
+    """Check the keyword-only additions to ART's parameters."""
+    counts = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= seed < 2**63
+    require(seed is None or counts, "seed", "be None or an int in [0, 2^63)", seed)
+    formats = (None, "channels_last")
+    require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
+    half = (torch.bfloat16, torch.float16)
+    require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
+
+
+def check_estimator(estimator: Any, required: tuple[Any, ...] = ()) -> None:
+    """Refuse a bare PyTorch model, and an estimator without one of the ``required`` abilities; say what to do instead.
+
+    :raises EstimatorError: naming the rule; a TypeError, and what ART's own attacks raise.
+    """
+    refused = RefusedEstimatorError.of(estimator, required)
+    rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
+    require(isinstance(estimator, BaseEstimator), "estimator", rule, Said(type(estimator).__name__), refused)
+    for ability, rule in ABILITIES.items():
+        able = ability not in required or isinstance(estimator, ability)
+        require(able, "estimator", rule, Said(type(estimator).__name__), refused)
+
+
+def check_counts(**counts: Any) -> None:
+    """Check integers: ``batch_size`` >= 1, every other >= 0."""
+    for name, value in counts.items():
+        least = 1 if name == "batch_size" else 0
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        require(whole, name, "be an int", value, WrongTypeError)
+        require(value >= least, name, f"be >= {least}", value)
+
+
+def check_flags(**flags: Any) -> None:
+    """Check booleans."""
+    for name, value in flags.items():
+        require(isinstance(value, (bool, np.bool_)), name, "be a bool", value)
+
+
+def images(x: Any, dtype: Any) -> Tensor:
+    """Images (N, ...) as a tensor of ART's float type; arrays share memory if possible, tensors keep their device."""
+    if isinstance(x, Tensor):
+        require(x.layout == torch.strided, "x", "be dense", x.layout, TypeError)
+        real = not x.is_complex()
+        x = x.clone() if x.is_inference() else x  # no gradient could be taken of it
+    else:
+        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", Said(type(x).__name__), TypeError)
+        real = x.dtype.kind in "biuf"
+    require(real, "x", "be boolean, integer or real", Said(f"dtype {x.dtype}"), TypeError)
+    if isinstance(x, np.ndarray):
+        x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
+    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Said(f"shape {tuple(x.shape)}"))
+    tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
+    return tensor
+
+
+def clip_bounds(
+    clip_values: Any, features: tuple[int, ...], device: torch.device
+) -> tuple[Tensor | None, Tensor | None]:
+    """The estimator's ``clip_values`` as two tensors that broadcast against images (N, *features), or (None, None)."""
+    if clip_values is None:
+        return None, None
+    bounds = [torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values]
+    flat = [bound.dim() == 1 and bound.numel() == np.prod(features) for bound in bounds]
+    low, high = (bound.reshape(features) if of_each else bound for bound, of_each in zip(bounds, flat, strict=True))
+    fits = broadcasts(tuple(low.shape), features) and broadcasts(tuple(high.shape), features)
+    require(fits, "clip_values", f"be numbers or broadcast to features {features}", tuple(low.shape))
+    return low, high
+
+
+def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> float | Tensor:
+    """eps or eps_step for images of ``shape``: a number, or a float64 tensor that broadcasts against them.
+
+    Arrays broadcast as in NumPy, so one value per sample has shape (N, 1, ...). A finite norm takes one value per
+    sample.
+    """
+    if not isinstance(values, np.ndarray):
+        return float(values)
+    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", Said(f"shape {values.shape}"))
+    if values.size == 1:
+        return float(values.reshape(-1)[0])
+    per_row = values.ndim == len(shape)
+    if norm != np.inf:
+        rows = values.reshape(len(values) if per_row else 1, -1)
+        rule = f"hold one value per sample, shape ({shape[0]}, {', '.join('1' * (len(shape) - 1))}), for norm {norm:g}"
+        require((rows == rows[:, :1]).all(), name, rule, Said(f"shape {values.shape}"))
+        values = rows[:, :1].reshape(-1, *[1] * (len(shape) - 1))
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
+def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> str | None:
+    """Refuse NaN, infinite and 8-bit pixels; what to say of a pixel outside ``clip_values``, None if all are inside."""
+    if x.numel() == 0:
+        return None
+    least, most = (float(v) for v in torch.stack(torch.aminmax(x)))
+    bad = least if not np.isfinite(least) else most
+    require(np.isfinite(bad), "x", "hold finite pixels", bad)
+    return None if low is None or high is None else outside(x, low, high)
+
+
+def check_layout(x: Tensor, estimator: Any) -> None:
+    """Refuse images whose channels are at the other end than the estimator's ``input_shape`` says.
+
+    A model that begins by flattening would take them, and a pipeline would turn the wrong axes.
+    """
+    shape, got = tuple(getattr(estimator, "input_shape", None) or ()), tuple(x.shape[1:])
+    moved = got != shape and len(shape) > 1 and got in ((*shape[1:], shape[0]), (shape[-1], *shape[:-1]))
+    require(not moved, "x", f"have images of shape {shape}, the estimator's input_shape", Said(f"{got}"))
+
+
+def as_tensor(name: str, values: Any) -> Tensor:
+    """An array, list or tensor of booleans, integers or reals as a tensor of its own, in a common type."""
+    require(values is not None, name, "be given", None)
+    if isinstance(values, Tensor):
+        require(not values.is_complex(), name, "be boolean, integer or real", Said(f"dtype {values.dtype}"), TypeError)
+        return values.detach()
+    try:
+        array = np.array(values)
+    except ValueError:  # rows of different length
+        array = np.array(None)
+    kind = array.dtype.kind
+    require(kind in "biuf", name, "hold booleans, integers or reals", Said(f"dtype {array.dtype}"), TypeError)
+    # Torch has no big-endian and few unsigned types.
+    return torch.from_numpy(array.astype({"b": bool, "i": np.int64, "u": np.int64}.get(kind, np.float64)))
+
+
+def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
+    """Turn class indices (N,) or (N, 1), or one-hot or soft labels (N, K), into a float32 tensor (N, K).
+
+    Raises ValueError unless every label is an index in [0, K) or a distribution: non-negative and of sum one.
+    """
+    y = as_tensor("y", labels)
+    require(
+        len(y.shape) > 0 and len(y) == n,
+        "y",
+        f"hold one label for each of the {n} samples",
+        Said(f"shape {tuple(y.shape)}"),
+    )
+    classes = max(nb_classes, 2)  # one output unit still tells two classes apart
+    if y.dim() == 2 and y.shape[1] == classes:
+        y = y.float()
+        bad = ~((y >= 0).all(1) & ((y.sum(1) - 1).abs() <= LABEL_SUM_SLACK))
+        rule = "hold non-negative rows of sum 1 (or class indices)"
+        require(not bool(bad.any()), "y", rule, y[bad][:1].flatten().tolist())
+        return y
+    indices = y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1)
+    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", Said(f"shape {tuple(y.shape)}"))
+    y = y.reshape(-1)
+    bad = ~((y == y.long()) & (y >= 0) & (y < classes))
+    require(not bool(bad.any()), "y", f"hold class indices in [0, {classes})", y[bad][:1].tolist())
+    one_hot: Tensor = torch.nn.functional.one_hot(y.long(), classes).float()
+    return one_hot
+
+
+def mask_for(mask: Any, x: Tensor) -> Tensor | None:
+    """Return a mask that broadcasts to ``x`` as a float tensor: zero where pixels must stay, else non-negative."""
+    if mask is None:
+        return None
+    arrays = isinstance(mask, (Tensor, np.ndarray))
+    require(arrays, "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError)
+    mask = as_tensor("mask", mask)
+    values: Tensor = mask.detach().to(x.dtype)
+    shape = tuple(values.shape)
+    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Said(f"shape {shape}"))
+    negative = values[~(values >= 0)][:1].tolist()
+    require(not negative, "mask", "be >= 0 and not NaN", negative)
+    return values
+
+
+def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of ``shape`` broadcasts to ``target`` without enlarging it."""
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
+def rows_of(values: T, shape: tuple[int, ...], rows: slice) -> T:
+    """The part of ``values`` for some rows of images of ``shape``: all of it unless it has one row per image."""
+    if not isinstance(values, Tensor) or values.dim() < len(shape) or values.shape[0] != shape[0]:
+        return values
+    return values[rows]

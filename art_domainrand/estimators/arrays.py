@@ -1,0 +1,70 @@
+"""Loss gradients of any ART estimator through its public NumPy interface."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from art.config import ART_NUMPY_DTYPE
+from art.estimators.classification.classifier import ClassGradientsMixin
+from torch import Tensor
+
+from art_domainrand.estimators.protocol import Evaluation, Labels, Objective
+from art_domainrand.estimators.scores import class_scores, predict
+
+
+class ArrayGradients:
+    """Loss gradients and class scores of any ART estimator through its NumPy interface."""
+
+    device = torch.device("cpu")
+    random_preprocessors: Sequence[Any] = ()
+    summed = False
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def labels(self, y: Any) -> Labels:
+        """Labels as ART takes them: an array, or a detector's list of dicts untouched."""
+        return y.detach().cpu().numpy() if isinstance(y, Tensor) else y
+
+    def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
+        """Return ``sign`` times ``estimator.loss_gradient``."""
+        with torch.enable_grad():
+            grad = self.estimator.loss_gradient(x.numpy().copy(), y)
+        return torch.from_numpy(np.array(grad, dtype=ART_NUMPY_DTYPE)).mul_(sign)
+
+    def evaluate(
+        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+    ) -> Evaluation:
+        """Scores, values and gradient; an objective's gradient is that of every class, weighted by the chain rule."""
+        scores = self.scores(x).float()
+        if objective is None:
+            return Evaluation(scores, None, self.gradient(x, y, sign))
+        check_class_gradients(self.estimator)
+        with torch.enable_grad():
+            leaf = scores.detach().requires_grad_()
+            values = objective(leaf, slice(0, len(x)))
+            (weights,) = torch.autograd.grad(values.sum(), leaf)
+            of_classes = torch.from_numpy(np.array(self.estimator.class_gradient(x.numpy().copy()), ART_NUMPY_DTYPE))
+        if of_classes.shape[1] != weights.shape[1]:
+            raise ValueError(
+                "estimator must have as many class gradients as classes for a loss on the class scores, got "
+                f"{of_classes.shape[1]} gradients and {weights.shape[1]} classes"
+            )
+        weights = weights.reshape(*weights.shape, *[1] * (x.dim() - 1))
+        return Evaluation(scores, values.detach(), (of_classes * weights).sum(1))
+
+    def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
+        """Class scores from ``estimator.predict``."""
+        scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
+        return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))
+
+
+def check_class_gradients(estimator: Any) -> None:
+    """Raise ValueError for an estimator that tells the gradient of its own loss only."""
+    if not isinstance(estimator, ClassGradientsMixin):
+        name = type(estimator).__name__
+        raise ValueError(
+            f"estimator must have class gradients for a loss on the class scores, got {name}; FGSM, PGD and "
+            "AutoPGD without a loss take the gradient of its own"
+        )

@@ -1,0 +1,41 @@
+"""Loss gradients of PyTorch object detectors, mapped back through their preprocessing."""
+
+from typing import Any
+
+import torch
+from art.estimators.object_detection.pytorch_object_detector import PyTorchObjectDetector
+from torch import Tensor
+
+from art_domainrand.estimators.arrays import ArrayGradients
+from art_domainrand.estimators.protocol import Labels
+
+_ARTS_OWN = ("loss_gradient", "compute_loss", "_get_losses")
+
+
+def is_framework_detector(estimator: Any) -> bool:
+    """Whether ART's own loss of this detector can be differentiated from the images on.
+
+    True for a PyTorchObjectDetector with PyTorch preprocessing only, unless it defines a loss or gradient of its own.
+    """
+    if not isinstance(estimator, PyTorchObjectDetector) or not estimator.all_framework_preprocessing:
+        return False
+    return all(
+        name not in vars(estimator) and getattr(type(estimator), name) is getattr(PyTorchObjectDetector, name)
+        for name in _ARTS_OWN
+    )
+
+
+class DetectorGradients(ArrayGradients):
+    """Loss gradients of a detector with PyTorch preprocessing, with respect to the images as they are given.
+
+    ART's ``loss_gradient`` stops at the preprocessed images: behind a threefold contrast it is a third of the gradient,
+    behind a rotation it is that of other pixels. Here the same loss is differentiated through the preprocessing, by
+    the very draw that moved the boxes.
+    """
+
+    def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
+        """Return ``sign`` times the gradient of the sum of the detector's ``attack_losses``."""
+        leaf = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            (grad,) = torch.autograd.grad(self.estimator.compute_loss(leaf, y), leaf)
+        return sign * grad

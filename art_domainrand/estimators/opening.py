@@ -1,0 +1,74 @@
+"""Opening an estimator for an attack and giving it back."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from art.estimators.certification.randomized_smoothing.pytorch import PyTorchRandomizedSmoothing
+from art.estimators.classification.pytorch import PyTorchClassifier
+
+from art_domainrand.estimators.arrays import ArrayGradients
+from art_domainrand.estimators.compiling import Compiler
+from art_domainrand.estimators.detectors import DetectorGradients, is_framework_detector
+from art_domainrand.estimators.device import DeviceGradients, plain_cross_entropy
+from art_domainrand.estimators.estimates import estimated
+from art_domainrand.estimators.outputs import adapted
+from art_domainrand.estimators.protocol import Gradients
+from art_domainrand.estimators.regressors import RegressorGradients, is_framework_regressor
+from art_domainrand.estimators.state import as_found, channels_last, torch_models
+
+# Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
+PLAIN_LOSS_GRADIENTS = (PyTorchClassifier.loss_gradient, PyTorchRandomizedSmoothing.loss_gradient)
+
+
+def is_device_estimator(estimator: Any) -> bool:
+    """Whether the loss gradient can be computed on the device.
+
+    True for a PyTorchClassifier with PyTorch preprocessing only, unless it defines a loss gradient of its own.
+    """
+    if not isinstance(estimator, PyTorchClassifier) or "loss_gradient" in vars(estimator):
+        return False
+    return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
+
+
+def has_cross_entropy(estimator: Any) -> bool:
+    """Whether the estimator's own loss is the plain cross-entropy of its scores."""
+    return is_device_estimator(estimator) and plain_cross_entropy(estimator._loss)
+
+
+@contextmanager
+def borrow(
+    estimator: Any,
+    memory_format: str | None = None,
+    autocast: torch.dtype | None = None,
+    compiler: Compiler | None = None,
+    *,
+    summed: bool = False,
+) -> Iterator[Gradients]:
+    """Open an estimator for an attack and give it back as found, also after an exception.
+
+    Kept: the training flag of every module, all buffers, ``p.grad``, ``p.requires_grad``, the storage and memory format
+    of every parameter. Inside, models are in evaluation mode. ``compiler`` compiles the forward pass of the gradients.
+    With ``summed`` the gradient at an image does not depend on the others, not even in its rounding: it is that of the
+    sum over the batch where the loss is a mean cross-entropy. Several threads may borrow at a time: the last one out
+    gives back.
+    """
+    with ExitStack() as stack:
+        for model in torch_models(estimator):
+            stack.enter_context(as_found(model))
+        stack.enter_context(adapted(estimator))
+        stack.enter_context(estimated(estimator))
+        if not is_device_estimator(estimator):
+            if is_framework_regressor(estimator):
+                yield RegressorGradients(estimator)
+            else:
+                yield DetectorGradients(estimator) if is_framework_detector(estimator) else ArrayGradients(estimator)
+            return
+        if memory_format == "channels_last":
+            stack.enter_context(channels_last(estimator._model))
+        if estimator.is_rnn and estimator.device.type == "cuda":
+            # cuDNN refuses the backward pass of an RNN in evaluation mode; ART switches to training mode and with it
+            # turns on the RNN's own dropout. The native kernels differentiate the very function that predicts.
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        yield DeviceGradients(estimator, memory_format, autocast, compiler, summed=summed)

@@ -1,0 +1,296 @@
+"""Whether gradient attacks on an estimator can be believed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from art.estimators.classification.classifier import ClassifierMixin
+from art.estimators.estimator import LossGradientsMixin
+from torch import Tensor
+
+from art_domainrand.attacks.engine.randomness import near_boundary
+from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.core import checks as check
+from art_domainrand.estimators import borrow
+from art_domainrand.estimators.explaining import explained
+from art_domainrand.estimators.state import torch_models
+from art_domainrand.evaluation.diagnose import finite_differences, symptoms
+from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding, Numbers
+from art_domainrand.evaluation.diagnose.patient import PREDICTIONS, Patient, own_generators
+from art_domainrand.evaluation.results import Row
+
+# Steps at the whole range of pixels, and the losses that have a go in turn: only what survives all counts.
+WHOLE_RANGE_STEPS = 50
+WHOLE_RANGE_LOSSES = (None, "margin")
+# Where the estimator's loss is smaller than the margin by this factor, its gradient is rounding error: one minus the
+# probability of the label is then below the last place of float32.
+VANISHED = float(torch.finfo(torch.float32).eps)
+# What estimators say that cannot differentiate their loss in x: this library, torch and ART.
+WITHOUT_GRADIENT = ("differentiable in x", "does not require grad", "is `none`", "appears to not have been used")
+
+CHECKS = (
+    "clean_accuracy",
+    "budget",
+    "random_predictions",
+    "gradient",
+    "softmax_output",
+    "nan_gradients",
+    "zero_gradients",
+    "gradient_check",
+    "loss_scale",
+    "fgsm_beats_pgd",
+    "whole_range",
+)
+"""The names of all checks, in order."""
+
+
+def diagnose(
+    estimator: Any,
+    x: Any,
+    y: Any,
+    *,
+    norm: float | str = np.inf,
+    eps: float = 8 / 255,
+    max_iter: int = 20,
+    batch_size: int = 32,
+    seed: int | None = 0,
+    name: str = "model",
+) -> Diagnosis:
+    """Look for the known reasons why gradient attacks find a model more robust than it is.
+
+    The warnings of AutoAttack (Croce & Hein 2020) and the signs of masked gradients (Athalye et al. 2018, Carlini et
+    al. 2019), each with its numbers and what to do: labels that are no better than guessed, a radius as large as the
+    range of pixels, random predictions, no gradient, zero or NaN gradients,
+    probabilities in place of logits, a loss that does not fit the scale of the logits, a gradient that is not the
+    derivative (non-differentiable preprocessing), FGSM stronger than PGD, and images that survive although every pixel
+    may change at will. One hundred to a few hundred images are enough.
+
+    :param estimator: An ART classifier; one without gradients is a finding. It is left as found.
+    :param x: Images (N, ...), in the units of ``clip_values``.
+    :param y: Their labels: class indices (N,), or one-hot (N, K).
+    :param norm: The norm of the attacks whose results are to be believed: "inf", ``np.inf`` or a real p >= 1.
+    :param eps: Their radius, in units of ``clip_values``.
+    :param max_iter: Steps of PGD.
+    :param seed: An int leaves the global generators of Python, NumPy and torch untouched and repeats itself (but for
+        randomness that the estimator keeps to itself); None draws starts from ``np.random``.
+    :param name: The model's name in the rows of the result.
+    :raises TypeError, ValueError: naming the argument, the rule and the value.
+    """
+    check.check_estimator(estimator)
+    kind, refused = check.Said(type(estimator).__name__), check.RefusedEstimatorError.of(estimator, [ClassifierMixin])
+    check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, refused)
+    check.check_budget(norm, eps, 1.0)
+    check.require(eps > 0, "eps", "be > 0", eps)
+    check.check_counts(batch_size=batch_size, max_iter=max_iter)
+    check.require(max_iter > 0, "max_iter", "be > 0", max_iter)
+    check.check_device_options(seed, None, None)
+    images = check.images(x, np.float32)
+    check.require(len(images) > 0, "x", "hold at least one image", len(images))
+    bounds = check.clip_bounds(estimator.clip_values, tuple(images.shape[1:]), images.device)
+    check.check_layout(images, estimator)
+    said = check.check_images(images, *bounds)
+    if said is not None:
+        warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
+    labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
+    with own_generators(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
+        patient = Patient(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
+        chart = Chart(name)
+        examine(patient, chart)
+    order = check.norm_order(norm)
+    metadata = {
+        "estimator": type(estimator).__name__,
+        "norm": "inf" if np.isinf(order) else order,
+        "eps": float(eps),
+        "max_iter": max_iter,
+        "seed": seed,
+    }
+    return Diagnosis(tuple(chart.rows), metadata, tuple(chart.findings), tuple(chart.checks))
+
+
+@dataclass
+class Chart:
+    """What has been found so far."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    def note(self, name: str, numbers: Numbers, finding: Finding | None) -> None:
+        """Write down a check that was made."""
+        self.checks.append(Check(name, numbers))
+        if finding is not None:
+            self.findings.append(finding)
+
+    def skip(self, names: Sequence[str], reason: str) -> None:
+        """Write down checks that cannot be made."""
+        self.checks.extend(Check(name, skipped=reason) for name in names)
+
+    def count(self, cell: str, right: Tensor) -> float:
+        """Write down an accuracy and return it."""
+        self.rows.append(Row.count(self.name, cell, int(right.sum()), len(right)))
+        return self.rows[-1].accuracy
+
+
+def examine(patient: Patient, chart: Chart) -> None:
+    """Make every check that can be made."""
+    numbers, finding = randomness(patient)
+    varies = finding is not None
+    clean = patient.correct(patient.x, varies)
+    accuracy = chart.count("clean", clean)
+    look_at_setting(patient, chart, accuracy, len(clean))
+    chart.note("random_predictions", numbers, finding)
+    reason = missing_gradient(patient)
+    chart.note("gradient", {}, symptoms.no_gradient(reason) if reason else None)
+    if reason:
+        chart.skip(CHECKS[4:], "there is no gradient")
+        return
+    look_at_scores(patient, chart)
+    vanished = look_at_slopes(patient, chart)
+    compare_slopes(patient, chart)
+    attack(patient, chart, clean, vanished, varies)
+    reach_everything(patient, chart, clean, varies)
+
+
+def look_at_setting(patient: Patient, chart: Chart, accuracy: float, images: int) -> None:
+    """Whether labels, images and budget can be meant so."""
+    numbers = {"clean": accuracy, "n": float(images), "classes": float(max(patient.estimator.nb_classes, 2))}
+    chart.note("clean_accuracy", numbers, symptoms.clean_accuracy(numbers))
+    clip_values = patient.estimator.clip_values
+    if clip_values is None or not np.isinf(check.norm_order(patient.norm)):
+        chart.skip(["budget"], "it is for L-inf and an estimator with clip_values")
+        return
+    low, high = (np.asarray(bound, dtype=float) for bound in clip_values)
+    sizes = {"eps": patient.eps, "range": float((high - low).max())}
+    chart.note("budget", sizes, symptoms.budget(sizes))
+
+
+def randomness(patient: Patient) -> tuple[Numbers, Finding | None]:
+    """Whether predictions vary: at the images, or else near the boundaries between some of them."""
+    scores = patient.predictions(patient.x, PREDICTIONS)
+    numbers = variation(scores)
+    finding = symptoms.random_predictions(numbers)
+    if finding is not None:
+        return numbers, finding
+    between = near_boundary(lambda x: patient.predictions(x)[0], patient.x, scores[0])
+    if not len(between):
+        return numbers, None
+    there = variation(patient.predictions(between, PREDICTIONS))
+    finding = symptoms.random_predictions(there, "points between images of different classes")
+    return (numbers if finding is None else there), finding
+
+
+def variation(scores: Tensor) -> dict[str, float]:
+    """How much scores (times, N, K) of the same images differ."""
+    classes = scores.argmax(2)
+    unit = scores / scores.norm(dim=2, keepdim=True).clamp_min(torch.finfo(scores.dtype).tiny)
+    spread = max(float((unit[i] - unit[j]).norm(dim=1).max()) for i in range(len(unit)) for j in range(i))
+    return {"changed": float((classes != classes[0]).any(0).float().mean()), "spread": spread}
+
+
+def missing_gradient(patient: Patient) -> str:
+    """Why the estimator's loss has no gradient in x; empty if it has one."""
+    if not isinstance(patient.estimator, LossGradientsMixin):
+        return f"{type(patient.estimator).__name__} defines none"
+    try:
+        patient.evaluate(slice(0, 1), None)
+    except (ValueError, RuntimeError) as error:
+        if any(words in str(error) for words in WITHOUT_GRADIENT):
+            return "the loss does not depend on x through autograd"
+        raise
+    return ""
+
+
+def look_at_scores(patient: Patient, chart: Chart) -> None:
+    """Check for probabilities where the loss takes logits; other frameworks' losses know which of both they take."""
+    if not torch_models(patient.estimator):
+        chart.skip(["softmax_output"], "the loss is not one of PyTorch, which would take logits")
+        return
+    scores = patient.scores()
+    numbers = {"lowest": float(scores.min()), "off": float((scores.sum(1) - 1).abs().max())}
+    chart.note("softmax_output", numbers, symptoms.softmax_output(numbers))
+
+
+def look_at_slopes(patient: Patient, chart: Chart) -> Tensor:
+    """Check for NaN and zeros in the gradients at the images; return where the loss has vanished beside the margin."""
+    own = patient.slopes(of_margin=False)
+    broken = own.infinite > 0
+    numbers = {"samples": float(broken.float().mean()), "entries": float(own.infinite.mean())}
+    chart.note("nan_gradients", numbers, symptoms.nan_gradients(numbers))
+    zero = own.zeros == 1
+    others = own.zeros[~zero]
+    numbers = {"samples": float(zero.float().mean()), "entries": float(others.mean()) if len(others) else 0.0}
+    vanished = torch.zeros_like(zero)
+    if patient.has_margin:
+        margin = patient.slopes(of_margin=True)
+        numbers["margin_samples"] = float((margin.zeros == 1).float().mean())
+        vanished = (own.length < VANISHED * margin.length) & ~broken
+    chart.note("zero_gradients", numbers, symptoms.zero_gradients(numbers))
+    return vanished
+
+
+def compare_slopes(patient: Patient, chart: Chart) -> None:
+    """Check the gradient against finite differences."""
+    if not (patient.has_margin and torch_models(patient.estimator)):
+        # Those of ART's LogisticRegression, for one, are of the logarithms of what it predicts.
+        chart.skip(["gradient_check"], "the class gradients, if any, need not be those of the predicted scores")
+        return
+    numbers = finite_differences.measure(patient, patient.width or float(patient.x.max() - patient.x.min()))
+    if numbers is None:
+        chart.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
+        return
+    defences = finite_differences.estimating_defences(patient.estimator)
+    chart.note("gradient_check", numbers, symptoms.gradient_check(numbers, defences))
+
+
+def attack(patient: Patient, chart: Chart, clean: Tensor, vanished: Tensor, varies: bool) -> None:
+    """Compare PGD by the estimator's loss with PGD by the margin, and with FGSM."""
+    n = float(len(clean))
+    fgsm = FGSM(patient.estimator, norm=patient.norm, eps=patient.eps, **patient.common(varies))
+    after_fgsm = clean & patient.correct(patient.attacked(fgsm), varies)
+    after_own = clean & patient.correct(patient.attacked(patient.pgd(varies)), varies)
+    accuracy_fgsm, accuracy_own = chart.count("fgsm", after_fgsm), chart.count("pgd", after_own)
+    if patient.has_margin:
+        after_margin = clean & patient.correct(patient.attacked(patient.pgd(varies, loss="margin")), varies)
+        numbers = {
+            "accuracy_own": accuracy_own,
+            "accuracy_margin": chart.count("pgd on margin", after_margin),
+            "saturated": float(vanished.float().mean()),
+            "stalled": float((vanished & after_own & ~after_margin).float().mean()),
+            "only_margin": float((after_own & ~after_margin).float().mean()),
+            "only_own": float((after_margin & ~after_own).float().mean()),
+            "n": n,
+        }
+        chart.note("loss_scale", numbers, symptoms.loss_scale(numbers))
+    else:
+        chart.skip(["loss_scale"], "the estimator has no class gradients")
+    numbers = {
+        "accuracy_fgsm": accuracy_fgsm,
+        "accuracy_pgd": accuracy_own,
+        "only_fgsm": float((after_own & ~after_fgsm).float().mean()),
+        "only_pgd": float((after_fgsm & ~after_own).float().mean()),
+        "n": n,
+    }
+    chart.note("fgsm_beats_pgd", numbers, symptoms.fgsm_beats_pgd(numbers))
+
+
+def reach_everything(patient: Patient, chart: Chart, clean: Tensor, varies: bool) -> None:
+    """Attack with an L-inf ball that holds every image, in whatever norm: only what survives all losses is left."""
+    if patient.width is None:
+        chart.skip(["whole_range"], "the estimator has no clip_values, which say what the range is")
+        return
+    left = clean.clone()
+    for loss in WHOLE_RANGE_LOSSES if patient.has_margin else (None,):
+        if not bool(left.any()):
+            break
+        rest = replace(patient, x=patient.x[left], y=patient.y[left])
+        pgd = rest.pgd(varies, norm=np.inf, eps=rest.width, max_iter=WHOLE_RANGE_STEPS, num_random_init=1, loss=loss)
+        left[left.clone()] = rest.correct(rest.attacked(pgd), varies)
+    numbers = {"accuracy": chart.count("whole range", left)}
+    chart.note("whole_range", numbers, symptoms.whole_range(numbers))

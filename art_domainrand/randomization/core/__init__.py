@@ -1,0 +1,1 @@
+"""How transforms are put together: distributions, draws, chains and pipelines."""

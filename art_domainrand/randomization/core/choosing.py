@@ -1,0 +1,66 @@
+"""Different transforms for different images of one batch, each computed on its own images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from art_domainrand.randomization.core.transform import Transform, Values
+from art_domainrand.randomization.numerics.linear import is_channels_last
+
+
+def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None], values: Sequence[Values]) -> Tensor:
+    """Change each image of ``x`` (B, C, H, W) by ``members[choice[i]]`` with its row of that member's ``values``.
+
+    ``choice`` is (B,) int64 on the CPU, as it is read here; None leaves images alone. The images are sorted by their
+    choice, so a member costs as many images as chose it. As slicing a batch changes no bits, neither does this. Raises
+    ValueError for a member that changes the shape of its images.
+    """
+    if len(x) == 0:
+        return x
+    counts: list[int] = torch.bincount(choice, minlength=len(members)).tolist()
+    order = None if len(x) in counts else choice.argsort(stable=True)
+    images = x if order is None else x[order]
+    parts, start = [], 0
+    for member, own, count in zip(members, values, counts, strict=True):
+        rows = slice(start, start + count)
+        start += count
+        if not count:
+            parts += [_no_images(value, x) for value in _leaves(own) if value.requires_grad]
+        elif member is None:
+            parts.append(images[rows])
+        else:
+            part = images[rows]
+            parts.append(same_shape(part, member.apply(part, own if order is None else take(own, order[rows]))))
+    joined = torch.cat(parts) if order is None else torch.cat(parts)[order.argsort()]
+    # Members may lay out their images differently; what follows must not see who was chosen in this batch.
+    return joined.contiguous(memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format)
+
+
+def take(values: Values, rows: Tensor) -> Values:
+    """The values of some of the images."""
+    return {name: take(value, rows) if isinstance(value, Mapping) else value[rows] for name, value in values.items()}
+
+
+def _leaves(values: Values) -> Iterator[Tensor]:
+    """All tensors in ``values``, however deep."""
+    for value in values.values():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _no_images(value: Tensor, x: Tensor) -> Tensor:
+    """No images like ``x``, yet with ``value`` (B,) in their graph: its gradient is zero rather than missing."""
+    return value[:0].view(0, 1, 1, 1).expand(0, *x.shape[1:])
+
+
+def same_shape(x: Tensor, changed: Tensor) -> Tensor:
+    """Return ``changed`` if it has the shape of ``x``, else raise ValueError."""
+    if changed.shape != x.shape:
+        shapes = f"{tuple(x.shape[1:])}, got {tuple(changed.shape[1:])}"
+        raise ValueError(f"a transform applied to some of the images must keep their shape {shapes}")
+    return changed

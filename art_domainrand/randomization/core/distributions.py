@@ -1,0 +1,322 @@
+"""Distributions given by their inverse CDF: a point of the unit interval in, a physical value out.
+
+Gradients flow from the value to the point ``u`` and to the bounds, so that a range can be learned.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from itertools import pairwise
+from numbers import Real
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from art_domainrand.core.arrays import as_python
+from art_domainrand.randomization.numerics.linear import Rows, constant
+
+Number: TypeAlias = float | Tensor
+"""A plain number, or a tensor with one element (a learned bound)."""
+
+
+class Distribution(ABC):
+    """A one-dimensional distribution; subclasses are frozen dataclasses."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, as_python(getattr(self, field.name)))
+
+    @abstractmethod
+    def icdf(self, u: Tensor) -> Tensor:
+        """Map ``u`` in [0, 1], of any shape, to values of the same shape and dtype."""
+
+    @property
+    @abstractmethod
+    def support(self) -> tuple[float, float]:
+        """The smallest and the largest value, as plain floats (possibly infinite)."""
+
+
+Range: TypeAlias = Distribution | float | Tensor | tuple[float, float]
+"""What a transform takes where it needs a distribution; see :func:`as_distribution`."""
+
+
+@dataclass(frozen=True)
+class Constant(Distribution):
+    """Always ``value``; its coordinate of the unit cube has no effect."""
+
+    value: Number
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _number("value", self.value)
+
+    def icdf(self, u: Tensor) -> Tensor:
+        return torch.zeros_like(u) + self.value
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (_plain(self.value), _plain(self.value))
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """Uniform on [``low``, ``high``]."""
+
+    low: Number
+    high: Number
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ordered(self.low, self.high)
+
+    def icdf(self, u: Tensor) -> Tensor:
+        return u * (self.high - self.low) + self.low
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (_plain(self.low), _plain(self.high))
+
+
+@dataclass(frozen=True)
+class LogUniform(Distribution):
+    """Uniform in the logarithm on [``low``, ``high``], both above zero: halving is as likely as doubling."""
+
+    low: Number
+    high: Number
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _above_zero("low", self.low)
+        _ordered(self.low, self.high)
+
+    def icdf(self, u: Tensor) -> Tensor:
+        low, high = _log(self.low), _log(self.high)
+        return torch.exp(u * (high - low) + low)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (_plain(self.low), _plain(self.high))
+
+
+@dataclass(frozen=True)
+class Normal(Distribution):
+    """Normal with mean ``mean`` and standard deviation ``std``.
+
+    The points 0 and 1 are read as half a float step inside, so that every value is finite.
+    """
+
+    mean: Number
+    std: Number
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _number("mean", self.mean)
+        _not_negative("std", self.std)
+
+    def icdf(self, u: Tensor) -> Tensor:
+        return standard_normal_icdf(u) * self.std + self.mean
+
+    @property
+    def support(self) -> tuple[float, float]:
+        spread = math.inf if _plain(self.std) > 0 else 0.0
+        return (_plain(self.mean) - spread, _plain(self.mean) + spread)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Distribution):
+    """Normal(``mean``, ``std``) given that it falls into [``low``, ``high``].
+
+    The window must hold at least one part in 10,000 of the normal's mass; further out float32 has no resolution left.
+    """
+
+    mean: Number
+    std: Number
+    low: Number
+    high: Number
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _number("mean", self.mean)
+        _above_zero("std", self.std)
+        _ordered(self.low, self.high)
+        mean, std = _plain(self.mean), _plain(self.std)
+        mass = _normal_cdf((_plain(self.high) - mean) / std) - _normal_cdf((_plain(self.low) - mean) / std)
+        if mass < 1e-4:
+            raise ValueError(f"[low, high] must hold at least 1e-4 of the normal's mass, got {_show(mass)}")
+
+    def icdf(self, u: Tensor) -> Tensor:
+        floor, ceiling = torch.zeros_like(u) + self.low, torch.zeros_like(u) + self.high
+        low = torch.special.ndtr((floor - self.mean) / self.std)
+        high = torch.special.ndtr((ceiling - self.mean) / self.std)
+        value = standard_normal_icdf(u * (high - low) + low) * self.std + self.mean
+        return torch.minimum(torch.maximum(value, floor), ceiling)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (_plain(self.low), _plain(self.high))
+
+
+@dataclass(frozen=True)
+class Choice(Distribution):
+    """One of ``values``, with probabilities proportional to ``weights`` (equal ones by default).
+
+    Piecewise constant: no gradient flows to ``u`` or to the weights.
+    """
+
+    values: tuple[float, ...]
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.values) == 0:
+            raise ValueError("values must not be empty, got ()")
+        object.__setattr__(self, "values", tuple(_number("values", value) for value in self.values))
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(check_weights(self.weights, len(self.values))))
+
+    def icdf(self, u: Tensor) -> Tensor:
+        return select(u, self.weights, [torch.full_like(u, value) for value in self.values])
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return (float(min(self.values)), float(max(self.values)))
+
+
+def icdf_columns(distributions: Sequence[Distribution], u: Tensor) -> list[Tensor]:
+    """Apply one distribution to each column of ``u`` (B, P): P tensors (B,), each contiguous.
+
+    Uniform ranges and constants with plain bounds, the usual case, are worked out together.
+    """
+    if not distributions:
+        return []
+    rows = u.t().contiguous()
+    low, span, others = _affine_part(tuple(distributions))
+    columns = list((rows * constant(span, u.dtype, u.device) + constant(low, u.dtype, u.device)).unbind(0))
+    for column in others:
+        columns[column] = distributions[column].icdf(rows[column])
+    return columns
+
+
+@lru_cache(maxsize=256)
+def _affine_part(distributions: tuple[Distribution, ...]) -> tuple[Rows, Rows, tuple[int, ...]]:
+    """The lows and the spans of the uniform ranges, as columns, and which distributions are of another kind."""
+    ends = [
+        d.support if isinstance(d, (Uniform, Constant)) and not any(map(torch.is_tensor, vars(d).values())) else None
+        for d in distributions
+    ]
+    low = tuple((end[0] if end else 0.0,) for end in ends)
+    span = tuple((end[1] - end[0] if end else 0.0,) for end in ends)
+    return low, span, tuple(column for column, end in enumerate(ends) if end is None)
+
+
+def as_distribution(name: str, value: Range) -> Distribution:
+    """Read what a user wrote for the argument ``name``: a number is a constant, a pair is a uniform range.
+
+    Raises ValueError for anything else, for NaN, and for a reversed pair.
+    """
+    if isinstance(value, Distribution):
+        return value
+    value = as_python(value)
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        try:
+            return Uniform(value[0], value[1])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return Constant(_number(name, value))
+
+
+def check_weights(weights: Sequence[float], count: int) -> list[float]:
+    """Return ``weights`` as floats; they must be ``count`` numbers >= 0 with a sum above zero."""
+    numbers = [float(weight) for weight in weights]
+    if len(numbers) != count:
+        raise ValueError(f"weights must have {count} entries, got {len(numbers)}")
+    if not all(math.isfinite(weight) and weight >= 0 for weight in numbers) or sum(numbers) <= 0:
+        raise ValueError(f"weights must be finite, >= 0 and not all zero, got {numbers}")
+    return numbers
+
+
+def select(u: Tensor, weights: Sequence[float] | None, options: Sequence[Tensor]) -> Tensor:
+    """Pick ``options[k]`` for the samples whose ``u`` falls into the k-th share of [0, 1].
+
+    ``u`` is (B, ...) and each option has its shape, or more axes. Nothing is read back from the device. An option of
+    weight zero is never picked.
+    """
+    shares = [1.0] * len(options) if weights is None else list(weights)
+    usable = [(share, option) for share, option in zip(shares, options, strict=True) if share > 0]
+    total = math.fsum(share for share, _ in usable)
+    picked = usable[0][1]
+    passed = 0.0
+    for (before, _), (_, option) in pairwise(usable):
+        passed += before
+        later = (u >= passed / total).reshape(*u.shape, *[1] * (option.dim() - u.dim()))
+        picked = torch.where(later, option, picked)
+    return picked
+
+
+def standard_normal_icdf(u: Tensor) -> Tensor:
+    """The inverse CDF of Normal(0, 1), finite on the whole of [0, 1]."""
+    step = torch.finfo(u.dtype).eps / 2
+    return torch.erfinv(u.clamp(step, 1 - step) * 2 - 1) * math.sqrt(2)
+
+
+def require_support(
+    name: str, distribution: Range, *, low: float = -math.inf, high: float = math.inf, exclusive: bool = False
+) -> None:
+    """Raise ValueError unless every value the argument ``name`` can take lies in [low, high] (or inside, exclusive)."""
+    assert isinstance(distribution, Distribution)
+    smallest, largest = distribution.support
+    inside = low < smallest and largest < high if exclusive else low <= smallest and largest <= high
+    if not inside:
+        rules = [f"{sign}{'' if exclusive else '='} {_show(bound)}" for sign, bound in ((">", low), ("<", high))]
+        rule = " and ".join(rule for rule, bound in zip(rules, (low, high), strict=True) if math.isfinite(bound))
+        raise ValueError(f"{name} must be {rule}, got values from {_show(smallest)} to {_show(largest)}")
+
+
+def _number(name: str, value: object) -> Number:
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"{name} must be a number or a tensor with one element, got shape {tuple(value.shape)}")
+    elif not isinstance(value, Real) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, a (low, high) pair or a distribution, got {value!r}")
+    number: Number = value.reshape(()) if isinstance(value, Tensor) else float(value)
+    if not math.isfinite(_plain(number)):
+        raise ValueError(f"{name} must be finite, got {_show(number)}")
+    return number
+
+
+def _ordered(low: Number, high: Number) -> None:
+    _number("low", low)
+    _number("high", high)
+    if _plain(high) < _plain(low):
+        raise ValueError(f"high must be >= low, got low={_show(low)}, high={_show(high)}")
+
+
+def _above_zero(name: str, value: Number) -> None:
+    if _plain(_number(name, value)) <= 0:
+        raise ValueError(f"{name} must be > 0, got {_show(value)}")
+
+
+def _not_negative(name: str, value: Number) -> None:
+    if _plain(_number(name, value)) < 0:
+        raise ValueError(f"{name} must be >= 0, got {_show(value)}")
+
+
+def _plain(value: Number) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+
+
+def _show(value: Number) -> str:
+    return f"{_plain(value):g}"
+
+
+def _log(value: Number) -> Number:
+    return torch.log(value) if isinstance(value, Tensor) else math.log(value)
+
+
+def _normal_cdf(z: float) -> float:
+    return 0.5 * (1 + math.erf(z / math.sqrt(2)))

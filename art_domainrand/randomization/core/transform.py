@@ -1,0 +1,304 @@
+"""What a transform is, and what a draw is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cached_property
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from art_domainrand.core.arrays import as_python
+from art_domainrand.randomization.core.distributions import Distribution, as_distribution, icdf_columns
+from art_domainrand.randomization.core.positions import Points, Way, map_points, pixel_lattice, solve
+from art_domainrand.randomization.numerics.linear import apply_color, inverse3x3
+from art_domainrand.randomization.numerics.warp import Sampling, resample, warp
+
+Values: TypeAlias = Mapping[str, Any]
+"""The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
+
+A transform made of others has one nested mapping for each member, under the member's index as a string.
+"""
+
+Index: TypeAlias = int | slice | Tensor | NDArray[Any] | list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """One random draw for each of n images.
+
+    ``u`` is (n, P): a point of the unit cube for each image, one coordinate per parameter of the pipeline. ``seeds`` is
+    (n,) int64 and feeds per-pixel fields such as noise. Gradients may flow to ``u``.
+    """
+
+    u: Tensor
+    seeds: Tensor
+
+    def __post_init__(self) -> None:
+        if self.u.dim() != 2 or not self.u.is_floating_point():
+            raise ValueError(f"u must be a floating (n, P) tensor, got {self.u.dtype} of shape {tuple(self.u.shape)}")
+        if self.seeds.shape != self.u.shape[:1] or self.seeds.dtype != torch.int64:
+            raise ValueError(
+                f"seeds must be int64 of shape ({len(self.u)},), got {self.seeds.dtype} of {tuple(self.seeds.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.u)
+
+    def __getitem__(self, index: Index) -> Draw:
+        """The draw of some of the images: by position (a draw of length one), slice, index array or boolean mask."""
+        if isinstance(index, int):
+            index = range(len(self))[index]
+            index = slice(index, index + 1)
+        elif not isinstance(index, slice):
+            if isinstance(index, list):
+                index = np.asarray(index, dtype=None if index else np.int64)
+            index = torch.as_tensor(index, device=self.u.device)
+        return Draw(self.u[index], self.seeds[index])
+
+    def repeat(self, count: int) -> Draw:
+        """Tile the draw ``count`` times, in the order in which ``x.repeat(count, 1, 1, 1)`` tiles images."""
+        return Draw(self.u.repeat(count, 1), self.seeds.repeat(count))
+
+    def to(self, device: torch.device | str) -> Draw:
+        """The same draw on another device."""
+        return Draw(self.u.to(device), self.seeds.to(device))
+
+
+torch.serialization.add_safe_globals([Draw])  # so that torch.load reads a saved draw without weights_only=False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a matrix may depend on besides its values: the size of an image."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class Kind(Enum):
+    """How a transform acts, and so with which neighbours it fuses."""
+
+    GEOMETRY = "geometry"
+    COLOR = "color"
+    PIXEL = "pixel"
+
+
+class Transform(ABC):
+    """A parametric change of an image; final subclasses are frozen dataclasses.
+
+    Fields are distributions (or what :func:`as_distribution` reads as one) and plain numbers. ``apply`` is pure: it
+    neither clips nor mutates, and uses no global state.
+    """
+
+    seeded: ClassVar[bool] = False
+    """Whether ``values`` must hold the per-image ``seed``; wrappers override it by a property."""
+
+    differentiable: ClassVar[bool] = True
+    """Whether the gradients in the image and in every continuous parameter are those of ``apply``, almost everywhere.
+
+    False where a step has no useful gradient and another one stands in for it; the docstring says which. Wrappers
+    override it by a property: ask an instance.
+    """
+
+    units: ClassVar[Mapping[str, str]] = {}
+    """What each range is measured in: the field's name -> "degrees", "pixels", "share", ..."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = as_python(getattr(self, field.name))
+            read = as_distribution(field.name, value) if isinstance(field.default, Distribution) else value
+            object.__setattr__(self, field.name, read)
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """Geometry and colour transforms yield matrices and fuse with neighbours of their kind."""
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        """The coordinates of the unit cube this transform takes, in order, and how each becomes a value."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in found.items() if isinstance(value, Distribution)}
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How a geometric transform reads between and beyond the pixels; None takes what a neighbour says."""
+        return None
+
+    @property
+    def projective(self) -> bool:
+        """Whether a geometric matrix can have a last row other than (0, 0, 1)."""
+        return False
+
+    @property
+    def tracked(self) -> bool:
+        """Whether :meth:`carry` tells where every pixel goes, so that labels can follow."""
+        return True
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether a geometric transform is one matrix for each image, rather than a displacement field."""
+        return self.kind is Kind.GEOMETRY
+
+    def check_channels(self, channels: int) -> None:
+        """Raise ValueError unless images of so many ``channels`` are taken, whatever is drawn; most take any number.
+
+        What this says of a transform made of others holds for each of them, also for one that is seldom chosen.
+        """
+        return
+
+    def values(self, u: Tensor, seeds: Tensor) -> Values:
+        """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""
+        return self.arrange(icdf_columns(tuple(self.parameters.values()), u), seeds)
+
+    def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
+        """Name the values of the ``parameters``, given in their order, each (B,)."""
+        values: dict[str, Any] = dict(zip(self.parameters, columns, strict=True))
+        if self.seeded:
+            values["seed"] = seeds
+        return values
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The matrix of a geometry or colour transform; PIXEL transforms have none."""
+        raise TypeError(f"{type(self).__name__} has no matrix")
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        """Where ``points`` of the image come to lie; where they are, unless the transform moves pixels.
+
+        A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
+        """
+        return points
+
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        """Which of its keypoints each image shows in the place of each, (B, K); as it was, unless some are swapped."""
+        return order
+
+    @abstractmethod
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        """Transform ``x`` (B, C, H, W), float32 or float64, one set of values for each image."""
+
+
+class GeometricTransform(Transform):
+    """Moves pixels: ``matrix`` is (B, 3, 3) and takes source to target positions in pixels, x right, y down.
+
+    Positions are counted from the image centre ((W - 1) / 2, (H - 1) / 2), about which most of these transforms act;
+    :func:`art_domainrand.randomization.numerics.warp.corner_matrix` counts from the first pixel, as Kornia does.
+    ``mode`` is "bilinear", "nearest" or "bicubic"; ``padding``, what lies beyond the image, is "zeros", "border" or
+    "reflection". Subclasses that need neither leave them out.
+    """
+
+    mode: str
+    padding: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if hasattr(self, "mode"):
+            Sampling(self.mode, self.padding)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.GEOMETRY
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return Sampling(self.mode, self.padding)
+
+    @abstractmethod
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The (B, 3, 3) forward matrix, in pixels from the image centre."""
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        matrix = self.matrix(values, frame)
+        return map_points(inverse3x3(matrix) if way.backward else matrix, points, projective=self.projective)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return warp(x, self.matrix(values, frame_of(x)), self.sampling or Sampling(), projective=self.projective)
+
+
+class DisplacementTransform(Transform):
+    """Moves pixels by a displacement field: the target pixel p shows what the source has at ``p + displacement(p)``.
+
+    A field fuses with its geometric neighbours, matrices and fields alike, into one sampling. It must not fold (p to
+    p + displacement(p) is one to one), so that points can be carried the other way, by Newton's method where the
+    subclass knows no closed form. ``mode`` and ``padding`` are those of :class:`GeometricTransform`.
+    """
+
+    mode: str
+    padding: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Sampling(self.mode, self.padding)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.GEOMETRY
+
+    @property
+    def has_matrix(self) -> bool:
+        return False
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return Sampling(self.mode, self.padding)
+
+    @abstractmethod
+    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        """How far right and down of each of ``points`` its source lies, in pixels; two tensors that broadcast."""
+
+    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+        def pull(target: Points) -> Points:
+            right, down = self.displacement(target, values, frame)
+            return target.moved(target.x + right, target.y + down)
+
+        return pull(points) if way.backward else solve(pull, points)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        lattice = pixel_lattice(x.shape[2], x.shape[3], x.dtype, x.device)
+        points = self.carry(lattice, values, frame_of(x), Way(backward=True))
+        return resample(x, points, self.sampling or Sampling())
+
+
+class ColorTransform(Transform):
+    """Mixes channels linearly: ``matrix`` is (B, C, C + 1), the gains and then the offset.
+
+    C more columns, if there are, are the gains of the channel means of the image.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.COLOR
+
+    @abstractmethod
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        """The (B, C, C + 1) or (B, C, 2 C + 1) colour matrix."""
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return apply_color(x, self.matrix(values, frame_of(x)))
+
+
+class PixelTransform(Transform):
+    """Any other change; it applies itself and does not fuse."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.PIXEL
+
+
+def frame_of(x: Tensor) -> Frame:
+    """The frame of a batch ``x`` (B, C, H, W)."""
+    return Frame(x.shape[1], x.shape[2], x.shape[3])
+
+
+def require_rgb(transform: Transform, channels: int) -> None:
+    """Raise ValueError unless there are three channels."""
+    if channels != 3:
+        raise ValueError(f"{type(transform).__name__} needs RGB images with 3 channels, got {channels}")

@@ -1,0 +1,1 @@
+"""Labels that follow the image, and labels that are mixed with it."""

@@ -1,0 +1,302 @@
+"""Labels follow the image: boxes, masks, keypoints and detections, forth and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from art_domainrand.core.arrays import widened
+from art_domainrand.randomization.core.chain import Chain, settled
+from art_domainrand.randomization.core.positions import Points, Settle, Way, pixel_lattice
+from art_domainrand.randomization.core.transform import Draw, Frame, Kind, Transform, Values
+from art_domainrand.randomization.labels.detections import (
+    MOVING,
+    as_detections,
+    as_tensor,
+    check_rows,
+    in_form_of,
+    in_list_of,
+    tidied,
+)
+from art_domainrand.randomization.labels.rows import Rows, check_boxes, check_fill
+from art_domainrand.randomization.labels.settling import cut_boxes, cut_sources, mark_lost, pad_sources
+from art_domainrand.randomization.numerics.warp import Sampling, resample
+
+Batch: TypeAlias = "Tensor | Sequence[Tensor]"
+"""Labels of B images: one tensor (B, ...), or a list of B tensors of any length."""
+
+Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""Where pixels are read, x and y from the image centre, and which have no source: each (B, H, W)."""
+
+EDGE_PIECES = 32
+"""Into how many pieces an edge of a box is cut before a displacement field bends it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """How one draw of a pipeline moves what is in its images: ``pipeline.geometry(draw, size)``.
+
+    ``size`` is the height and width of the images, or a shape that ends with them; boxes and keypoints need it. Where
+    ``inverted``, labels go from the randomized images back to the original ones: ``pipeline.inverse(draw, size)``.
+
+    Positions are in pixels, x to the right and y down, as in torchvision: the keypoint (3, 5) is the centre of the
+    pixel in column 3 of row 5, while boxes have their edges between the pixels, and (3, 5, 4, 6) is just that pixel.
+    Everything is worked out in float64 and returned in the dtype it was given in, integer positions as float32.
+
+    Raises ValueError for a transform that moves pixels and cannot say where (a Kornia module with geometry inside),
+    and for labels that do not match the draw.
+    """
+
+    chain: Chain
+    draw: Draw
+    size: Sequence[int] | None = None
+    inverted: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_untracked(self.chain)
+        if self.draw.u.shape[1] != len(self.chain.parameters):
+            wanted = len(self.chain.parameters)
+            raise ValueError(f"draw must have {wanted} coordinates per image, got {self.draw.u.shape[1]}")
+        if self.size is not None and (len(self.size) < 2 or min(self.size[-2:]) < 1):
+            raise ValueError(f"size must be (height, width), both >= 1, got {tuple(self.size)}")
+
+    def inverse(self) -> Geometry:
+        """The way back: matrices inverted exactly, displacement fields to far below a hundredth of a pixel."""
+        return replace(self, inverted=not self.inverted)
+
+    def apply(self, x: Tensor, mode: str = "bilinear") -> Tensor:
+        """Move the pixels of ``x`` (B, C, H, W), floating, in one sampling, and change neither colour nor noise.
+
+        Videos (B, T, C, H, W) move as their clip's draw says.
+
+        What lies beyond an image is what the transforms' padding says; on the way back it is zero. Differentiable in
+        ``x`` and in ``draw.u``.
+        """
+        self._check("x", x)
+        if not isinstance(x, Tensor) or x.dim() not in (4, 5) or not x.is_floating_point():
+            got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"x must be a floating (B, C, H, W) or (B, T, C, H, W) tensor, got {got}")
+        if x.numel() == 0:
+            return x
+        planes = x.reshape(len(x), -1, *x.shape[-2:])
+        return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
+
+    def masks(self, masks: Batch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
+        """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W) or (H, W).
+
+        With ``mode`` "nearest" each pixel is one of the original, of any dtype; "bilinear" is for soft, floating masks.
+        Beyond an image lies ``fill``: 0, as no instance does, or what a loss for semantic masks ignores, such as 255.
+        None takes what the transforms' padding says, as the image does, where a border or a mirror image has labels.
+        """
+        if mode not in ("nearest", "bilinear"):
+            raise ValueError(f'mode must be "nearest" or "bilinear", got {mode!r}')
+        self._check("masks", masks)
+        sizes = {tuple(part.shape[-2:]) for part in masks}
+        if len(sizes) > 1 or any(part.dim() < 2 for part in masks):
+            raise ValueError(f"masks must be (..., H, W), all of one size, got {sorted(sizes)}")
+        if not sizes:
+            return masks
+        for dtype in {part.dtype for part in masks}:
+            if mode == "bilinear" and not dtype.is_floating_point:
+                raise ValueError(f'masks must be floating for mode="bilinear", got {dtype}')
+            check_fill(fill, dtype)
+        points = self._sources(sizes.pop(), mode, cut=fill is not None)
+        read = partial(_read, sampling=Sampling(mode), fill=fill or 0)
+        if isinstance(masks, Tensor):
+            return read(masks.flatten(1, -3) if masks.dim() > 3 else masks[:, None], points).view(masks.shape)
+        pairs = zip(masks, zip(*(torch.split(part, 1) for part in points), strict=True), strict=True)
+        return [read(part[None].reshape(1, -1, *part.shape[-2:]), source).view(part.shape) for part, source in pairs]
+
+    def keypoints(self, keypoints: Batch) -> Any:
+        """Move points, (B, ..., 2) or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or (..., 3).
+
+        A visibility becomes 0 once the point has left the image, even if it comes back. Points are not clipped. Those
+        that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the last.
+        """
+        self._check("keypoints", keypoints)
+        rows, frame = Rows.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
+        x, y = (rows.table[..., :2] - self._corner(frame, 1)).unbind(2)
+        moved = self._carry(Points(x[..., None], y[..., None]), frame, mark_lost)
+        columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1)]
+        if rows.table.shape[2] == 3:
+            columns.append(rows.table[..., 2:] if moved.lost is None else rows.table[..., 2:] * ~moved.lost)
+        return self._reordered(rows.write(torch.cat(columns, dim=2)))
+
+    def boxes(self, boxes: Batch, *, clip: bool = True) -> Any:
+        """Move boxes (x1, y1, x2, y2), (B, ..., 4) or a list of (N, 4): each becomes the box around what it held.
+
+        With ``clip`` it is cut to the image after every resampling, so that what has left stays out; a box of which
+        nothing is left has no width and no height. Where patches are shuffled, the result is the box around all pieces,
+        cut to the image.
+
+        Raises ValueError for NaN and infinite boxes, and warns of x2 < x1 or y2 < y1, which is read as x1 < x2.
+        """
+        self._check("boxes", boxes)
+        rows, frame = Rows.read("boxes", boxes, (4,), self.draw.u.device), self._frame()
+        check_boxes(rows.table)
+        leaves = list(leaves_of(self.chain))
+        if any(leaf.kind is Kind.PIXEL and type(leaf).carry is not Transform.carry for leaf in leaves):
+            return rows.write(self._boxes_of_pixels(rows.table, frame))
+        bent = any(leaf.kind is Kind.GEOMETRY and not leaf.has_matrix for leaf in leaves)
+        along_x, along_y = _outline(EDGE_PIECES if bent else 1, rows.table)
+        x1, y1, x2, y2 = rows.table[..., None].unbind(2)
+        half_x, half_y = frame.width / 2, frame.height / 2
+        outline = Points(torch.lerp(x1, x2, along_x) - half_x, torch.lerp(y1, y2, along_y) - half_y)
+        moved = self._carry(outline, frame, cut_boxes if clip else None)
+        x, y = moved.x + half_x, moved.y + half_y
+        found = torch.stack((x.amin(2), y.amin(2), x.amax(2), y.amax(2)), dim=2)
+        if moved.lost is not None:
+            found = torch.where(moved.lost[..., :1], found[..., :2].repeat(1, 1, 2), found)
+        return rows.write(found)
+
+    def detections(
+        self,
+        targets: Sequence[Mapping[str, Any]],
+        *,
+        clip: bool = True,
+        drop_empty: bool = True,
+        min_size: float = 1.0,
+    ) -> Any:
+        """Move the labels of B images, a dictionary for each, as torchvision's and ART's detectors take them.
+
+        They come in a list or tuple, and are returned in a list, or in an object array and stay in one.
+
+        "boxes" (N, 4), "masks" (N, H, W) and "keypoints" (N, K, 2 or 3) follow the image; "area" becomes that of the
+        new masks, or else of the new boxes. With ``drop_empty`` boxes narrower or lower than ``min_size`` pixels go,
+        and so do their rows of "labels", "scores", "masks", "keypoints", "area" and "iscrowd". All else stays as it
+        is. Tensors stay tensors, NumPy arrays arrays. Raises ValueError if such an entry has not a row for each box,
+        and for detections in another form, such as one dictionary for all images.
+        """
+        given = as_detections("targets", targets)
+        listed = targets if given is None else given
+        self._check("targets", listed)
+        for target in listed if drop_empty else ():
+            check_rows(target)
+        moved = [dict(target) for target in listed]
+        for key in MOVING:
+            images = [index for index, target in enumerate(moved) if key in target]
+            if not images:
+                continue
+            part = replace(self, draw=self.draw[images])
+            mover: Callable[[Batch], Any] = partial(part.boxes, clip=clip) if key == "boxes" else getattr(part, key)
+            for index, value in zip(images, mover([as_tensor(moved[index][key]) for index in images]), strict=True):
+                moved[index][key] = value
+        pairs = zip(moved, listed, strict=True)
+        return in_list_of(targets, [in_form_of(old, tidied(new, drop_empty, min_size)) for new, old in pairs])
+
+    @cached_property
+    def _values(self) -> Values:
+        u = self.draw.u
+        return _double(self.chain.values(u if u.dtype == torch.float64 else u.float(), self.draw.seeds))
+
+    def _carry(self, points: Points, frame: Frame, settle: Settle | None) -> Points:
+        """Where ``points`` of an image come to lie, and what ``settle`` makes of them there."""
+        way = Way(self.inverted, None if self.inverted else settle)
+        moved = self.chain.carry(points, self._values, frame, way)
+        return moved if settle is None else settle(moved, Sampling(), frame)
+
+    def _reordered(self, keypoints: Any) -> Any:
+        """Moved keypoints, left and right ones in each other's place where the image was mirrored."""
+        if not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
+            return keypoints
+        parts = []
+        for image, part in enumerate(keypoints):
+            places = torch.arange(part.shape[-2], device=self.draw.u.device)
+            one = replace(self, draw=self.draw[image])
+            order = self.chain.reorder(places[None], one._values, Way(self.inverted))
+            parts.append(part.index_select(-2, order[0].to(part.device)))
+        return torch.stack(parts) if isinstance(keypoints, Tensor) else parts
+
+    def _sources(self, size: Sequence[int], mode: str, *, cut: bool = False) -> Sources:
+        """Where each pixel of the moved image was before; with ``cut`` nothing is read from beyond an image."""
+        frame = Frame(1, *size[-2:])
+        lattice = pixel_lattice(frame.height, frame.width, torch.float64, self.draw.u.device)
+        settle = partial(cut_sources if cut else pad_sources, soft=mode != "nearest")
+        way = Way(not self.inverted, None if self.inverted else settle)
+        points = settled(self.chain, self.chain.carry(lattice, self._values, frame, way), frame, way)
+        lost = torch.zeros((), dtype=torch.bool, device=points.x.device) if points.lost is None else points.lost
+        shape = (len(self.draw), frame.height, frame.width)
+        return points.x.expand(shape), points.y.expand(shape), lost.expand(shape)
+
+    def _boxes_of_pixels(self, boxes: Tensor, frame: Frame) -> Tensor:
+        """The boxes around the moved pixels of ``boxes`` (B, N, 4)."""
+        x, y = (torch.arange(size, device=boxes.device) + 0.5 for size in (frame.width, frame.height))
+        corners = boxes[..., None].unbind(2)
+        x1, y1, x2, y2 = (pick(*corners[k::2]) for pick in (torch.minimum, torch.maximum) for k in (0, 1))
+        columns, rows = (x1 <= x) & (x < x2), (y1 <= y) & (y < y2)
+        moved = self.masks(rows[..., :, None] & columns[..., None, :])
+        ends = [_extent(moved.any(axis)) for axis in (2, 3)]
+        return torch.stack((ends[0][0], ends[1][0], ends[0][1], ends[1][1]), dim=2).to(boxes.dtype)
+
+    def _frame(self) -> Frame:
+        if self.size is None:
+            raise ValueError("size must be given as (height, width) to move boxes or keypoints, got None")
+        return Frame(1, int(self.size[-2]), int(self.size[-1]))
+
+    def _corner(self, frame: Frame, pixel: int) -> Tensor:
+        half = ((frame.width - pixel) / 2, (frame.height - pixel) / 2)
+        return torch.tensor(half, dtype=torch.float64, device=self.draw.u.device)
+
+    def _check(self, name: str, labels: Sequence[Any] | Tensor) -> None:
+        if not isinstance(labels, (Tensor, list, tuple)):
+            raise ValueError(f"{name} must be a tensor or a list with one entry for each image, got {type(labels)}")
+        if len(labels) != len(self.draw):
+            raise ValueError(f"{name} must be for {len(self.draw)} images, as many as the draw has, got {len(labels)}")
+
+
+def leaves_of(transform: Transform) -> list[Transform]:
+    """The transforms that ``transform`` is made of, itself if it is made of none."""
+    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
+    parts = [part for part in inner if isinstance(part, Transform)]
+    return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
+
+
+def refuse_untracked(transform: Transform) -> None:
+    """Raise ValueError, naming them, if there are transforms that cannot say where pixels go."""
+    names = [" ".join(repr(leaf).split()) for leaf in leaves_of(transform) if not leaf.tracked]
+    if names:
+        raise ValueError(
+            f"labels cannot follow {', '.join(names)}, whose geometry is not tracked; use the transforms of "
+            "art_domainrand.randomization instead"
+        )
+
+
+def _double(values: Values) -> dict[str, Any]:
+    return {
+        name: _double(value) if isinstance(value, Mapping) else value.double() if value.is_floating_point() else value
+        for name, value in values.items()
+    }
+
+
+def _outline(pieces: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Points around the unit square, from corner to corner."""
+    step = torch.arange(pieces, dtype=like.dtype, device=like.device) / pieces
+    none, one = torch.zeros_like(step), torch.ones_like(step)
+    return torch.cat((step, one, 1 - step, none)), torch.cat((none, step, one, 1 - step))
+
+
+def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) -> Tensor:
+    """``image`` (B, C, H, W) at ``sources``, ``fill`` where there is none."""
+    x, y, lost = (part.to(image.device) for part in sources)
+    if sampling.mode != "nearest":
+        # Beyond the image a sampling reads zero: of the difference from what is to be there.
+        read = resample(widened(image) - fill, Points(x, y), sampling) + fill
+        return read.masked_fill(lost[:, None], fill).to(image.dtype)
+    height, width = image.shape[2:]
+    column, row = torch.floor(x + width / 2).long(), torch.floor(y + height / 2).long()
+    lost = lost | (column < 0) | (column >= width) | (row < 0) | (row >= height)
+    index = torch.where(lost, 0, row * width + column).flatten(1)[:, None].expand(-1, image.shape[1], -1)
+    return image.flatten(2).gather(2, index).view(image.shape).masked_fill(lost[:, None], fill)
+
+
+def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and one past the last true entry along the last axis; equal if there is none."""
+    position = torch.arange(occupied.shape[-1], device=occupied.device)
+    stop = torch.where(occupied, position + 1, 0).amax(-1)
+    start = torch.where(occupied, position, occupied.shape[-1]).amin(-1)
+    return torch.minimum(start, stop), stop

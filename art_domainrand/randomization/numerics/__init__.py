@@ -1,0 +1,1 @@
+"""The arithmetic that transforms share: resampling, small matrices, JPEG, fields of particles."""

@@ -1,0 +1,34 @@
+"""Grey values of images, and colours for images that may have none."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from art_domainrand.randomization.numerics.linear import constant
+from art_domainrand.randomization.transforms.color import LUMA
+
+
+def grey(x: Tensor) -> Tensor:
+    """The grey value (B, 1, H, W) of ``x`` (B, C, H, W): luma of three channels (ITU-R BT.601), else the mean."""
+    if x.shape[1] == 1:
+        return x
+    weights = LUMA if x.shape[1] == 3 else (1 / x.shape[1],) * x.shape[1]
+    total = x[:, :1] * weights[0]
+    for channel in range(1, x.shape[1]):
+        total = total + x[:, channel : channel + 1] * weights[channel]
+    return total
+
+
+def muted(random: Tensor, dim: int) -> Tensor:
+    """Colours as surfaces have them, any lightness and little saturation, from uniform numbers in [0, 1].
+
+    Along ``dim`` the first number is the lightness and the others, which are left, the channels; all in [0, 1].
+    """
+    light, channels = random.narrow(dim, 0, 1), random.narrow(dim, 1, random.shape[dim] - 1)
+    return 0.2 + 0.6 * light + 0.3 * (channels - channels.mean(dim, keepdim=True))
+
+
+def tint(rgb: tuple[float, float, float], x: Tensor) -> Tensor:
+    """A colour that broadcasts against ``x``, (1, 3, 1, 1); its luma, (1, 1, 1, 1), unless ``x`` has three channels."""
+    luma = sum(weight * value for weight, value in zip(LUMA, rgb, strict=True))
+    return constant((rgb if x.shape[1] == 3 else (luma,),), x.dtype, x.device).view(1, -1, 1, 1)

@@ -1,0 +1,333 @@
+"""Colour: linear mixtures of the channels, which fuse, and the two nonlinear ones, gamma and the hue of HSV."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Literal
+
+import torch
+from kornia.color import hsv_to_rgb, rgb_to_hsv
+from torch import Tensor
+
+from art_domainrand.randomization.core.distributions import Constant, LogUniform, Range, Uniform, require_support
+from art_domainrand.randomization.core.transform import (
+    ColorTransform,
+    Frame,
+    PixelTransform,
+    Values,
+    frame_of,
+    require_rgb,
+)
+from art_domainrand.randomization.numerics.linear import Rows, combine, constant, scale_about_sums, scale_channels
+
+LUMA = (0.299, 0.587, 0.114)
+"""The grey value of an RGB pixel (ITU-R BT.601, as in Kornia and PIL)."""
+
+# Chrominance of the NTSC colour space YIQ: rows I and Q of RGB -> YIQ, and their columns of the inverse.
+_IQ = ((0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class ChannelwiseTransform(ColorTransform):
+    """Changes each channel on its own: where it does not fuse, it needs no matrix product."""
+
+    @abstractmethod
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        """The gains and the offsets, the diagonal and the last column of ``matrix``; each (B, C), or (B, 1) for all."""
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        return scale_channels(x, *self.scaling(values, frame_of(x)))
+
+
+@dataclass(frozen=True)
+class Brightness(ColorTransform):
+    """Add one constant, ``shift``, to every channel of an image; in units of [0, 1]."""
+
+    shift: Range = Uniform(-0.2, 0.2)
+    units: ClassVar[Mapping[str, str]] = {"shift": "intensity"}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        return combine(unchanged(frame.channels), (values["shift"], one_offset(frame.channels)))
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        shifted: Tensor = x + values["shift"].view(-1, 1, 1, 1)
+        return shifted
+
+
+@dataclass(frozen=True)
+class Contrast(ColorTransform):
+    """Move every pixel away from a pivot by ``factor``: x -> pivot + factor (x - pivot).
+
+    ``pivot`` is "mean", the image's mean grey value (luma of RGB, else the mean of the channels), or a number.
+    """
+
+    factor: Range = LogUniform(0.7, 1.4)
+    pivot: Literal["mean"] | float = "mean"
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("factor", self.factor, low=0)
+        if self.pivot != "mean" and not (isinstance(self.pivot, (int, float)) and math.isfinite(self.pivot)):
+            raise ValueError(f'pivot must be "mean" or a finite number, got {self.pivot!r}')
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        away = 1 - values["factor"]
+        if self.pivot == "mean":
+            return combine(unchanged(frame.channels, means=True), (away, _to_mean_grey(frame.channels)))
+        offset = (away * self.pivot, one_offset(frame.channels))
+        return combine(unchanged(frame.channels), (-away, unchanged(frame.channels)), offset)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        factor = values["factor"][:, None]
+        if self.pivot != "mean":
+            return scale_channels(x, factor, (1 - factor) * self.pivot)
+        if not x.is_contiguous():
+            return super().apply(x, values)
+        weights = constant(_sums_to_mean_grey(x.shape[1], x.shape[2] * x.shape[3]), x.dtype, x.device)
+        return scale_about_sums(x, factor, (1 - factor) * weights)
+
+
+@dataclass(frozen=True)
+class Saturation(ColorTransform):
+    """Blend an RGB image with its grey version: 0 is grey, 1 unchanged, above 1 more colourful."""
+
+    factor: Range = Uniform(0.6, 1.4)
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("factor", self.factor, low=0)
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        self.check_channels(frame.channels)
+        return combine(unchanged(3), (1 - values["factor"], _TO_GREY))
+
+
+@dataclass(frozen=True)
+class Grayscale(ColorTransform):
+    """Fade an RGB image to grey: ``amount`` 0 is unchanged, 1 has equal channels."""
+
+    amount: Range = Uniform(0.0, 1.0)
+    units: ClassVar[Mapping[str, str]] = {"amount": "share"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("amount", self.amount, low=0, high=1)
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        self.check_channels(frame.channels)
+        return combine(unchanged(3), (values["amount"], _TO_GREY))
+
+
+@dataclass(frozen=True)
+class Invert(ChannelwiseTransform):
+    """Fade an image to its negative: ``amount`` 0 is unchanged, 0.5 flat grey, 1 is 1 - x."""
+
+    amount: Range = Uniform(0.0, 1.0)
+    units: ClassVar[Mapping[str, str]] = {"amount": "share"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("amount", self.amount, low=0, high=1)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        return combine(unchanged(frame.channels), (values["amount"], _to_negative(frame.channels)))
+
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        amount = values["amount"][:, None]
+        return torch.rsub(amount, 1, alpha=2), amount
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        if isinstance(self.amount, Constant) and not isinstance(self.amount.value, Tensor):
+            share = self.amount.value  # one number for all images: one pass
+            return torch.rsub(x, share, alpha=2 * share - 1)
+        return super().apply(x, values)
+
+
+@dataclass(frozen=True)
+class Hue(ColorTransform):
+    """Turn the chrominance plane of YIQ by ``shift`` degrees, from red through yellow to green.
+
+    Linear, so it fuses and has a gradient everywhere, and it keeps the luma; :class:`HSVHue` is the nonlinear one.
+    """
+
+    shift: Range = Uniform(-18.0, 18.0)
+    units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        self.check_channels(frame.channels)
+        radians = torch.deg2rad(values["shift"])
+        chroma, turned = _HUE_BASIS
+        return combine(unchanged(3), (torch.cos(radians) - 1, chroma), (torch.sin(radians), turned))
+
+
+@dataclass(frozen=True)
+class HSVHue(PixelTransform):
+    """Turn the hue of HSV by ``shift`` degrees (Kornia's conversions): exact, slower, and it does not fuse.
+
+    Values outside [0, 1] are mapped by the same formulas. The gradient is one-sided where two channels are equal.
+    """
+
+    shift: Range = Uniform(-18.0, 18.0)
+    units: ClassVar[Mapping[str, str]] = {"shift": "degrees"}
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        self.check_channels(x.shape[1])
+        hue, saturation, value = rgb_to_hsv(x).unbind(1)
+        turned = torch.remainder(hue + torch.deg2rad(values["shift"])[:, None, None], 2 * math.pi)
+        changed: Tensor = hsv_to_rgb(torch.stack((turned, saturation, value), dim=1))
+        return changed
+
+
+@dataclass(frozen=True)
+class WhiteBalance(ChannelwiseTransform):
+    """Change the colour of the light on an RGB image by gains that leave no channel below zero.
+
+    Red is multiplied by exp(``temperature``) and blue by exp(-``temperature``): above zero is warmer. Green is
+    multiplied by exp(-``tint``): above zero is more magenta.
+    """
+
+    temperature: Range = Uniform(-0.2, 0.2)
+    tint: Range = Uniform(-0.1, 0.1)
+    units: ClassVar[Mapping[str, str]] = {"temperature": "log gain", "tint": "log gain"}
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        gains, offset = self.scaling(values, frame)
+        return torch.cat((torch.diag_embed(gains), offset[:, :, None]), dim=2)
+
+    def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+        self.check_channels(frame.channels)
+        temperature = values["temperature"]
+        gains = torch.exp(torch.stack((temperature, -values["tint"], -temperature), dim=1))
+        return gains, torch.zeros_like(gains)
+
+
+@dataclass(frozen=True)
+class Gamma(PixelTransform):
+    """Raise every pixel to the power ``gamma``; below 1 brightens.
+
+    From ``TOE`` downwards, through black and negative values, the curve goes on as the straight line through the
+    origin, so that value and gradient are finite: x^gamma alone has an infinite slope at black for gamma < 1.
+    """
+
+    gamma: Range = LogUniform(0.7, 1.4)
+    units: ClassVar[Mapping[str, str]] = {"gamma": "exponent"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("gamma", self.gamma, low=0)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        changed: Tensor = _GammaCurve.apply(x, values["gamma"].view(-1, 1, 1, 1))  # type: ignore[no-untyped-call]
+        return changed
+
+
+class _GammaCurve(torch.autograd.Function):
+    """x^gamma as x max(x, TOE)^(gamma - 1), which is the line below TOE, in half the passes autograd takes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor) -> Tensor:
+        power = x.clamp_min(TOE).log_().mul_(gamma - 1).exp_()
+        ctx.save_for_backward(x, gamma, power)
+        return x * power
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, gamma, power = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted: let autograd see the formula
+            curve = x * torch.exp(torch.log(x.clamp_min(TOE)) * (gamma - 1))
+            wanted = [tensor for tensor in (x, gamma) if tensor.requires_grad]
+            found = iter(torch.autograd.grad(curve, wanted, gradient, create_graph=True))
+            return (next(found) if x.requires_grad else None), (next(found) if gamma.requires_grad else None)
+        of_x = of_gamma = None
+        if ctx.needs_input_grad[0]:
+            scaled = gradient * power  # the slope is power below TOE and gamma * power above
+            of_x = scaled * (gamma - 1)
+            torch.ops.aten.threshold_backward.grad_input(of_x, x, TOE, grad_input=of_x).add_(scaled)
+        if ctx.needs_input_grad[1]:
+            of_gamma = (gradient * x * power * torch.log(x.clamp_min(TOE))).sum((1, 2, 3), keepdim=True)
+        return of_x, of_gamma
+
+
+TOE = 1 / 1024
+"""Where :class:`Gamma` becomes linear: a quarter of the smallest nonzero value of an 8-bit image."""
+
+
+@cache
+def unchanged(channels: int, *, means: bool = False) -> Rows:
+    """[I | 0], with a third block of zeros for the ``means`` if asked for."""
+    width = 2 * channels + 1 if means else channels + 1
+    return tuple(tuple(float(row == column) for column in range(width)) for row in range(channels))
+
+
+@cache
+def one_offset(channels: int) -> Rows:
+    """The pattern of one offset for all channels, [0 | 1]."""
+    return ((*(0.0,) * channels, 1.0),) * channels
+
+
+@cache
+def _to_negative(channels: int) -> Rows:
+    """From x to 1 - x, [-2 I | 1]."""
+    return tuple((*(-2 * value for value in row[:-1]), 1.0) for row in unchanged(channels))
+
+
+@cache
+def _to_mean_grey(channels: int) -> Rows:
+    """From x to the mean grey value, [-I | 0 | weights]."""
+    return tuple((*(-value for value in row), *_mean_grey(channels)) for row in unchanged(channels))
+
+
+@lru_cache(maxsize=64)
+def _sums_to_mean_grey(channels: int, pixels: int) -> Rows:
+    """The weights of the channels' sums in the mean grey value."""
+    return (tuple(weight / pixels for weight in _mean_grey(channels)),)
+
+
+def _mean_grey(channels: int) -> tuple[float, ...]:
+    """The weights of the channels in a grey value: luma of three, else the plain mean of all."""
+    return LUMA if channels == 3 else (1 / channels,) * channels
+
+
+# From x to its grey value, [luma - I | 0].
+_TO_GREY: Rows = tuple((*(w - value for w, value in zip(LUMA, row, strict=False)), 0.0) for row in unchanged(3))
+
+
+def _hue_basis() -> tuple[Rows, Rows]:
+    """Write the YIQ rotation as I + (cos - 1) * chroma + sin * turned, with two constant matrices.
+
+    With T: RGB -> YIQ it is inverse(T) rotation T. Grey stays grey because the rows of I and Q are made to sum to zero.
+    """
+    centred = [[weight - sum(row) / 3 for weight in row] for row in _IQ]
+    to_yiq = torch.tensor([list(LUMA), *centred], dtype=torch.float64)
+    to_rgb = torch.linalg.inv(to_yiq)
+    chroma = torch.diag(torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64))
+    turn = torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
+    same, turned = ((to_rgb @ part @ to_yiq).tolist() for part in (chroma, turn))
+    return _rows(same), _rows(turned)
+
+
+def _rows(matrix: list[list[float]]) -> Rows:
+    return tuple((*row, 0.0) for row in matrix)
+
+
+_HUE_BASIS = _hue_basis()

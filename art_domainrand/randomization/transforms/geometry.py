@@ -1,0 +1,261 @@
+"""Geometry: transforms that move pixels by a 3x3 matrix, in pixels from the image centre.
+
+Signs are Kornia's: x runs to the right, y down, and a positive angle turns counter-clockwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from operator import index
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from art_domainrand.randomization.core.distributions import (
+    Distribution,
+    LogUniform,
+    Range,
+    Uniform,
+    as_distribution,
+    require_support,
+)
+from art_domainrand.randomization.core.positions import Way
+from art_domainrand.randomization.core.transform import Frame, GeometricTransform, Values
+from art_domainrand.randomization.numerics.linear import Rows, combine, constant, multiply
+from art_domainrand.randomization.numerics.warp import Sampling
+
+CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
+
+
+def _entries(*places: tuple[int, int], sign: float = 1.0) -> Rows:
+    """A 3x3 pattern that is one at the first of ``places``, ``sign`` at the others, and zero elsewhere."""
+    marked = {place: 1.0 if place == places[0] else sign for place in places}
+    return tuple(tuple(marked.get((row, column), 0.0) for column in range(3)) for row in range(3))
+
+
+# Where the value of a transform goes: _XY is the share of the source's y in the target's x, _X1 the shift of x.
+_XX, _XY, _X1 = (_entries((0, column)) for column in range(3))
+_YX, _YY, _Y1 = (_entries((1, column)) for column in range(3))
+_LAST, _IDENTITY = _entries((2, 2)), _entries((0, 0), (1, 1), (2, 2))
+_XX_YY, _ROTATED = _entries((0, 0), (1, 1)), _entries((0, 1), (1, 0), sign=-1.0)
+
+
+@dataclass(frozen=True)
+class Rotation(GeometricTransform):
+    """Turn the image about its centre by ``angle`` degrees, counter-clockwise."""
+
+    angle: Range = Uniform(-15.0, 15.0)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"angle": "degrees"}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        radians = torch.deg2rad(values["angle"])
+        return combine(_LAST, (torch.cos(radians), _XX_YY), (torch.sin(radians), _ROTATED))
+
+
+@dataclass(frozen=True)
+class Scale(GeometricTransform):
+    """Magnify the image about its centre by ``factor``; with ``vertical`` given, that is the factor of the y axis."""
+
+    factor: Range = LogUniform(0.9, 1.1)
+    vertical: Range | None = None
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor", "vertical": "factor"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("factor", self.factor, low=0, exclusive=True)
+        if self.vertical is not None:
+            object.__setattr__(self, "vertical", as_distribution("vertical", self.vertical))
+            require_support("vertical", self.vertical, low=0, exclusive=True)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        if self.vertical is None:
+            return combine(_LAST, (values["factor"], _XX_YY))
+        return combine(_LAST, (values["factor"], _XX), (values["vertical"], _YY))
+
+
+@dataclass(frozen=True)
+class Shear(GeometricTransform):
+    """Slant the image about its centre: ``x`` degrees along the rows, ``y`` degrees along the columns."""
+
+    x: Range = Uniform(-10.0, 10.0)
+    y: Range = Uniform(0.0, 0.0)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"x": "degrees", "y": "degrees"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("x", self.x, low=-89, high=89)
+        require_support("y", self.y, low=-89, high=89)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        along_x, along_y = torch.tan(torch.deg2rad(values["x"])), torch.tan(torch.deg2rad(values["y"]))
+        return combine(_IDENTITY, (-along_x, _XY), (-along_y, _YX), (along_x * along_y, _YY))
+
+
+@dataclass(frozen=True)
+class Translation(GeometricTransform):
+    """Shift the image right by ``x`` of its width and down by ``y`` of its height."""
+
+    x: Range = Uniform(-0.1, 0.1)
+    y: Range = Uniform(-0.1, 0.1)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"x": "share of the width", "y": "share of the height"}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        return combine(_IDENTITY, (values["x"] * frame.width, _X1), (values["y"] * frame.height, _Y1))
+
+
+@dataclass(frozen=True)
+class Crop(GeometricTransform):
+    """Cut out a box of a share ``area`` of the image and resize it back (a "random resized crop").
+
+    ``ratio`` is the box's aspect, width over height, relative to the image's. ``x`` and ``y`` in [0, 1] say where it
+    lies, from one border to the other. A box that would be longer than the image is cut to its length.
+    """
+
+    area: Range = Uniform(0.7, 1.0)
+    ratio: Range = LogUniform(0.8, 1.25)
+    x: Range = Uniform(0.0, 1.0)
+    y: Range = Uniform(0.0, 1.0)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"area": "share", "ratio": "factor", "x": "share", "y": "share"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("ratio", self.ratio, low=0, exclusive=True)
+        require_support("area", self.area, low=1e-6, high=1)
+        require_support("x", self.x, low=0, high=1)
+        require_support("y", self.y, low=0, high=1)
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        width = torch.sqrt(values["area"] * values["ratio"]).clamp(max=1)
+        height = torch.sqrt(values["area"] / values["ratio"]).clamp(max=1)
+        shift_x = (0.5 - values["x"]) * (1 - width) * (frame.width - 1) / width
+        shift_y = (0.5 - values["y"]) * (1 - height) * (frame.height - 1) / height
+        return combine(_LAST, (1 / width, _XX), (1 / height, _YY), (shift_x, _X1), (shift_y, _Y1))
+
+
+@dataclass(frozen=True)
+class Flip(GeometricTransform):
+    """Mirror the image left to right with probability ``horizontal``, upside down with probability ``vertical``.
+
+    It moves pixels onto pixels, so it has no sampling of its own: alone it is exact, and it fuses with any neighbour.
+
+    ``pairs`` are the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
+    and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is half
+    a turn. None do by default.
+    """
+
+    horizontal: float = 0.5
+    vertical: float = 0.0
+    pairs: tuple[tuple[int, int], ...] = ()
+    units: ClassVar[Mapping[str, str]] = {"horizontal": "probability", "vertical": "probability"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("horizontal", "vertical"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        object.__setattr__(self, "pairs", _distinct_pairs(self.pairs))
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return None
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        return {"horizontal": Uniform(0.0, 1.0), "vertical": Uniform(0.0, 1.0)}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        across = (values["horizontal"] < self.horizontal).to(values["horizontal"].dtype)
+        down = (values["vertical"] < self.vertical).to(values["vertical"].dtype)
+        return combine(_IDENTITY, (-2 * across, _XX), (-2 * down, _YY))
+
+    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+        if not self.pairs:
+            return order
+        count = order.shape[1]
+        if max(map(max, self.pairs)) >= count:
+            raise ValueError(f"pairs must be of the {count} keypoints of an object, got {self.pairs}")
+        other = dict(self.pairs) | {second: first for first, second in self.pairs}
+        swapped = order[:, [other.get(place, place) for place in range(count)]]
+        mirrored = (values["horizontal"] < self.horizontal) != (values["vertical"] < self.vertical)
+        return torch.where(mirrored[:, None], swapped, order)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        for axis, probability in (("horizontal", self.horizontal), ("vertical", self.vertical)):
+            if probability > 0:
+                flipped = (values[axis] < probability).view(-1, 1, 1, 1)
+                x = torch.where(flipped, x.flip(3 if axis == "horizontal" else 2), x)
+        return x
+
+
+@dataclass(frozen=True)
+class Perspective(GeometricTransform):
+    """Pull each corner inwards, in x and in y, by a share ``distortion`` of half the image; eight coordinates.
+
+    ``distortion`` stays below 2/3: beyond, the four corners may no longer be a convex quadrilateral.
+    """
+
+    distortion: Range = Uniform(0.0, 0.25)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"distortion": "share of half the image"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("distortion", self.distortion, low=0, high=0.66)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        assert isinstance(self.distortion, Distribution)
+        return {f"{corner}_{axis}": self.distortion for corner in CORNERS for axis in "xy"}
+
+    @property
+    def projective(self) -> bool:
+        return True
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        # Corners in units of half the image from its centre, (4, 2, B): corner, axis, image.
+        shares = torch.stack([values[name] for name in self.parameters]).view(4, 2, -1)
+        outward = constant(_CORNER_SIGNS, shares.dtype, shares.device)[:, :, None]
+        p0, p1, p2, p3 = ((1 - shares) * outward).unbind(0)
+        # The homography from the unit square to a quadrilateral in closed form (P. Heckbert, "Fundamentals of texture
+        # mapping and image warping", 1989, section 2.2.3); a linear solver would wait for the device.
+        (sum_x, sum_y), (right_x, right_y), (left_x, left_y) = p0 - p1 + p2 - p3, p1 - p2, p3 - p2
+        area = right_x * left_y - left_x * right_y
+        g = (sum_x * left_y - left_x * sum_y) / area
+        h = (right_x * sum_y - sum_x * right_y) / area
+        upper = torch.stack((p1 - p0 + g * p1, p3 - p0 + h * p3, p0), dim=2)
+        lower = torch.stack((g, h, torch.ones_like(g)), dim=1)
+        quadrilateral = torch.cat((upper, lower[None])).transpose(0, 1)
+        half_x, half_y = max(frame.width - 1, 1) / 2, max(frame.height - 1, 1) / 2
+        square = ((0.5 / half_x, 0.0, 0.5), (0.0, 0.5 / half_y, 0.5), (0.0, 0.0, 1.0))
+        from_pixels = constant(square, shares.dtype, shares.device).expand_as(quadrilateral)
+        to_pixels = constant(((half_x,), (half_y,), (1.0,)), shares.dtype, shares.device)
+        return to_pixels * multiply(quadrilateral, from_pixels)
+
+
+def _distinct_pairs(pairs: Any) -> tuple[tuple[int, int], ...]:
+    """Read pairs of keypoints, none of them in two, as tuples of ints; else ValueError."""
+    try:
+        found = tuple((index(first), index(second)) for first, second in pairs)
+    except (TypeError, ValueError):
+        found = ((-1, -1),)
+    places = [place for pair in found for place in pair]
+    if len(set(places)) < len(places) or min(places, default=0) < 0:
+        raise ValueError(f"pairs must be pairs of different keypoints, ints >= 0, got {pairs!r}")
+    return found
+
+
+_CORNER_SIGNS = ((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0))

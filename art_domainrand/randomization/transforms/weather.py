@@ -1,0 +1,310 @@
+"""Weather: fog, rain, snow, frost, stains and the sun in the lens. All are drawn by formula, there are no pictures.
+
+Sizes are shares of the image's shorter side, so that a range means the same at every resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from art_domainrand.core.random import member_seeds, normal_field
+from art_domainrand.randomization.core.distributions import (
+    Distribution,
+    Range,
+    Uniform,
+    require_support,
+    standard_normal_icdf,
+)
+from art_domainrand.randomization.core.transform import PixelTransform, Values
+from art_domainrand.randomization.numerics.clouds import cloud, frosted_pane, standardized
+from art_domainrand.randomization.numerics.luma import grey, tint
+from art_domainrand.randomization.numerics.particles import (
+    Tiling,
+    draw_flakes,
+    draw_streaks,
+    in_blocks,
+    rain_tiling,
+    snow_tiling,
+    veiled,
+)
+from art_domainrand.randomization.transforms.blur import convolve, gaussian_kernel
+
+SMALLEST = 1.5
+"""The smallest width of a drop or a flake in pixels: what is thinner falls between the pixels."""
+
+RAIN = (0.82, 0.86, 0.90)
+WATER = (0.80, 0.95, 0.95)
+MUD = (0.25, 0.16, 0.08)
+
+
+@dataclass(frozen=True)
+class Fog(PixelTransform):
+    """Drifting fog: ``air + (x - air) t`` with the transmission t = exp(-depth), Koschmieder's law.
+
+    The depth is ``density`` on average and varies by the share ``patchiness`` with a fractal cloud, whose detail falls
+    with ``smoothness`` (1.3 is ragged, 3 one soft bank). ``air`` is the grey of the fog.
+    """
+
+    density: Range = Uniform(0.3, 1.5)
+    patchiness: Range = Uniform(0.2, 0.9)
+    smoothness: Range = Uniform(1.4, 2.5)
+    air: Range = Uniform(0.7, 0.95)
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {
+        "density": "optical depth",
+        "patchiness": "share",
+        "smoothness": "factor",
+        "air": "intensity",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("density", self.density, low=0)
+        require_support("patchiness", self.patchiness, low=0, high=1)
+        require_support("smoothness", self.smoothness, low=1)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        haze = cloud(values["seed"], x.shape[2], x.shape[3], values["smoothness"])
+        depth = _plane(values["density"]) * (1 + _plane(values["patchiness"]) * (2 * haze - 1))
+        air = _plane(values["air"])
+        return air + (x - air) * torch.exp(-depth)
+
+
+@dataclass(frozen=True)
+class Rain(PixelTransform):
+    """Streaks of rain near and far before a scene dimmed by the share ``gloom``.
+
+    ``amount`` is the share of places with a drop, ``angle`` the lean in degrees from straight down, ``length`` and
+    ``width`` those of a near streak as shares of the shorter side, ``opacity`` how much of the scene a drop hides.
+    """
+
+    amount: Range = Uniform(0.15, 0.6)
+    angle: Range = Uniform(-25.0, 25.0)
+    length: Range = Uniform(0.08, 0.25)
+    width: Range = Uniform(0.01, 0.02)
+    opacity: Range = Uniform(0.3, 0.7)
+    gloom: Range = Uniform(0.0, 0.3)
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {
+        "amount": "share",
+        "angle": "degrees",
+        "length": "share of the shorter side",
+        "width": "share of the shorter side",
+        "opacity": "share",
+        "gloom": "share",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("amount", "opacity", "gloom"):
+            require_support(name, getattr(self, name), low=0, high=1)
+        for name in ("length", "width"):
+            require_support(name, getattr(self, name), low=0)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        side = min(x.shape[2:])
+        layers: list[Tiling] = []
+        for layer, distance in enumerate((2.0, 1.0)):
+            width = (values["width"] * (side / distance)).clamp_min(SMALLEST)
+            length = (values["length"] * (side / distance)).clamp_min(2 * SMALLEST)
+            seeds = member_seeds(values["seed"], layer)
+            size = width, length, values["amount"], values["opacity"] / distance
+            layers.append(rain_tiling(x, seeds, values["angle"], *size))
+        through = in_blocks(_between_drops, x.shape, *layers)
+        return veiled(x, _plane(1 - values["gloom"]), through, tint(RAIN, x))
+
+
+@dataclass(frozen=True)
+class Snow(PixelTransform):
+    """Flakes of snow at three distances before a scene that snow light whitens.
+
+    ``amount`` is the share of places with a flake, ``size`` that of the nearest ones as a share of the shorter side,
+    ``speed`` how many times longer than wide their fall makes them, ``angle`` its lean in degrees from straight down,
+    ``whiteness`` how far the scene moves to 1.5 luma + 0.5, as in the corruption "snow".
+    """
+
+    amount: Range = Uniform(0.1, 0.3)
+    size: Range = Uniform(0.02, 0.045)
+    speed: Range = Uniform(1.0, 2.0)
+    angle: Range = Uniform(-40.0, 40.0)
+    whiteness: Range = Uniform(0.0, 0.25)
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {
+        "amount": "share",
+        "size": "share of the shorter side",
+        "speed": "factor",
+        "angle": "degrees",
+        "whiteness": "share",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("amount", "whiteness"):
+            require_support(name, getattr(self, name), low=0, high=1)
+        require_support("size", self.size, low=0)
+        require_support("speed", self.speed, low=1)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        side = min(x.shape[2:])
+        layers: list[Tiling] = []
+        for layer, distance in enumerate((4.0, 2.0, 1.0)):
+            size = (values["size"] * (side / distance)).clamp_min(2 * SMALLEST)
+            seeds = member_seeds(values["seed"], layer)
+            layers.append(snow_tiling(x, seeds, values["angle"], size, values["speed"], values["amount"]))
+        through = in_blocks(_between_flakes, x.shape, *layers)
+        return in_blocks(_snowed_over, x.shape, x, _plane(values["whiteness"]), through)
+
+
+@dataclass(frozen=True)
+class Frost(PixelTransform):
+    """Look through a frosted pane: ``keep x + strength pane``.
+
+    The pane is blue-white, of its own brightness for each image, with ice flowers; ``roughness`` is the share of fine
+    grain in them. The constants of the corruption "frost" are such ``keep`` and ``strength``.
+    """
+
+    strength: Range = Uniform(0.2, 0.6)
+    keep: Range = Uniform(0.6, 0.9)
+    roughness: Range = Uniform(0.1, 0.6)
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {"strength": "factor", "keep": "factor", "roughness": "share"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("strength", "keep"):
+            require_support(name, getattr(self, name), low=0)
+        require_support("roughness", self.roughness, low=0, high=1)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        pane = frosted_pane(x, values["seed"], values["roughness"])
+        return x * _plane(values["keep"]) + pane * _plane(values["strength"])
+
+
+@dataclass(frozen=True)
+class Spatter(PixelTransform):
+    """Splashes on the lens, from water (``mud`` 0) to mud (1), which hide the scene by the share ``opacity``.
+
+    Where smoothed noise exceeds the level that leaves it the share ``amount`` of the image, there is a drop; ``size``
+    is the standard deviation of the smoothing, as a share of the shorter side. Water is lit from the upper left.
+    """
+
+    amount: Range = Uniform(0.03, 0.2)
+    size: Range = Uniform(0.008, 0.03)
+    mud: Range = Uniform(0.0, 1.0)
+    opacity: Range = Uniform(0.5, 0.95)
+    seeded: ClassVar[bool] = True
+    units: ClassVar[Mapping[str, str]] = {
+        "amount": "share",
+        "size": "share of the shorter side",
+        "mud": "share",
+        "opacity": "share",
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("amount", "mud", "opacity"):
+            require_support(name, getattr(self, name), low=0, high=1)
+        require_support("size", self.size, low=0, high=0.25)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        height, width = x.shape[2:]
+        side = min(height, width)
+        assert isinstance(self.size, Distribution)
+        radius = math.ceil(3 * self.size.support[1] * side)
+        noise = normal_field(values["seed"], height * width, x.dtype).view(len(x), 1, height, width)
+        across, down = (gaussian_kernel(values["size"] * side, min(radius, size - 1)) for size in (width, height))
+        level = standard_normal_icdf(1 - values["amount"])
+        drops = (2 * (standardized(convolve(noise, across, down)) - _plane(level))).clamp(0, 1)
+        mud = _plane(values["mud"])
+        water, brown = tint(WATER, x), tint(MUD, x)
+        shine = (drops - drops.roll((1, 1), (2, 3))) * (0.5 * (1 - mud))
+        return x + (water + (brown - water) * mud - x) * (drops * _plane(values["opacity"])) + shine
+
+
+@dataclass(frozen=True)
+class SunFlare(PixelTransform):
+    """The sun in the lens: a glare at (``x``, ``y``) and coloured ghosts on the line through the image's centre.
+
+    ``x`` and ``y`` are shares of the image from its left and top, ``radius`` that of the glare, as a share of the
+    shorter side, ``strength`` its light at the middle and ``ghosts`` that of the ghosts. Light l is laid over the scene
+    as ``x + l (1 - x)``.
+    """
+
+    strength: Range = Uniform(0.5, 1.0)
+    x: Range = Uniform(0.0, 1.0)
+    y: Range = Uniform(0.0, 0.6)
+    radius: Range = Uniform(0.1, 0.35)
+    ghosts: Range = Uniform(0.1, 0.5)
+    units: ClassVar[Mapping[str, str]] = {
+        "strength": "share",
+        "x": "share",
+        "y": "share",
+        "radius": "share of the shorter side",
+        "ghosts": "share",
+    }
+
+    # For each ghost: the place on the line (0 at the sun, 1 at the centre), the size and the colour.
+    GHOSTS: ClassVar[tuple[tuple[float, float, tuple[float, float, float]], ...]] = (
+        (0.55, 0.25, (1.0, 0.75, 0.4)),
+        (1.35, 0.45, (0.5, 0.9, 0.6)),
+        (1.6, 0.2, (0.6, 0.7, 1.0)),
+        (2.0, 0.7, (0.9, 0.5, 0.6)),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("strength", "ghosts"):
+            require_support(name, getattr(self, name), low=0, high=1)
+        require_support("radius", self.radius, low=0)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        height, width = x.shape[2:]
+        side = min(height, width)
+        # Distances count in shorter sides, from the image's centre.
+        across = (torch.arange(width, dtype=x.dtype, device=x.device) - (width - 1) / 2) / side
+        down = (torch.arange(height, dtype=x.dtype, device=x.device)[:, None] - (height - 1) / 2) / side
+        sun_x, sun_y = _plane((values["x"] - 0.5) * (width / side)), _plane((values["y"] - 0.5) * (height / side))
+        radius = _plane(values["radius"]).clamp_min(1 / side)
+
+        def distance(place: float) -> Tensor:
+            """The squared distance from a place on the line, in radii."""
+            squares: Tensor = (across - sun_x * (1 - place)).square() + (down - sun_y * (1 - place)).square()
+            return squares / radius.square()
+
+        squared = distance(0)
+        glare = (0.7 * torch.exp(-2 * squared) + 0.3 / (1 + squared)) * _plane(values["strength"])
+        x = x + (1 - x) * glare * tint((1.0, 0.97, 0.88), x)
+        for place, size, color in self.GHOSTS:
+            disk = (3 * (1 - distance(place) / size**2)).clamp(0, 1) * _plane(values["ghosts"] * 0.6)
+            x = x + (1 - x) * disk * tint(color, x)
+        return x
+
+
+def snow_light(x: Tensor) -> Tensor:
+    """``x`` (B, C, H, W) as a bright overcast sky shows it: 1.5 luma + 0.5 where that is brighter."""
+    return (grey(x) * 1.5 + 0.5).maximum(x)
+
+
+def _between_drops(*layers: Tiling) -> Tensor:
+    """How much of the scene is seen between the drops, (B, 1, H, W)."""
+    return math.prod((1 - draw_streaks(tiling) for tiling in layers[1:]), start=1 - draw_streaks(layers[0]))
+
+
+def _between_flakes(*layers: Tiling) -> Tensor:
+    """How much of the scene is seen between the flakes, (B, 1, H, W)."""
+    return math.prod((1 - draw_flakes(tiling) for tiling in layers[1:]), start=1 - draw_flakes(layers[0]))
+
+
+def _snowed_over(x: Tensor, whiteness: Tensor, through: Tensor) -> Tensor:
+    white = torch.ones((), dtype=x.dtype, device=x.device)
+    return torch.lerp(white, torch.lerp(x, snow_light(x), whiteness), through)
+
+
+def _plane(values: Tensor) -> Tensor:
+    return values.view(-1, 1, 1, 1)

@@ -1,0 +1,1 @@
+"""The batches to train on: where images come from and what is made of them."""

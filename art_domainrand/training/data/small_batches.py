@@ -1,0 +1,84 @@
+"""Batches of one image, on which batch normalization cannot train: found and mended before the first step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from art.estimators.classification.pytorch import PyTorchClassifier
+from art.estimators.pytorch import PyTorchEstimator
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from art_domainrand.core.checks import Said, require
+from art_domainrand.estimators.preprocessing import model_forward
+from art_domainrand.estimators.state import as_found
+from art_domainrand.training.randomness import (
+    random_state,
+    restore_random_state,
+    restore_stream,
+    stream_state,
+    streams_of,
+)
+
+TOO_SMALL = "Expected more than 1 value per channel when training"
+"""How torch's error about such a batch begins."""
+
+WHY = "on which batch normalization cannot train"
+
+
+def refuses_one_image(estimator: Any) -> bool:
+    """Whether batch normalization in the estimator's model cannot train on a batch of one image.
+
+    It cannot where one image has one value a channel, but can on a feature map. So the model is tried, on zeros, and
+    left as found, what it draws from included; one that cannot be tried so counts as one that can.
+    """
+    model = estimator.model if isinstance(estimator, PyTorchEstimator) else None
+    if not isinstance(model, nn.Module) or not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        return False
+    plain = isinstance(estimator, PyTorchClassifier)
+    forward: Callable[[Tensor], Any] = model_forward(estimator) if plain else model
+    device, streams = estimator.device, streams_of(estimator)
+    before = random_state(device), [stream_state(stream) for stream in streams]
+    try:
+        with as_found(model), torch.no_grad():
+            model.train()
+            forward(torch.zeros(1, *estimator.input_shape, device=device))
+    except Exception as error:  # any at all: nothing was asked of the model but this
+        return TOO_SMALL in str(error)
+    finally:
+        restore_random_state(before[0], device)
+        for stream, state in zip(streams, before[1], strict=True):
+            restore_stream(stream, state)
+    return False
+
+
+def joins_last(estimator: Any, batch: int, last: int, batches: int) -> bool:
+    """Whether an epoch's last batch is to be joined to the one before; warns of it.
+
+    ``batch`` and ``last`` are how many rows the model sees of a full and of the last batch, ``batches`` how many there
+    are. Raises ValueError where that is one row and there is no other batch, or all others are as small.
+    """
+    if last > 1 or not refuses_one_image(estimator):
+        return False
+    rule = f"leave no batch of one image, {WHY}"
+    require(batches > 1 and batch > 1, "batch_size", rule, Said(f"{batches} of {batch}"))
+    warnings.warn(f"the last batch of an epoch has one image, {WHY}: it joins the batch before", stacklevel=3)
+    return True
+
+
+class Joined:
+    """Batches of positions, the last of which goes with the one before."""
+
+    def __init__(self, batches: Iterable[list[int]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        waiting: list[list[int]] = []
+        for batch in self.batches:
+            waiting.append(batch)
+            if len(waiting) > 2:
+                yield waiting.pop(0)
+        yield [position for batch in waiting for position in batch]

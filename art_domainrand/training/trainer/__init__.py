@@ -1,0 +1,1 @@
+"""The trainer: its loop, objectives, ranges and checkpoints."""

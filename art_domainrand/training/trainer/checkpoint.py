@@ -1,0 +1,90 @@
+"""A training run on disk: whole files only, loadable without unpickling code, resumed bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from art_domainrand.core.files import whole_file
+
+LAST, BEST = "last.pt", "best.pt"
+VERSION = 1
+
+
+def save(folder: Path, name: str, state: dict[str, Any]) -> None:
+    """Write ``state``, made of tensors and plain values, to ``folder / name``, or leave what is there."""
+    with whole_file(folder / name) as path:
+        torch.save(native({"version": VERSION} | state), path)
+
+
+def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
+    """What was saved there, None if nothing was; ValueError if it belongs to a run with other ``settings``."""
+    path = folder / name
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
+    if state.get("version") != VERSION:
+        raise ValueError(f"checkpoint must be of version {VERSION}, got {state.get('version')!r} in {str(path)!r}")
+    for key, value in settings.items():
+        was = state["settings"].get(key)
+        if was != value:
+            raise ValueError(f"{key} must be {was!r}, as in the run to resume in {str(path)!r}, got {value!r}")
+    return state
+
+
+def native(state: Any) -> Any:
+    """``state`` with NumPy's numbers as Python's, which are all that a weights-only file may hold."""
+    if isinstance(state, dict):
+        return {key: native(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(native(value) for value in state)
+    return state.item() if isinstance(state, np.generic) else state
+
+
+def plain(value: Any) -> Any:
+    """A setting as a plain value that is the same in every process: numbers and words as they are, all else named."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def attack_settings(attack: Any) -> dict[str, Any]:
+    """What an attack is, apart from what changes no result or is replaced in training."""
+    left_out = {"batch_size", "verbose", "summary_writer", "seed"}
+    names = [name for name in attack.attack_params if name not in left_out and hasattr(attack, name)]
+    return {"attack": type(attack).__name__} | {f"attack.{name}": plain(getattr(attack, name)) for name in names}
+
+
+def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What an optimizer is: its class and the hyperparameters of its groups."""
+    found: dict[str, Any] = {"optimizer": type(optimizer).__name__}
+    for number, group in enumerate(optimizer.param_groups):
+        place = "optimizer" if number == 0 else f"optimizer group {number}"
+        found |= {f"{place}.{name}": plain(value) for name, value in group.items() if name != "params"}
+    return found
+
+
+def model_settings(model: nn.Module) -> str:
+    """What a model is, apart from its values: how many numbers in how many tensors, and a hash of names and shapes."""
+    shapes = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
+    digest = hashlib.sha256(repr(shapes).encode()).hexdigest()[:8]
+    return f"{sum(p.numel() for p in model.parameters())} weights in {len(shapes)} tensors ({digest})"
+
+
+def preprocessing_settings(operations: list[Any]) -> list[str]:
+    """What preprocesses the images, in words; an object that says nothing of itself by its class alone."""
+    return [type(op).__name__ if repr(op) == object.__repr__(op) else repr(op) for op in operations]

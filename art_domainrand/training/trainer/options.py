@@ -1,0 +1,81 @@
+"""The settings of the trainer, checked in one place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from art_domainrand.core.checks import require
+from art_domainrand.training.trainer.checkpoint import plain
+from art_domainrand.training.trainer.objectives import OBJECTIVES
+
+SCHEDULES = ("cosine", "constant")
+WAYS = (*OBJECTIVES, "fast", "free")
+"""What ``objective`` can be."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """See :class:`~art_domainrand.DomainAdversarialTrainer`, whose keyword arguments these are."""
+
+    objective: str = "standard"
+    weight: float | None = None
+    awp: float = 0.0
+    replays: int = 4
+    eps_epochs: int = 0
+    range_epochs: int = 0
+    automatic_ranges: bool = False
+    ema: float = 0.0
+    schedule: str = "cosine"
+    clip_norm: float | None = None
+    autocast: torch.dtype | None = None
+    channels_last: bool = False
+    seed: int = 0
+    checkpoint: str | Path | None = None
+    log_dir: str | Path | None = None
+    verbose: bool = True
+
+    def __post_init__(self) -> None:
+        known = isinstance(self.objective, str) and self.objective in WAYS
+        require(known, "objective", f"be one of {list(WAYS)}", self.objective)
+        require(self.weight is None or is_number(self.weight), "weight", "be None or a number >= 0", self.weight)
+        weighted = [name for name, objective in OBJECTIVES.items() if objective.weight is not None]
+        rule = f"be None with objective={self.objective!r} (only {weighted} have a second term)"
+        require(self.weight is None or self.objective in weighted, "weight", rule, self.weight)
+        positive = self.clip_norm is None or (is_number(self.clip_norm) and self.clip_norm > 0)
+        require(positive, "clip_norm", "be None or a number > 0", self.clip_norm)
+        require(is_number(self.awp), "awp", "be a number >= 0", self.awp)
+        both = self.awp > 0 and self.objective == "free"
+        require(not both, "awp", 'be 0 with objective="free", whose one gradient serves both', self.awp)
+        require(is_number(self.ema) and self.ema < 1, "ema", "be in [0, 1)", self.ema)
+        for name, least in (("replays", 1), ("eps_epochs", 0), ("range_epochs", 0), ("seed", 0)):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            require(whole and value >= least, name, f"be an int >= {least}", value)
+        scheduled = isinstance(self.schedule, str) and self.schedule in SCHEDULES
+        require(scheduled, "schedule", f"be one of {list(SCHEDULES)}", self.schedule)
+        half = self.autocast is None or self.autocast in (torch.bfloat16, torch.float16)
+        require(half, "autocast", "be None, torch.bfloat16 or torch.float16", self.autocast)
+        for name in ("automatic_ranges", "channels_last", "verbose"):
+            require(isinstance(getattr(self, name), bool), name, "be a bool", getattr(self, name))
+        for name in ("checkpoint", "log_dir"):
+            place = getattr(self, name)
+            require(place is None or isinstance(place, (str, Path)), name, "be None, a str or a Path", place)
+        both = self.automatic_ranges and self.range_epochs > 0
+        require(not both, "range_epochs", "be 0 with automatic_ranges", self.range_epochs)
+
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run must share with the one it resumes, as plain values."""
+        kept = asdict(self)
+        for name in ("checkpoint", "log_dir", "verbose"):
+            kept.pop(name)
+        return {name: plain(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite real number >= 0."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < float("inf")

@@ -1,0 +1,98 @@
+"""How a model in training does on data it is not trained on: clean, under PGD and under domain shift."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from art.estimators.classification.pytorch import PyTorchClassifier
+
+from art_domainrand.attacks.pgd import PGD
+from art_domainrand.estimators import predict
+from art_domainrand.evaluation.run import Array
+from art_domainrand.preprocessors.domain_randomization import DomainRandomization
+from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.training.trainer.adversary import FAST_STEP, TINY
+
+PGD_STEPS = 10
+# Fast training has overfitted to its own one-step attack when PGD breaks this much more than that attack (Wong et al.
+# 2020, section 5: robust accuracy falls to zero within an epoch while the one-step accuracy rises) ...
+OVERFIT_GAP = 0.2
+# ... and PGD leaves no more than this share of the one-step accuracy, or this much less than PGD left before.
+OVERFIT_SHARE, OVERFIT_FALL = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Measures accuracies in [0, 1] on ``x`` (N, C, H, W) and class indices ``y`` (N,).
+
+    Draws and starts never change, so that epochs can be compared.
+    """
+
+    classifier: PyTorchClassifier
+    x: Array
+    y: Array
+    norm: Any
+    eps: Any
+    pipeline: Pipeline | None
+    seed: int
+    batch_size: int
+
+    def measure(self) -> dict[str, float]:
+        """``clean``, ``robust`` (PGD of ten steps from a random start), ``fast`` (one step) and ``shift`` accuracy."""
+        found = {"clean": self.accuracy(self.x)} | self.attacked()
+        if self.pipeline is not None:
+            shifted = DomainRandomization(
+                self.pipeline,
+                clip_values=tuple(self.classifier.clip_values),
+                seed=self.seed,
+                channels_first=self.classifier.channels_first,
+                device_type="cpu" if self.classifier.device.type == "cpu" else "gpu",
+            )
+            found["shift"] = self.accuracy(shifted(self.x)[0])
+        return found
+
+    def attacked(self) -> dict[str, float]:
+        """``robust`` (PGD of ten steps from a random start) and ``fast`` (one step of 1.25 eps from one) accuracy."""
+        found = {}
+        for name, steps, size in (("robust", PGD_STEPS, 2.5 / PGD_STEPS), ("fast", 1, FAST_STEP)):
+            attack = PGD(
+                self.classifier,
+                self.norm,
+                self.eps,
+                self.eps * size + TINY,
+                max_iter=steps,
+                num_random_init=1,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                verbose=False,
+            )
+            found[name] = self.accuracy(attack.generate(self.x, self.y))
+        return found
+
+    def accuracy(self, x: Array) -> float:
+        """The share of the images ``x`` that are classified as ``y`` says."""
+        return float((predict(self.classifier, x, batch_size=self.batch_size).argmax(1) == self.y).mean())
+
+
+def is_overfitted(history: list[dict[str, float]], robust: str = "robust", fast: str = "fast") -> bool:
+    """Whether the last epoch shows catastrophic overfitting: PGD breaks what one step does not.
+
+    Epochs of an eps curriculum's warm-up are not judged: they were trained at a smaller eps than is measured.
+    """
+    now = history[-1]
+    if robust not in now or now.get("eps_share", 1.0) < 1 or now[fast] - now[robust] < OVERFIT_GAP:
+        return False
+    before = max((row[robust] for row in history[:-1] if robust in row), default=0.0)
+    return now[robust] <= OVERFIT_SHARE * now[fast] or now[robust] <= before - OVERFIT_FALL
+
+
+def warn_of_overfitting(row: dict[str, float], robust: str = "robust", fast: str = "fast") -> None:
+    """Say what :func:`is_overfitted` found, and what helps."""
+    warnings.warn(
+        f"catastrophic overfitting: {row[fast]:.1%} accuracy under one step, {row[robust]:.1%} under PGD-{PGD_STEPS}; "
+        'lower the learning rate or eps, raise eps_epochs, or train with objective="madry"',
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,128 @@
+"""The draw modes: what defines each, uniform marginals, a smaller error, and a private generator."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+from art_domainrand.randomization import Brightness, GaussianNoise, KorniaAugmentation, Pipeline, Rotation, Translation
+from art_domainrand.randomization.core.sampling import CELLS, METHODS, unit_points
+
+PIPELINE = Pipeline([Rotation(), Translation(), Brightness(), GaussianNoise()])
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def smooth(u):
+    """A smooth function of five coordinates whose mean over the cube is 0."""
+    return (u.double() - 0.5).sum(1) + torch.cos(2 * torch.pi * u[:, 0].double()) + ((u.double() ** 2) - 1 / 3).prod(1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 64])
+def test_points_lie_inside_the_cube_on_the_midpoints_of_cells(method, n):
+    u = unit_points(n, 3, generator(), method)
+    assert u.shape == (n, 3)
+    assert u.dtype == torch.float32
+    cell = u.double() * CELLS - 0.5
+    assert torch.equal(cell, cell.round())
+    assert ((u > 0) & (u < 1)).all()
+
+
+def test_antithetic_pairs_sum_to_one_exactly():
+    u = unit_points(1000, 4, generator(), "antithetic")
+    assert torch.equal(u[0::2] + u[1::2], torch.ones(500, 4))
+    assert torch.equal(1 - u[0::2], u[1::2])
+    odd = unit_points(7, 4, generator(), "antithetic")
+    assert torch.equal(odd[0:6:2] + odd[1:6:2], torch.ones(3, 4))
+    assert len(torch.unique(odd, dim=0)) == 7
+
+
+def test_the_mean_of_a_linear_function_over_antithetic_pairs_has_no_variance():
+    weight = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
+    means = [(unit_points(2, 4, generator(seed), "antithetic").double() @ weight).mean() for seed in range(50)]
+    assert torch.stack(means).var() < 1e-25
+    assert means[0] == pytest.approx(weight.sum().item() / 2, abs=1e-12)
+    plain = [(unit_points(2, 4, generator(seed)).double() @ weight).mean() for seed in range(50)]
+    assert torch.stack(plain).var() > 0.1  # 14.25 / 12 / 2 in expectation
+
+
+@pytest.mark.parametrize("n", [8, 50, 64])
+def test_a_stratified_draw_has_one_point_in_every_interval(n):
+    u = unit_points(n, 5, generator(), "stratified").double()
+    assert torch.equal((u * n).long().sort(dim=0).values, torch.arange(n)[:, None].expand(n, 5))
+    orders = (u * n).long().T.tolist()
+    assert len(set(map(tuple, orders))) == 5, "each axis has an order of its own"
+
+
+def test_a_sobol_draw_is_a_net():
+    """Every elementary interval of volume 1/64 in the first two dimensions holds one of 64 points."""
+    u = unit_points(64, 2, generator(), "sobol").double()
+    for across in (1, 2, 4, 8, 16, 32, 64):
+        boxes = (u[:, 0] * across).long() * (64 // across) + (u[:, 1] * (64 // across)).long()
+        assert boxes.sort().values.tolist() == list(range(64))
+
+
+@pytest.mark.parametrize("method", ["sobol", "stratified"])
+def test_the_error_of_a_mean_is_far_below_that_of_independent_points(method):
+    def error(method):
+        means = [smooth(unit_points(64, 5, generator(seed), method)).mean() for seed in range(200)]
+        return torch.stack(means).square().mean().sqrt().item()
+
+    assert error("uniform") == pytest.approx((0.92 / 64) ** 0.5, rel=0.15)  # the variance is 5/12 + 1/2 and a little
+    assert error(method) < 0.15 * error("uniform")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_marginals_are_uniform(method):
+    # One row of each of many draws: a single draw is more even than chance, and would pass for that reason.
+    for row in (0, 1, 5):
+        rows = torch.stack([unit_points(6, 3, generator(seed), method)[row] for seed in range(1500)]).numpy()
+        for column in range(3):
+            assert kstest(rows[:, column], "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_draw_repeats_from_its_generator_and_leaves_the_global_ones_alone(method):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first, again = (PIPELINE.sample(9, generator(3), method=method) for _ in range(2))
+    other = PIPELINE.sample(9, generator(4), method=method)
+    PIPELINE.sample(9, method=method)
+    assert torch.equal(first.u, again.u)
+    assert torch.equal(first.seeds, again.seeds)
+    assert not torch.equal(first.u, other.u)
+    assert len(torch.unique(first.seeds)) == 9
+    assert torch.equal(torch_state, torch.get_rng_state())
+    assert (numpy_state == np.random.get_state()[1]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_successive_draws_from_one_generator_differ(method):
+    source = generator()
+    first, second = (PIPELINE.sample(4, source, method=method) for _ in range(2))
+    assert not torch.equal(first.u, second.u)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_draw_of_any_method_is_applied_like_any_other(method):
+    x = torch.rand(6, 3, 12, 12, generator=generator(1))
+    draw = PIPELINE.sample(6, generator(), method=method)
+    assert torch.equal(PIPELINE.apply(x, draw)[2:4], PIPELINE.apply(x[2:4], draw[2:4]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pipeline_without_coordinates_can_be_drawn(method):
+    import kornia.augmentation as K  # noqa: N812
+
+    draw = Pipeline(KorniaAugmentation(K.RandomHorizontalFlip())).sample(3, generator(), method=method)
+    assert draw.u.shape == (3, 0)
+
+
+def test_bad_arguments_name_the_rule_and_the_value():
+    with pytest.raises(ValueError, match=r"method must be one of \['uniform', 'antithetic', .*\], got 'halton'"):
+        PIPELINE.sample(3, method="halton")
+    for n in (-1, 2.0, True, "3"):
+        with pytest.raises(ValueError, match=f"n must be an int >= 0, got {n!r}"):
+            PIPELINE.sample(n)

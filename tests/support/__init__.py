@@ -1,0 +1,1 @@
+"""Helpers of the tests: estimators, images, labels, and ways to compare."""

@@ -1,0 +1,128 @@
+"""One process of a run of several, started by ``torchrun`` from the tests: ``distributed_run.py FOLDER MODE``."""
+
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from art_domainrand import DomainRandomization
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.trainer import checkpoint
+from art_domainrand.training.trainer.run import Run
+
+from support.estimators import cnn
+from support.trainer import corners, trainable, trainer_of, weights, with_dropout, with_norm
+
+IMAGES, BATCH, EPOCHS = 67, 16, 3  # the last batch of 3 is two images and one; a batch of 1 is tried below
+SHIFT = R.Pipeline([R.Brightness((-0.1, 0.1)), R.GaussianNoise((0.0, 0.05))])
+
+
+def train(objective: str = "trades", *, model=None, n: int = IMAGES, epochs: int = EPOCHS, seed: int = 0, **options):
+    """Without random starts and batch normalization: what it comes to depends on the global batches alone."""
+    classifier = trainable(cnn() if model is None else model)
+    options = {"pipeline": SHIFT, "ema": 0.5, "clip_norm": 1.0, "seed": seed} | options
+    trainer = trainer_of(classifier, objective=objective, starts=0, **options)
+    x, y = corners(n)
+    trainer.fit(x, y, batch_size=BATCH, nb_epochs=epochs, validation_data=(x[:16], y[:16]))
+    return {"weights": weights(classifier), "history": trainer.history}
+
+
+def several() -> dict:
+    """Objectives and options whose result must not depend on the number of processes."""
+    return {
+        "trades": train(),
+        "standard": train("standard", n=64),
+        "awp": train("madry", awp=0.01),
+        "free": train("free", replays=2),
+        "ranges": train("madry", automatic_ranges=True),
+        "one image left": train("madry", n=65, epochs=1),
+    }
+
+
+def own_draws(rank: int) -> dict:
+    """What this process draws: starts of the attack, noise of the pipeline and of the classifier, units dropped."""
+    own = DomainRandomization([R.GaussianNoise((0.1, 0.1))], seed=0, clip=None)
+    noisy, plain_forward = [], own.forward
+    own.forward = lambda x, y=None: noisy.append(plain_forward(x, y)[0] - x) or (x, y)
+    classifier = trainable(with_dropout(), rate=1e-9, preprocessing_defences=[own])
+    trainer = trainer_of(classifier, pipeline=[R.GaussianNoise((0.1, 0.1))], objective="madry")
+    run = Run(classifier, trainer.attack, trainer.pipeline, trainer.options, 1, 1)
+    seen = {}
+
+    def note_input(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen.setdefault("train" if layer.training else "start", inputs[0].detach().clone())
+
+    def note_output(layer: torch.nn.Module, _: object, out: torch.Tensor) -> None:
+        if layer.training:
+            seen.setdefault("kept", out != 0)
+
+    classifier.model[0].register_forward_pre_hook(note_input)
+    classifier.model[4].register_forward_hook(note_output)
+    randomized = []
+    run.view.randomize, plain = lambda x, d: randomized.append(plain(x, d)) or randomized[-1], run.view.randomize
+    with run.opened():
+        run.epoch(0, lambda _: iter([(torch.full((8, 1, 8, 8), 0.5), torch.zeros(8, dtype=torch.int64))]))
+    return {"start": seen["start"] - randomized[0], "noise": randomized[0] - 0.5, "kept": seen["kept"], "own": noisy[0]}
+
+
+def with_death(folder: Path, rank: int, *, dying: bool) -> dict:
+    """Random starts, dropout and a checkpoint; with ``dying`` the second process is killed in the third epoch."""
+    classifier = trainable(with_dropout())
+    if dying and rank == 1:
+        passes: list[int] = []
+
+        def die(module: torch.nn.Module, _: object) -> None:
+            passes.append(1) if module.training else None
+            if len(passes) == 2 * 5 + 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        classifier.model.register_forward_pre_hook(die)
+    place = folder / "checkpoint"
+    options = {"objective": "madry", "pipeline": SHIFT, "ema": 0.5, "checkpoint": place, "log_dir": folder / "log"}
+    trainer = trainer_of(classifier, **options)
+    x, y = corners(IMAGES)
+    writes: list[str] = []
+    save = checkpoint.save
+
+    def counted(folder: Path, name: str, state: dict) -> None:
+        writes.append(name)
+        save(folder, name, state)
+
+    checkpoint.save = counted
+    trainer.fit(x, y, batch_size=BATCH, nb_epochs=EPOCHS, validation_data=(x[:16], y[:16]))
+    checkpoint.save = save
+    return {"weights": weights(classifier), "history": trainer.history, "writes": writes}
+
+
+def generated(rank: int) -> dict:
+    """Batches of a generator that would draw others in every process."""
+    from art.data_generators import NumpyDataGenerator
+
+    classifier = trainable()
+    trainer = trainer_of(classifier, objective="madry", starts=0)
+    x, y = corners(32, seed=rank)
+    trainer.fit_generator(NumpyDataGenerator(x, y, batch_size=BATCH, shuffle=True), nb_epochs=1)
+    return {"weights": weights(classifier), "history": trainer.history}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder, mode = Path(sys.argv[1]), sys.argv[2]
+    distributed.init_process_group("gloo", timeout=timedelta(seconds=60))
+    rank = distributed.get_rank()
+    if mode == "dying":
+        with_death(folder, rank, dying=True)
+    found = several() | {"draws": own_draws(rank), "generator": generated(rank)}
+    found["norm"] = train("madry", model=with_norm(), epochs=1, ema=0.0)
+    found |= {"resumed": with_death(folder, rank, dying=False), "run": with_death(folder / "whole", rank, dying=False)}
+    torch.save(found, folder / f"rank{rank}.pt")
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
