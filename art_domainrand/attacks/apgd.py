@@ -15,7 +15,6 @@ from torch import Tensor
 from art_domainrand.attacks.engine.aim import TARGETED_DLR, Aim
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.keyed import CLIMB, START, derive, normal
 from art_domainrand.attacks.engine.oracle import Oracle
 from art_domainrand.attacks.engine.search import Stage
 from art_domainrand.attacks.engine.steps import AutoSteps, SettlingSteps, SparseSteps, Steps
@@ -27,6 +26,7 @@ from art_domainrand.attacks.options import (
 from art_domainrand.core import checks as check
 from art_domainrand.core.losses import LOSSES
 from art_domainrand.core.norms import Ball, lp_norm, rows_of
+from art_domainrand.core.random import CLIMB, START, derive, normal
 
 VARIANTS = ("refined", "original")
 ART_LOSSES = {"difference_logits_ratio": "dlr"}

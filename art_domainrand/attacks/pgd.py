@@ -18,12 +18,11 @@ from art_domainrand.attacks.engine.art_loop import ArtLoop, Batch
 from art_domainrand.attacks.engine.ascent import Ascent, ascend
 from art_domainrand.attacks.engine.gradient_attack import INSTEAD, SEARCH_PARAMS
 from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.keyed import derive
 from art_domainrand.attacks.engine.search import Stage
 from art_domainrand.attacks.engine.steps import SCHEDULES, PGDSteps
 from art_domainrand.attacks.options import SearchOptions, check_options
 from art_domainrand.core import checks as check
-from art_domainrand.core.random import uniform_field
+from art_domainrand.core.random import derive, uniform_field
 
 
 class PGD(ArtLoop, ProjectedGradientDescentPyTorch):

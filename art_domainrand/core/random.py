@@ -1,7 +1,8 @@
-"""Random fields that depend on the image's seed and the pixel's index alone.
+"""Random numbers that are pure functions of a key and a counter: the same for one image as for a batch, in any order.
 
-A counter-based hash in int32 arithmetic, which wraps alike on every device: the same integers everywhere, for a single
-image as for a whole batch, in any order.
+There is no generator whose state could pass from one image to the next, so neither batch size nor the order of images
+changes what one of them meets. ``keys`` are (B,) int64, one for each image, and fields hang on the key and the pixel's
+index alone. The hash is counter-based, in integer arithmetic, which wraps alike on every device.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ import math
 import torch
 from torch import Tensor
 
+# What the numbers of a key are for; the same number never means two things.
+START, STEP, JUDGE, CLEAN, CLIMB = range(5)
+
+# The increment of SplitMix64: multiples of 2^64 / golden ratio are spread evenly.
+GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+# How many pixels are hashed at a time.
+HASHED = 1 << 22
 # On the CPU the many elementwise passes stay in the cache if they run over blocks of at most this many hashes.
 BLOCK = 1 << 17
 
@@ -89,3 +97,60 @@ def mix64(seeds: Tensor) -> Tensor:
     for distance, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         bits = (bits ^ ((bits >> distance) & ((1 << (64 - distance)) - 1))) * (multiplier - (1 << 64))
     return bits ^ ((bits >> 31) & ((1 << 33) - 1))
+
+
+def image_keys(x: Tensor) -> Tensor:
+    """A key for each image of ``x`` (B, ...), float32: a hash of its pixels and of how often they came before.
+
+    So an image has its key whatever else is attacked with it, and copies of an image have different ones.
+    """
+    bits = x.detach().flatten(1).contiguous().view(torch.int32)
+    features = bits.shape[1]
+    weights = mix64(torch.arange(1, features + 1, device=x.device)) | 1  # odd: no change of a pixel is lost
+    keys = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    rows = max(1, HASHED // max(1, features))
+    for first in range(0, len(x), rows):
+        keys[first : first + rows] = (bits[first : first + rows].long() * weights).sum(1)
+    return numbered(mix64(keys), times_before(keys))
+
+
+def times_before(keys: Tensor) -> Tensor:
+    """How often each of ``keys`` (N,) stands earlier in them."""
+    order = keys.argsort(stable=True)
+    place = torch.arange(len(keys), device=keys.device)
+    first = torch.ones_like(place, dtype=torch.bool)
+    first[1:] = keys[order][1:] != keys[order][:-1]
+    run = torch.where(first, place, 0).cummax(0).values if len(keys) else place
+    return torch.empty_like(place).scatter_(0, order, place - run)
+
+
+def numbered(keys: Tensor, number: Tensor | int) -> Tensor:
+    """The ``number``-th (B,) random number of the streams ``keys``, int64 (SplitMix64)."""
+    return mix64(keys + ((number + 1) * GOLDEN if isinstance(number, Tensor) else wrapped((number + 1) * GOLDEN)))
+
+
+def wrapped(number: int) -> int:
+    """A Python integer as int64 arithmetic, which wraps, would have it."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def derive(keys: Tensor, *numbers: Tensor | int) -> Tensor:
+    """Other keys, one for each path of numbers."""
+    for number in numbers:
+        keys = numbered(keys, number)
+    return keys
+
+
+def seeds_of(keys: Tensor) -> Tensor:
+    """Seeds of pixel fields, in [0, 2^63)."""
+    return mix64(keys) & ((1 << 63) - 1)
+
+
+def normal(keys: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal numbers (B, *shape)."""
+    return normal_field(keys, count(shape)).reshape(len(keys), *shape)
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """How many numbers an image of ``shape`` holds."""
+    return int(torch.Size(shape).numel())

@@ -8,13 +8,13 @@ from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
 from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.keyed import STEP, derive
-from art_domainrand.attacks.engine.keyed import draws as keyed_draws
 from art_domainrand.attacks.engine.oracle import Expectation, Oracle
 from art_domainrand.attacks.engine.randomness import is_random
+from art_domainrand.core.random import STEP, derive
 from art_domainrand.estimators import borrow
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.core.distributions import Uniform
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 from support.attacks import SMALL, Linear, RowWise, called_fooled, fooled, memory_for, predicted, seen_by, some_images
 from support.estimators import wrap

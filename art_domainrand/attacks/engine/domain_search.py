@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.keyed import numbered, seeds_of
 from art_domainrand.attacks.engine.scene import Point, Scene
 from art_domainrand.attacks.engine.steps import Halving, as_size
 from art_domainrand.core.norms import per_sample
-from art_domainrand.core.random import mix64, uniform_field
+from art_domainrand.core.random import mix64, numbered, seeds_of, uniform_field
 from art_domainrand.randomization.core.sampling import CELLS
 
 # The first steps are half as wide as the ranges; momentum and halving are those of Auto-PGD (Croce & Hein 2020).

@@ -12,7 +12,6 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
 from art_domainrand.attacks.engine.aim import UNSATURATED, Aim
-from art_domainrand.attacks.engine.keyed import derive, image_keys
 from art_domainrand.attacks.engine.oracle import Expectation, Oracle
 from art_domainrand.attacks.engine.quantize import levels_of
 from art_domainrand.attacks.engine.randomness import is_random
@@ -22,6 +21,7 @@ from art_domainrand.attacks.options import view_through
 from art_domainrand.core import checks as check
 from art_domainrand.core.losses import log_odds
 from art_domainrand.core.norms import Ball, Size, ball, rows_of
+from art_domainrand.core.random import derive, image_keys
 from art_domainrand.estimators import Gradients, has_cross_entropy
 
 

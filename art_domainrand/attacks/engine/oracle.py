@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.keyed import CLEAN, JUDGE, STEP, derive
-from art_domainrand.attacks.engine.keyed import draws as keyed_draws
 from art_domainrand.core.memory import Parts
+from art_domainrand.core.random import CLEAN, JUDGE, STEP, derive
 from art_domainrand.estimators import Evaluation, Gradients
+from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.transform import Draw
 
 # How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.

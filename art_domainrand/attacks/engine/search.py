@@ -8,11 +8,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.keyed import CLIMB, derive
 from art_domainrand.attacks.engine.oracle import Expectation, Oracle, Standing
 from art_domainrand.attacks.engine.quantize import to_levels
 from art_domainrand.attacks.engine.steps import Steps
 from art_domainrand.core.norms import Ball, per_sample
+from art_domainrand.core.random import CLIMB, derive
 from art_domainrand.estimators import Gradients
 
 # On a device a look at who is fooled makes the host wait; it is worth it every few steps. On the CPU it costs nothing.

@@ -8,9 +8,12 @@ import torch
 from art.utils import random_sphere
 from torch import Tensor
 
-from art_domainrand.attacks.engine.keyed import START, derive, uniform_in_ball
 from art_domainrand.core.checks import rows_of
 from art_domainrand.core.norms import per_sample
+from art_domainrand.core.random import START, count, derive, normal_field, uniform_field
+
+# How often a gamma variate is proposed: one proposal in twenty is refused, so one in 10^10 numbers is left over.
+PROPOSALS = 8
 
 
 def art_noise(norm: float, shape: tuple[int, ...], eps: float | Tensor) -> Tensor:
@@ -89,3 +92,42 @@ class Starts:
             shape = (rows.stop - rows.start, *self.shape[1:])
             self.noise = art_noise(self.norm, shape, rows_of(self.eps, self.shape, rows))
         return self.noise
+
+
+def uniform_in_ball(norm: float, keys: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Points (B, *shape) uniform in the unit ball of ``norm``, in float32 on the device of ``keys``.
+
+    For p < inf: with ``g`` of density proportional to ``exp(-|g|^p)`` and ``z`` standard exponential,
+    ``g / (sum |g|^p + z)^(1/p)`` is uniform in the ball (Barthe et al. 2005, theorem 1). ``|g|`` is ``u a^(1/p)`` with
+    ``u`` uniform and ``a`` from the gamma distribution of shape 1 + 1/p, as ``|g|^p`` itself underflows for large p.
+    """
+    size, wide = count(shape), (len(keys), *shape)
+    if norm == torch.inf:
+        return uniform_field(keys, size).mul_(2).sub_(1).reshape(wide)
+    rest = exponential(derive(keys, 2), 1)
+    if norm == 2:
+        unit = normal_field(derive(keys, 1), size).mul_(0.5**0.5)
+        return (unit / (unit.square().sum(1, keepdim=True) + rest).sqrt()).reshape(wide)
+    # In double precision: powers of float32 differ in the last bit with their place in a batch.
+    signed = uniform_field(derive(keys, 0), size, torch.float64).mul_(2).sub_(1)
+    scale = gamma(derive(keys, 1), size, 1 + 1 / norm)
+    total = (scale * signed.abs() ** norm).sum(1, keepdim=True) + rest
+    return (signed * (scale / total) ** (1 / norm)).float().reshape(wide)
+
+
+def exponential(keys: Tensor, size: int) -> Tensor:
+    """Standard exponential numbers (B, size)."""
+    return uniform_field(keys, size).log_().neg_()
+
+
+def gamma(keys: Tensor, size: int, shape: float) -> Tensor:
+    """Numbers (B, size) from the gamma distribution of a ``shape`` >= 1 (Marsaglia and Tsang 2000, section 4)."""
+    d = shape - 1 / 3
+    found = torch.full((len(keys), size), d, dtype=torch.float64, device=keys.device)
+    for proposal in reversed(range(PROPOSALS)):  # the first that is accepted is written last
+        x = normal_field(derive(keys, proposal, 0), size, torch.float64)
+        v = (1 + x / (9 * d) ** 0.5) ** 3
+        u = uniform_field(derive(keys, proposal, 1), size, torch.float64)
+        accepted = (v > 0) & (u.log() < 0.5 * x**2 + d - d * v + d * v.clamp_min(1e-30).log())
+        found = torch.where(accepted, d * v, found)
+    return found
