@@ -50,8 +50,8 @@ class Package:
     def imports(self) -> dict[str, set[str]]:
         """Module -> the modules whose names it imports, wherever in the file, for types only too.
 
-        A name taken from a folder counts as taken from the file that defines it: a folder's ``__init__`` is a front door,
-        not a floor.
+        A name taken from a folder counts as taken from the file that defines it: a folder's ``__init__`` is a front
+        door, not a floor.
         """
         return {module: self._imports_of(module) - {module} for module in self.trees if module not in self.packages}
 
