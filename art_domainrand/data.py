@@ -18,7 +18,7 @@ from torch.utils.data import Subset
 from torchvision.datasets import DatasetFolder, ImageFolder
 from torchvision.datasets.folder import default_loader
 
-from art_domainrand.images import normalized, open_image, pixels
+from art_domainrand.images import image_pixels, open_image, upright_image
 
 DIGITS_TEST = 397
 
@@ -124,15 +124,15 @@ def from_torchvision(
 def to_array(image: Image.Image, size: int | None = None) -> NDArray[np.float32]:
     """Turn a PIL image into (C, H, W) float32 in [0, 1]: grey images have one channel, all others become RGB.
 
-    As :func:`art_domainrand.images.normalized` says, the image is turned upright first, and then resized to
+    As :func:`art_domainrand.images.upright_image` says, the image is turned upright first, and then resized to
     ``size`` x ``size``, if that is given.
     """
     if not isinstance(image, Image.Image):
         raise ValueError(f"dataset must give PIL images, as it does without a transform, got {type(image).__name__}")
-    image = normalized(image)
+    image = upright_image(image)
     if size is not None and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return pixels(image)
+    return image_pixels(image)
 
 
 def _with_our_loader(dataset: Any) -> Any:
@@ -149,6 +149,6 @@ def _with_our_loader(dataset: Any) -> Any:
 
 def _load(path: str) -> Image.Image:
     try:
-        return normalized(open_image(path))
+        return upright_image(open_image(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"dataset must hold images that can be read, got {path!r}: {error}") from None

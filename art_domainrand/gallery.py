@@ -14,7 +14,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from art_domainrand.core.files import whole_file
-from art_domainrand.images import normalized, open_image, pixels
+from art_domainrand.images import image_pixels, open_image, upright_image
 from art_domainrand.randomization import (
     CORRUPTIONS,
     DOMAINS,
@@ -30,7 +30,7 @@ from art_domainrand.randomization import (
 COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
 """Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""
 
-DRAWS = 16
+TRIALS = 16
 """How many draws of a transform are tried; the one that changes the image most is shown."""
 
 Section = tuple[str, dict[str, Tensor]]
@@ -81,11 +81,11 @@ def square_image(path: str | Path | None, size: int) -> Tensor:
 
 
 def _middle(image: Image.Image, size: int) -> Tensor:
-    whole = normalized(image)
+    whole = upright_image(image)
     side = min(whole.size)
     left, top = ((length - side) // 2 for length in whole.size)
     cut = whole.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
-    return torch.from_numpy(pixels(cut)).expand(3, -1, -1)[None].contiguous()
+    return torch.from_numpy(image_pixels(cut)).expand(3, -1, -1)[None].contiguous()
 
 
 def _sections(x: Tensor, wanted: set[str]) -> list[Section]:
@@ -105,8 +105,8 @@ def _sections(x: Tensor, wanted: set[str]) -> list[Section]:
 def most_visible(transform: Transform, x: Tensor) -> Tensor:
     """Of several draws of ``transform`` the result (3, H, W) that lies furthest from ``x`` (1, 3, H, W), clipped."""
     pipeline = Pipeline(transform)
-    draw = pipeline.sample(DRAWS, torch.Generator().manual_seed(0))
-    changed = pipeline.apply(x.expand(DRAWS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
+    draw = pipeline.sample(TRIALS, torch.Generator().manual_seed(0))
+    changed = pipeline.apply(x.expand(TRIALS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
     return changed[(changed - x).abs().flatten(1).mean(1).argmax()]
 
 
@@ -114,7 +114,7 @@ def most_even(mixing: Mixing, x: Tensor) -> Tensor:
     """Of several draws of ``mixing`` with a second photograph the one (3, H, W) that has most of both images."""
     pair = torch.cat((x, _middle(Image.fromarray(load_sample_image("flower.jpg")), x.shape[3])))
     labels, generator = torch.tensor([0, 1]), torch.Generator().manual_seed(0)
-    tried = [mixing.mix(pair, labels, mixing.sample(2, generator), classes=2) for _ in range(DRAWS)]
+    tried = [mixing.mix(pair, labels, mixing.sample(2, generator), classes=2) for _ in range(TRIALS)]
     images, _ = min(tried, key=lambda one: abs(one[1][0, 0].item() - 0.5))
     return images[0]
 

@@ -16,7 +16,7 @@ GREY_MODES = ("1", "L", "LA", "La")
 WHITE = 65535
 """The white of deep integers: images of 16 bits are the only ones that Pillow reads into the modes "I..."."""
 
-ROUNDING = 1e-5
+OVERSHOOT = 1e-5
 """By how much floating pixels may lie outside [0, 1]."""
 
 
@@ -41,7 +41,7 @@ def open_image(source: bytes | str | Path) -> Image.Image:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def normalized(image: Image.Image) -> Image.Image:
+def upright_image(image: Image.Image) -> Image.Image:
     """Turn an image upright, as its EXIF tag says, and bring it into one of three modes.
 
     :param image: any PIL image.
@@ -60,8 +60,8 @@ def normalized(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def pixels(image: Image.Image) -> NDArray[np.float32]:
-    """The pixels of a :func:`normalized` image, (C, H, W) in [0, 1]: C is 1 for "L" and "F", 3 for "RGB"."""
+def image_pixels(image: Image.Image) -> NDArray[np.float32]:
+    """The pixels of a :func:`upright_image` image, (C, H, W) in [0, 1]: C is 1 for "L" and "F", 3 for "RGB"."""
     values = np.asarray(image, dtype=np.float32)
     if image.mode == "F":  # a filter with negative lobes leaves the range
         return values.clip(0, 1)[None]
@@ -79,7 +79,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _deep(image: Image.Image) -> NDArray[np.float32]:
     found = np.asarray(image)
     if image.mode == "F":
-        if not (found.min() >= -ROUNDING and found.max() <= 1 + ROUNDING):  # false for NaN, too
+        if not (found.min() >= -OVERSHOOT and found.max() <= 1 + OVERSHOOT):  # false for NaN, too
             raise ValueError(f"floating pixels must lie within [0, 1], got {found.min():g} to {found.max():g}")
         return found.astype(np.float32).clip(0, 1)
     if not 0 <= found.min() <= found.max() <= WHITE:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from art_domainrand.augment.image import read_image
 from art_domainrand.data import to_array
 from art_domainrand.gallery import square_image
-from art_domainrand.images import normalized, open_image, pixels
+from art_domainrand.images import image_pixels, open_image, upright_image
 
 RAMP = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
 
@@ -21,7 +21,7 @@ def encoded(image, kind="PNG", **options):
 
 
 def read(content):
-    return pixels(normalized(open_image(content)))
+    return image_pixels(upright_image(open_image(content)))
 
 
 def turned(image, orientation, kind):
@@ -50,7 +50,7 @@ def test_sixteen_bits_and_floating_pixels_keep_their_values(content):
 
 def test_big_endian_pixels_are_read_alike():
     image = Image.frombytes("I;16B", (8, 8), RAMP.astype(">u2").tobytes())
-    assert np.abs(pixels(normalized(image))[0] - RAMP / 65535).max() < 1e-6
+    assert np.abs(image_pixels(upright_image(image))[0] - RAMP / 65535).max() < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
@@ -74,7 +74,7 @@ def test_a_broken_exif_block_turns_nothing():
 def test_white_and_black_of_every_mode(mode):
     both = Image.fromarray(np.array([[0, 255]], dtype=np.uint8))
     image = both.convert({"La": "LA", "RGBa": "RGBA"}.get(mode, "RGB" if mode in ("HSV", "YCbCr") else mode))
-    x = pixels(normalized(image.convert(mode)))
+    x = image_pixels(upright_image(image.convert(mode)))
     assert len(x) == (1 if mode in ("1", "L", "LA", "La") else 3)
     assert np.abs(x[:, 0] - [0, 1]).max() < 0.01
 
@@ -100,12 +100,12 @@ def test_transparency_is_dropped_and_an_animation_is_its_first_frame():
 )
 def test_pixels_of_unknown_range_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        normalized(Image.fromarray(values))
+        upright_image(Image.fromarray(values))
 
 
 def test_eight_bits_in_a_wide_mode_are_doubted():
     with pytest.warns(UserWarning, match='largest is 200; convert images of 8 bits to mode "L"'):
-        normalized(Image.new("L", (2, 2), 200).convert("I"))
+        upright_image(Image.new("L", (2, 2), 200).convert("I"))
 
 
 def test_what_is_broken_has_one_error_and_what_is_no_image_another(tmp_path):

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from art_domainrand.core.files import whole_file
-from art_domainrand.images import normalized, open_image, pixels
+from art_domainrand.images import image_pixels, open_image, upright_image
 from art_domainrand.randomization import Pipeline
 
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
@@ -129,8 +129,8 @@ def read_image(content: bytes, *, grey: bool) -> tuple[Tensor, dict[str, Any]]:
     :func:`art_domainrand.images.open_image` does, and ValueError for pixels of unknown range.
     """
     stored = open_image(content)
-    image = normalized(stored)
-    x = torch.from_numpy(pixels(image))[None]
+    image = upright_image(stored)
+    x = torch.from_numpy(image_pixels(image))[None]
     options = {}
     if x.shape[1] == 1 and not grey:
         x = x.repeat(1, 3, 1, 1)

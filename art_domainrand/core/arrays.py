@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Array = NDArray[Any]
+
 
 def as_python(value: Any) -> Any:
     """Numbers and text of NumPy (and fractions) as Python's own, in lists and tuples, too; arrays as tuples.

@@ -9,12 +9,11 @@ import torch
 from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from art.exceptions import EstimatorError
-from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arrays import Array as Array
 from art_domainrand.core.pixels import outside
 
-Array = NDArray[Any]
 T = TypeVar("T", float | Tensor, Tensor | None)
 
 # What an attack may require of an estimator -> the rule for the user, and what to do instead.

@@ -23,12 +23,12 @@ from art_domainrand.evaluation.results import Report
 from art_domainrand.evaluation.run import Cell, attacked, clean, evaluate, in_turn, shifted
 from art_domainrand.preprocessors import DomainRandomization
 
-PGD_STEPS = 20
+ATTACK_STEPS = 20
 PGD_EPS_STEP = EPS / 8
 LARGEST_SEED = 2**32 - 1
 SAMPLES = 10
 
-TITLES = {"fgsm": "FGSM", "pgd": f"PGD-{PGD_STEPS}", "shift_pgd": f"shift + PGD-{PGD_STEPS}"}
+TITLES = {"fgsm": "FGSM", "pgd": f"PGD-{ATTACK_STEPS}", "shift_pgd": f"shift + PGD-{ATTACK_STEPS}"}
 """Headings of the cells in the table, where they differ from the names."""
 
 
@@ -60,7 +60,7 @@ def cells(seed: int) -> dict[str, Cell]:
     """The conditions in which each model is judged, on all test images.
 
     - clean: the images as they are.
-    - fgsm, pgd: attacked within L-inf ``EPS``; PGD takes ``PGD_STEPS`` steps from a random start.
+    - fgsm, pgd: attacked within L-inf ``EPS``; PGD takes ``ATTACK_STEPS`` steps from a random start.
     - shift: drawn once from ``HELD_OUT_DOMAIN``, the same images for every model.
     - shift_pgd: those same shifted images, held fixed, attacked by PGD within L-inf ``EPS`` of them.
 
@@ -75,7 +75,7 @@ def cells(seed: int) -> dict[str, Cell]:
             estimator,
             eps=EPS,
             eps_step=PGD_EPS_STEP,
-            max_iter=PGD_STEPS,
+            max_iter=ATTACK_STEPS,
             num_random_init=1,
             batch_size=256,
             verbose=False,
@@ -104,7 +104,7 @@ def save_samples(path: Path, classifier: Any, data: LabelledImages, seed: int) -
     rows = {
         "clean": chosen.x,
         "randomized\n(training domain)": randomized,
-        f"adversarial\n(PGD-{PGD_STEPS}, L-inf {EPS})": adversarial,
+        f"adversarial\n(PGD-{ATTACK_STEPS}, L-inf {EPS})": adversarial,
         f"difference\n(blue -{EPS}, red +{EPS})": signed_image(adversarial - chosen.x, EPS),
     }
     captions = {
@@ -122,7 +122,7 @@ def metadata(seed: int, seconds: float) -> dict[str, Any]:
         "epochs": EPOCHS,
         "norm": "inf",
         "eps": EPS,
-        "pgd_steps": PGD_STEPS,
+        "pgd_steps": ATTACK_STEPS,
         "pgd_eps_step": PGD_EPS_STEP,
         "training_domain": repr(TRAINING_DOMAIN),
         "held_out_domain": repr(HELD_OUT_DOMAIN),

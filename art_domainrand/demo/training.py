@@ -19,10 +19,10 @@ from art_domainrand.demo.recipes import EPS, TRAINING_DOMAIN, Recipe
 from art_domainrand.preprocessors import DomainRandomization
 
 EPOCHS = 30
-BATCH_SIZE = 64
+TRAINING_BATCH = 64
 PEAK_LEARNING_RATE = 4e-3
 RAMP_EPOCHS = 8
-PGD_STEPS = 5
+TRAINING_STEPS = 5
 ADVERSARIAL_SHARE = 0.5
 
 DEVICE = "cpu"
@@ -54,7 +54,7 @@ def train(name: str, recipe: Recipe, data: LabelledImages, seed: int, *, verbose
 
 def plain_epoch(classifier: PyTorchClassifier, data: LabelledImages) -> Epoch:
     """One epoch of ART's own ``fit``, which runs the classifier's preprocessing defences."""
-    return lambda number: classifier.fit(data.x, data.y, batch_size=BATCH_SIZE, nb_epochs=1)
+    return lambda number: classifier.fit(data.x, data.y, batch_size=TRAINING_BATCH, nb_epochs=1)
 
 
 def adversarial_epoch(
@@ -65,15 +65,15 @@ def adversarial_epoch(
     The randomization comes before the attack: it is applied to the images the trainer is given. As a preprocessing
     defence of the classifier it would come after, and turn and blur the perturbation that the attack has just found.
     """
-    attack = PGD(classifier, eps=EPS, max_iter=PGD_STEPS, num_random_init=1, batch_size=BATCH_SIZE, seed=seed)
+    attack = PGD(classifier, eps=EPS, max_iter=TRAINING_STEPS, num_random_init=1, batch_size=TRAINING_BATCH, seed=seed)
     trainer = AdversarialTrainer(classifier, attack, ratio=ADVERSARIAL_SHARE)
 
     def epoch(number: int) -> None:
         eps = EPS * min(1.0, (number + 1) / RAMP_EPOCHS)
-        attack.set_params(eps=eps, eps_step=2.5 * eps / PGD_STEPS)
+        attack.set_params(eps=eps, eps_step=2.5 * eps / TRAINING_STEPS)
         x = data.x if randomization is None else randomization(data.x)[0]
         with redirect_stderr(io.StringIO()):  # the trainer draws two progress bars per call and cannot be told not to
-            trainer.fit(x, data.y, batch_size=BATCH_SIZE, nb_epochs=1)
+            trainer.fit(x, data.y, batch_size=TRAINING_BATCH, nb_epochs=1)
 
     return epoch
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.results import Row, RowsFile
-from art_domainrand.evaluation.run import BATCH_SIZE, Array, predicted_scores
+from art_domainrand.evaluation.run import BATCH_SIZE, predicted_scores
 from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
 
 CLEAN = "clean"

@@ -46,7 +46,7 @@ def image_grid(
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     if title:
         figure.suptitle(title, fontsize=10)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def displayable(image: Images) -> Images:
@@ -81,10 +81,10 @@ def accuracy_curves(path: str | Path, x: Sequence[float], curves: Mapping[str, S
     ax.set(xlabel=xlabel, ylabel="accuracy, %", ylim=(-2, 102))
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
-    save(figure, path)
+    save_figure(figure, path)
 
 
-def save(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write ``figure`` to ``path`` in the format its suffix names, whole or not at all."""
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=DPI)

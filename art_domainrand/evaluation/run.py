@@ -11,16 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from art_domainrand.core.arrays import from_array
+from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.scores import class_scores
 from art_domainrand.evaluation.results import Row
 from art_domainrand.randomization import Pipeline
 
-Array: TypeAlias = NDArray[Any]
 Cell: TypeAlias = Callable[[Any, Array, Array], Array]
 """From an estimator, images (N, C, H, W) and class indices (N,) to the images on which the estimator is judged."""
 

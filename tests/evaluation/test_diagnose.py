@@ -19,7 +19,7 @@ import art_domainrand
 from art_domainrand import PGD, DomainRandomization, diagnose
 from art_domainrand.data import digits
 from art_domainrand.evaluation import Check, Diagnosis, Finding
-from art_domainrand.evaluation.diagnose import symptoms
+from art_domainrand.evaluation.diagnose import findings
 from art_domainrand.evaluation.diagnose.diagnose import CHECKS
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 
@@ -330,15 +330,15 @@ def test_json_and_text(tmp_path):
 
 def test_small_differences_are_no_finding():
     same = {"accuracy_fgsm": 0.5, "accuracy_pgd": 0.5, "n": 100.0}
-    assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.04, "only_pgd": 0.0}) is None  # one in sixteen by accident
-    assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.05, "only_pgd": 0.0}) is not None
-    assert symptoms.fgsm_beats_pgd(same | {"only_fgsm": 0.2, "only_pgd": 0.2}) is None
+    assert findings.fgsm_beats_pgd(same | {"only_fgsm": 0.04, "only_pgd": 0.0}) is None  # one in sixteen by accident
+    assert findings.fgsm_beats_pgd(same | {"only_fgsm": 0.05, "only_pgd": 0.0}) is not None
+    assert findings.fgsm_beats_pgd(same | {"only_fgsm": 0.2, "only_pgd": 0.2}) is None
 
 
 def test_a_vanished_gradient_counts_where_the_losses_differ_little():
     numbers = {"accuracy_own": 0.52, "accuracy_margin": 0.5, "only_margin": 0.02, "only_own": 0.0, "n": 100.0}
-    assert symptoms.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.0}) is None
-    found = symptoms.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.02})
+    assert findings.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.0}) is None
+    found = findings.loss_scale(numbers | {"saturated": 0.1, "stalled": 0.02})
     assert found is not None
     assert "vanishes in float32 on 10.0% of the images" in found.message
 
@@ -356,8 +356,8 @@ def test_where_the_loss_has_vanished_is_where_the_label_is_all_but_certain():
 
 def test_an_estimate_that_is_right_on_average_is_one_all_the_same():
     numbers = {"wrong": 0.0, "rough": 0.5, "hidden": 0.0}
-    assert symptoms.gradient_check(numbers) is None
-    assert symptoms.gradient_check(numbers, ["JpegCompression"]) is not None
+    assert findings.gradient_check(numbers) is None
+    assert findings.gradient_check(numbers, ["JpegCompression"]) is not None
 
 
 def test_public_names():

@@ -19,9 +19,9 @@ from art_domainrand.core import checks as check
 from art_domainrand.estimators import borrow
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.estimators.state import torch_models
-from art_domainrand.evaluation.diagnose import finite_differences, symptoms
+from art_domainrand.evaluation.diagnose import findings, finite_differences
 from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding, Numbers
-from art_domainrand.evaluation.diagnose.patient import PREDICTIONS, Patient, own_generators
+from art_domainrand.evaluation.diagnose.subject import PREDICTIONS, Subject, own_generators
 from art_domainrand.evaluation.results import Row
 
 # Steps at the whole range of pixels, and the losses that have a go in turn: only what survives all counts.
@@ -99,9 +99,9 @@ def diagnose(
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
     with own_generators(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
-        patient = Patient(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
+        subject = Subject(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
         chart = Chart(name)
-        examine(patient, chart)
+        examine(subject, chart)
     order = check.norm_order(norm)
     metadata = {
         "estimator": type(estimator).__name__,
@@ -138,51 +138,51 @@ class Chart:
         return self.rows[-1].accuracy
 
 
-def examine(patient: Patient, chart: Chart) -> None:
+def examine(subject: Subject, chart: Chart) -> None:
     """Make every check that can be made."""
-    numbers, finding = randomness(patient)
+    numbers, finding = randomness(subject)
     varies = finding is not None
-    clean = patient.correct(patient.x, varies)
+    clean = subject.correct(subject.x, varies)
     accuracy = chart.count("clean", clean)
-    look_at_setting(patient, chart, accuracy, len(clean))
+    look_at_setting(subject, chart, accuracy, len(clean))
     chart.note("random_predictions", numbers, finding)
-    reason = missing_gradient(patient)
-    chart.note("gradient", {}, symptoms.no_gradient(reason) if reason else None)
+    reason = missing_gradient(subject)
+    chart.note("gradient", {}, findings.no_gradient(reason) if reason else None)
     if reason:
         chart.skip(CHECKS[4:], "there is no gradient")
         return
-    look_at_scores(patient, chart)
-    vanished = look_at_slopes(patient, chart)
-    compare_slopes(patient, chart)
-    attack(patient, chart, clean, vanished, varies)
-    reach_everything(patient, chart, clean, varies)
+    look_at_scores(subject, chart)
+    vanished = look_at_slopes(subject, chart)
+    compare_slopes(subject, chart)
+    attack(subject, chart, clean, vanished, varies)
+    reach_everything(subject, chart, clean, varies)
 
 
-def look_at_setting(patient: Patient, chart: Chart, accuracy: float, images: int) -> None:
+def look_at_setting(subject: Subject, chart: Chart, accuracy: float, images: int) -> None:
     """Whether labels, images and budget can be meant so."""
-    numbers = {"clean": accuracy, "n": float(images), "classes": float(max(patient.estimator.nb_classes, 2))}
-    chart.note("clean_accuracy", numbers, symptoms.clean_accuracy(numbers))
-    clip_values = patient.estimator.clip_values
-    if clip_values is None or not np.isinf(check.norm_order(patient.norm)):
+    numbers = {"clean": accuracy, "n": float(images), "classes": float(max(subject.estimator.nb_classes, 2))}
+    chart.note("clean_accuracy", numbers, findings.clean_accuracy(numbers))
+    clip_values = subject.estimator.clip_values
+    if clip_values is None or not np.isinf(check.norm_order(subject.norm)):
         chart.skip(["budget"], "it is for L-inf and an estimator with clip_values")
         return
     low, high = (np.asarray(bound, dtype=float) for bound in clip_values)
-    sizes = {"eps": patient.eps, "range": float((high - low).max())}
-    chart.note("budget", sizes, symptoms.budget(sizes))
+    sizes = {"eps": subject.eps, "range": float((high - low).max())}
+    chart.note("budget", sizes, findings.budget(sizes))
 
 
-def randomness(patient: Patient) -> tuple[Numbers, Finding | None]:
+def randomness(subject: Subject) -> tuple[Numbers, Finding | None]:
     """Whether predictions vary: at the images, or else near the boundaries between some of them."""
-    scores = patient.predictions(patient.x, PREDICTIONS)
+    scores = subject.predictions(subject.x, PREDICTIONS)
     numbers = variation(scores)
-    finding = symptoms.random_predictions(numbers)
+    finding = findings.random_predictions(numbers)
     if finding is not None:
         return numbers, finding
-    between = near_boundary(lambda x: patient.predictions(x)[0], patient.x, scores[0])
+    between = near_boundary(lambda x: subject.predictions(x)[0], subject.x, scores[0])
     if not len(between):
         return numbers, None
-    there = variation(patient.predictions(between, PREDICTIONS))
-    finding = symptoms.random_predictions(there, "points between images of different classes")
+    there = variation(subject.predictions(between, PREDICTIONS))
+    finding = findings.random_predictions(there, "points between images of different classes")
     return (numbers if finding is None else there), finding
 
 
@@ -194,12 +194,12 @@ def variation(scores: Tensor) -> dict[str, float]:
     return {"changed": float((classes != classes[0]).any(0).float().mean()), "spread": spread}
 
 
-def missing_gradient(patient: Patient) -> str:
+def missing_gradient(subject: Subject) -> str:
     """Why the estimator's loss has no gradient in x; empty if it has one."""
-    if not isinstance(patient.estimator, LossGradientsMixin):
-        return f"{type(patient.estimator).__name__} defines none"
+    if not isinstance(subject.estimator, LossGradientsMixin):
+        return f"{type(subject.estimator).__name__} defines none"
     try:
-        patient.evaluate(slice(0, 1), None)
+        subject.evaluate(slice(0, 1), None)
     except (ValueError, RuntimeError) as error:
         if any(words in str(error) for words in WITHOUT_GRADIENT):
             return "the loss does not depend on x through autograd"
@@ -207,57 +207,57 @@ def missing_gradient(patient: Patient) -> str:
     return ""
 
 
-def look_at_scores(patient: Patient, chart: Chart) -> None:
+def look_at_scores(subject: Subject, chart: Chart) -> None:
     """Check for probabilities where the loss takes logits; other frameworks' losses know which of both they take."""
-    if not torch_models(patient.estimator):
+    if not torch_models(subject.estimator):
         chart.skip(["softmax_output"], "the loss is not one of PyTorch, which would take logits")
         return
-    scores = patient.scores()
+    scores = subject.scores()
     numbers = {"lowest": float(scores.min()), "off": float((scores.sum(1) - 1).abs().max())}
-    chart.note("softmax_output", numbers, symptoms.softmax_output(numbers))
+    chart.note("softmax_output", numbers, findings.softmax_output(numbers))
 
 
-def look_at_slopes(patient: Patient, chart: Chart) -> Tensor:
+def look_at_slopes(subject: Subject, chart: Chart) -> Tensor:
     """Check for NaN and zeros in the gradients at the images; return where the loss has vanished beside the margin."""
-    own = patient.slopes(of_margin=False)
+    own = subject.slopes(of_margin=False)
     broken = own.infinite > 0
     numbers = {"samples": float(broken.float().mean()), "entries": float(own.infinite.mean())}
-    chart.note("nan_gradients", numbers, symptoms.nan_gradients(numbers))
+    chart.note("nan_gradients", numbers, findings.nan_gradients(numbers))
     zero = own.zeros == 1
     others = own.zeros[~zero]
     numbers = {"samples": float(zero.float().mean()), "entries": float(others.mean()) if len(others) else 0.0}
     vanished = torch.zeros_like(zero)
-    if patient.has_margin:
-        margin = patient.slopes(of_margin=True)
+    if subject.has_margin:
+        margin = subject.slopes(of_margin=True)
         numbers["margin_samples"] = float((margin.zeros == 1).float().mean())
         vanished = (own.length < VANISHED * margin.length) & ~broken
-    chart.note("zero_gradients", numbers, symptoms.zero_gradients(numbers))
+    chart.note("zero_gradients", numbers, findings.zero_gradients(numbers))
     return vanished
 
 
-def compare_slopes(patient: Patient, chart: Chart) -> None:
+def compare_slopes(subject: Subject, chart: Chart) -> None:
     """Check the gradient against finite differences."""
-    if not (patient.has_margin and torch_models(patient.estimator)):
+    if not (subject.has_margin and torch_models(subject.estimator)):
         # Those of ART's LogisticRegression, for one, are of the logarithms of what it predicts.
         chart.skip(["gradient_check"], "the class gradients, if any, need not be those of the predicted scores")
         return
-    numbers = finite_differences.measure(patient, patient.width or float(patient.x.max() - patient.x.min()))
+    numbers = finite_differences.measure(subject, subject.width or float(subject.x.max() - subject.x.min()))
     if numbers is None:
         chart.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
         return
-    defences = finite_differences.estimating_defences(patient.estimator)
-    chart.note("gradient_check", numbers, symptoms.gradient_check(numbers, defences))
+    defences = finite_differences.estimating_defences(subject.estimator)
+    chart.note("gradient_check", numbers, findings.gradient_check(numbers, defences))
 
 
-def attack(patient: Patient, chart: Chart, clean: Tensor, vanished: Tensor, varies: bool) -> None:
+def attack(subject: Subject, chart: Chart, clean: Tensor, vanished: Tensor, varies: bool) -> None:
     """Compare PGD by the estimator's loss with PGD by the margin, and with FGSM."""
     n = float(len(clean))
-    fgsm = FGSM(patient.estimator, norm=patient.norm, eps=patient.eps, **patient.common(varies))
-    after_fgsm = clean & patient.correct(patient.attacked(fgsm), varies)
-    after_own = clean & patient.correct(patient.attacked(patient.pgd(varies)), varies)
+    fgsm = FGSM(subject.estimator, norm=subject.norm, eps=subject.eps, **subject.common(varies))
+    after_fgsm = clean & subject.correct(subject.attacked(fgsm), varies)
+    after_own = clean & subject.correct(subject.attacked(subject.pgd(varies)), varies)
     accuracy_fgsm, accuracy_own = chart.count("fgsm", after_fgsm), chart.count("pgd", after_own)
-    if patient.has_margin:
-        after_margin = clean & patient.correct(patient.attacked(patient.pgd(varies, loss="margin")), varies)
+    if subject.has_margin:
+        after_margin = clean & subject.correct(subject.attacked(subject.pgd(varies, loss="margin")), varies)
         numbers = {
             "accuracy_own": accuracy_own,
             "accuracy_margin": chart.count("pgd on margin", after_margin),
@@ -267,7 +267,7 @@ def attack(patient: Patient, chart: Chart, clean: Tensor, vanished: Tensor, vari
             "only_own": float((after_margin & ~after_own).float().mean()),
             "n": n,
         }
-        chart.note("loss_scale", numbers, symptoms.loss_scale(numbers))
+        chart.note("loss_scale", numbers, findings.loss_scale(numbers))
     else:
         chart.skip(["loss_scale"], "the estimator has no class gradients")
     numbers = {
@@ -277,20 +277,20 @@ def attack(patient: Patient, chart: Chart, clean: Tensor, vanished: Tensor, vari
         "only_pgd": float((after_fgsm & ~after_own).float().mean()),
         "n": n,
     }
-    chart.note("fgsm_beats_pgd", numbers, symptoms.fgsm_beats_pgd(numbers))
+    chart.note("fgsm_beats_pgd", numbers, findings.fgsm_beats_pgd(numbers))
 
 
-def reach_everything(patient: Patient, chart: Chart, clean: Tensor, varies: bool) -> None:
+def reach_everything(subject: Subject, chart: Chart, clean: Tensor, varies: bool) -> None:
     """Attack with an L-inf ball that holds every image, in whatever norm: only what survives all losses is left."""
-    if patient.width is None:
+    if subject.width is None:
         chart.skip(["whole_range"], "the estimator has no clip_values, which say what the range is")
         return
     left = clean.clone()
-    for loss in WHOLE_RANGE_LOSSES if patient.has_margin else (None,):
+    for loss in WHOLE_RANGE_LOSSES if subject.has_margin else (None,):
         if not bool(left.any()):
             break
-        rest = replace(patient, x=patient.x[left], y=patient.y[left])
+        rest = replace(subject, x=subject.x[left], y=subject.y[left])
         pgd = rest.pgd(varies, norm=np.inf, eps=rest.width, max_iter=WHOLE_RANGE_STEPS, num_random_init=1, loss=loss)
         left[left.clone()] = rest.correct(rest.attacked(pgd), varies)
     numbers = {"accuracy": chart.count("whole range", left)}
-    chart.note("whole_range", numbers, symptoms.whole_range(numbers))
+    chart.note("whole_range", numbers, findings.whole_range(numbers))

@@ -13,7 +13,7 @@ from art_domainrand.evaluation.results import RowsFile, read_rows
 Numbers = Mapping[str, float]
 Record = TypeVar("Record", "Finding", "Check")
 
-SEVERITIES = ("warning", "error")
+FINDING_SEVERITIES = ("warning", "error")
 """A "warning": gradient attacks find less than there is. An "error": they cannot work at all."""
 
 WIDTH = 100
@@ -23,7 +23,7 @@ WIDTH = 100
 class Finding:
     """One reason to doubt what gradient attacks say of a model: the ``numbers`` behind it, and what to do.
 
-    ``name`` is that of the check, ``severity`` one of :data:`SEVERITIES`; shares and accuracies are in [0, 1].
+    ``name`` is that of the check, ``severity`` one of :data:`FINDING_SEVERITIES`; shares and accuracies are in [0, 1].
     """
 
     name: str
@@ -33,8 +33,8 @@ class Finding:
     advice: str
 
     def __post_init__(self) -> None:
-        if self.severity not in SEVERITIES:
-            raise ValueError(f"severity must be one of {list(SEVERITIES)}, got {self.severity!r}")
+        if self.severity not in FINDING_SEVERITIES:
+            raise ValueError(f"severity must be one of {list(FINDING_SEVERITIES)}, got {self.severity!r}")
 
     def __str__(self) -> str:
         return "\n".join(

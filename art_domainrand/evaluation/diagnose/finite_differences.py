@@ -15,13 +15,13 @@ from art_domainrand.core.norms import per_sample
 from art_domainrand.estimators import Evaluation
 from art_domainrand.estimators.estimates import has_own_estimate
 from art_domainrand.estimators.state import torch_models
-from art_domainrand.evaluation.diagnose.patient import Patient, own_generators
+from art_domainrand.evaluation.diagnose.subject import Subject, own_generators
 
 # Images looked at: a gradient that is not the derivative is so for nearly all of them.
-PROBES = 32
+POINTS = 32
 # The small step, as a share of the range of pixels: below half a level of 8 bits, where rounding shows, and large
 # enough for float32 to see the change it makes.
-STEP = 1e-3
+DIFFERENCE_STEP = 1e-3
 # The large step, taken where the gradient is zero: rounding to four bits and more shows.
 LARGE_STEP = 0.1
 # Directions in which large steps are tried.
@@ -31,10 +31,10 @@ DISAGREEMENT = 0.5
 # Beyond this share the two are not equal, but may still point the same way.
 ROUGHNESS = 0.1
 # Rounding errors of a forward pass, in units in the last place of its largest score.
-ROUNDING = 32
+ROUNDING_UNITS = 32
 
 
-def measure(patient: Patient, width: float) -> dict[str, float] | None:
+def measure(subject: Subject, width: float) -> dict[str, float] | None:
     """Compare the gradient of the margin with finite differences; ``width`` is the range of pixels.
 
     The step follows the sign of the gradient. ``wrong`` is the share of images where the difference quotient is off by
@@ -43,39 +43,39 @@ def measure(patient: Patient, width: float) -> dict[str, float] | None:
     generators are held; None if values vary all the same. Images whose gradient is not finite are left out; None if
     that leaves none.
     """
-    x = patient.x[:PROBES].to(patient.source.device)
-    draws = held_draws(patient, len(x))
+    x = subject.x[:POINTS].to(subject.source.device)
+    draws = held_draws(subject, len(x))
 
     def at(point: Tensor) -> Evaluation:
-        with own_generators(patient.seed or 0), without_tf32(point.device):
-            parts = [part_at(point, slice(i, i + patient.batch_size)) for i in range(0, len(x), patient.batch_size)]
+        with own_generators(subject.seed or 0), without_tf32(point.device):
+            parts = [part_at(point, slice(i, i + subject.batch_size)) for i in range(0, len(x), subject.batch_size)]
         values = torch.cat([known(part.values) for part in parts])
         return Evaluation(torch.cat([p.scores for p in parts]), values, torch.cat([p.gradient for p in parts]))
 
     def part_at(point: Tensor, part: slice) -> Evaluation:
         rows = slice(part.start, min(part.stop, len(x)))
-        labels = patient.source.labels(patient.y[rows].to(point.device))
-        return patient.source.evaluate(point[rows], labels, 1, patient.objective(rows), [draw[rows] for draw in draws])
+        labels = subject.source.labels(subject.y[rows].to(point.device))
+        return subject.source.evaluate(point[rows], labels, 1, subject.objective(rows), [draw[rows] for draw in draws])
 
     base, again = at(x), at(x)
     values, gradient = known(base.values), base.gradient
-    noise = ROUNDING * precision(patient.estimator) * base.scores.abs().amax(1)
+    noise = ROUNDING_UNITS * precision(subject.estimator) * base.scores.abs().amax(1)
     sound = gradient.flatten(1).isfinite().all(1)
     if bool(((known(again.values) - values).abs() > noise).any()) or not bool(sound.any()):
         return None
     gradient = gradient.nan_to_num(0, 0, 0)
     flat = (gradient == 0).flatten(1).all(1)
-    moved = inside(patient, x + STEP * width * gradient.sign())
+    moved = inside(subject, x + DIFFERENCE_STEP * width * gradient.sign())
     reported = (gradient.double() * (moved.double() - x.double())).flatten(1).sum(1)
     measured = (known(at(moved).values) - values).double()
     larger = torch.maximum(reported.abs(), measured.abs())
     off = torch.where((larger > noise) & ~flat & sound, (reported - measured).abs() / larger, 0.0)
-    generator = torch.Generator().manual_seed(patient.seed or 0)
+    generator = torch.Generator().manual_seed(subject.seed or 0)
     hidden = torch.zeros_like(flat)
     for _ in range(DIRECTIONS if bool(flat.any()) else 0):
         signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
         step = per_sample(flat.to(x), x) * LARGE_STEP * width
-        hidden |= flat & sound & ((known(at(inside(patient, x + step * signs)).values) - values).abs() > noise)
+        hidden |= flat & sound & ((known(at(inside(subject, x + step * signs)).values) - values).abs() > noise)
     slopes = measured[~flat & sound] / reported[~flat & sound]
     numbers = {
         "wrong": share(off > DISAGREEMENT, sound),
@@ -102,19 +102,19 @@ def without_tf32(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(products)
 
 
-def held_draws(patient: Patient, n: int) -> list[Any]:
+def held_draws(subject: Subject, n: int) -> list[Any]:
     """One draw for each preprocessor of the estimator that takes one."""
-    generator = torch.Generator(patient.source.device).manual_seed(patient.seed or 0)
+    generator = torch.Generator(subject.source.device).manual_seed(subject.seed or 0)
     return [
-        view.pipeline.sample(n, generator).to(patient.source.device) for view in patient.source.random_preprocessors
+        view.pipeline.sample(n, generator).to(subject.source.device) for view in subject.source.random_preprocessors
     ]
 
 
-def inside(patient: Patient, x: Tensor) -> Tensor:
+def inside(subject: Subject, x: Tensor) -> Tensor:
     """Pixels put back into the estimator's range."""
-    if patient.estimator.clip_values is None:
+    if subject.estimator.clip_values is None:
         return x
-    low, high = (torch.as_tensor(v, dtype=x.dtype, device=x.device) for v in patient.estimator.clip_values)
+    low, high = (torch.as_tensor(v, dtype=x.dtype, device=x.device) for v in subject.estimator.clip_values)
     shape = x.shape[1:]
     low, high = (v.reshape(shape) if v.dim() == 1 and v.numel() == shape.numel() else v for v in (low, high))
     return torch.clamp(x, low, high)

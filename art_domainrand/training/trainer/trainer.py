@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
-from art_domainrand.core.arrays import from_array
+from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import (
     RefusedEstimatorError,
     Said,
@@ -30,7 +30,6 @@ from art_domainrand.core.checks import (
     require,
 )
 from art_domainrand.core.files import check_folder
-from art_domainrand.evaluation.run import Array
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image

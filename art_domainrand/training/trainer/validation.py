@@ -9,8 +9,8 @@ from typing import Any
 from art.estimators.classification.pytorch import PyTorchClassifier
 
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.core.arrays import Array
 from art_domainrand.estimators import predict
-from art_domainrand.evaluation.run import Array
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.training.trainer.adversary import FAST_STEP, TINY

@@ -24,7 +24,7 @@ Measured = TypeVar("Measured")
 # How often the same images are predicted to see whether the answer stays the same (AutoAttack, check_randomized).
 PREDICTIONS = 5
 # Draws that attacks average the gradient over if it does not.
-DRAWS = 8
+EOT_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Slopes:
 
 
 @dataclass(frozen=True)
-class Patient:
+class Subject:
     """An estimator opened for attacks (``source``), images ``x`` (N, ...), and labels ``y``, one-hot or soft (N, K)."""
 
     estimator: Any
@@ -107,7 +107,7 @@ class Patient:
 
     def common(self, varies: bool) -> dict[str, Any]:
         """Options of every attack."""
-        return {"batch_size": self.batch_size, "seed": self.seed, "eot_samples": DRAWS if varies else 1}
+        return {"batch_size": self.batch_size, "seed": self.seed, "eot_samples": EOT_SAMPLES if varies else 1}
 
     def scores(self) -> Tensor:
         """The scores (N, K) that the loss sees."""
