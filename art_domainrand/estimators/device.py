@@ -1,7 +1,7 @@
 """Loss gradients of a PyTorchClassifier on its device."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from art_domainrand.core.memory import Parts
 from art_domainrand.core.norms import per_sample, power_of_two
 from art_domainrand.estimators.compiling import Compiler
-from art_domainrand.estimators.outputs import Adapted
+from art_domainrand.estimators.outputs import Adapted, class_outputs
 from art_domainrand.estimators.preprocessing import model_forward, preprocessing_chain, random_preprocessors
 from art_domainrand.estimators.protocol import Evaluation, Labels, Objective
 from art_domainrand.estimators.scores import class_scores, one_output_error, predict
@@ -141,30 +141,22 @@ class DeviceGradients:
         return found[0]
 
     def run(self, leaf: Tensor, full: Tensor, reduced: Tensor) -> tuple[Tensor, Tensor]:
-        """The model's outputs and the labels that the loss takes, after preprocessing."""
+        """The outputs in float32, after preprocessing and in mixed precision if asked, and the labels for the loss."""
         inputs, labels = self.preprocess(leaf, full)
         labels = reduced if labels is full else self.estimator.reduce_labels(labels)
-        return self.outputs_of_leaf(leaf) if inputs is leaf else self.outputs(inputs), labels
-
-    def outputs_of_leaf(self, leaf: Tensor) -> Tensor:
-        """Run the model on the leaf itself, or on a copy once it turned out to write to its input."""
-        if self.spares_input:
-            try:
-                return self.outputs(leaf)
-            except RuntimeError as error:
-                if "in-place" not in str(error):
-                    raise
-                self.spares_input = False
-        return self.outputs(leaf.clone())
-
-    def outputs(self, inputs: Tensor) -> Tensor:
-        """Run the model on preprocessed inputs, in mixed precision if asked, and return its last output in float32."""
+        if inputs is leaf and not self.spares_input:
+            inputs = leaf.clone()
         if self.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        if self.autocast is None:
-            return self.forward(inputs)
-        with torch.autocast(self.device.type, dtype=self.autocast):
-            return self.forward(inputs)
+        with nullcontext() if self.autocast is None else torch.autocast(self.device.type, dtype=self.autocast):
+            try:
+                outputs = self.forward.run(inputs)
+            except RuntimeError as error:
+                if inputs is not leaf or "in-place" not in str(error):
+                    raise
+                self.spares_input = False  # the model writes to its input, which a leaf does not allow
+                outputs = self.forward.run(leaf.clone())
+        return class_outputs(outputs, len(leaf), self.forward.classes), labels
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Compute the estimator's loss as a scalar."""

@@ -36,30 +36,18 @@ class Adapted:
         return class_outputs(self.run(x), len(x), self.classes)
 
     def run(self, x: Tensor) -> Any:
-        """What the model returns for ``x``, which is cast only once the model has turned out not to cast by itself."""
-        if self.casts:
-            return self._run(x.to(self.dtype))
-        try:
-            return self._run(x)
-        except RuntimeError as error:
-            if self.dtype == x.dtype or not x.is_floating_point() or is_out_of_memory(error):
-                raise
-        found = self._run(x.to(self.dtype))
-        self.casts = True
-        return found
+        """What the model returns for ``x``.
 
-    def _run(self, x: Tensor) -> Any:
-        """Run the model, a second time with its parameters unfrozen if it turns out to differentiate them."""
-        if x.requires_grad and not (x.is_leaf or self.watched):
-            x.retain_grad()
-        watches = x.requires_grad and (x.is_leaf or x.retains_grad) and x.grad is None
-        self.watched = True
+        ``x`` is cast once the model has turned out not to cast by itself, and the model runs a second time where it
+        turns out to differentiate its own parameters.
+        """
+        x = x.to(self.dtype) if self.casts else x
+        watches = self.watch(x)
         try:
             found = self.forward(x)
         except Exception as error:
-            # An optimizer or an update of the model's own has met a missing gradient, or autograd has said so.
-            refused = isinstance(error, RuntimeError) and "does not require grad" in str(error)
-            if not (refused or (watches and x.grad is not None)) or not thaw(self.model):
+            again = self.remedy(error, x, watches)
+            if again is None:
                 raise
         else:
             if not watches or x.grad is None:
@@ -67,10 +55,29 @@ class Adapted:
             x.grad = None  # what a backward pass inside the model has left there is none of ours
             if not thaw(self.model):
                 return found
-        found = self.forward(x)
-        if watches:
-            x.grad = None
+            again = x
+        # Outside the handler, where the traceback no longer holds on to tensors.
+        found = self.run(again)
+        self.casts |= again.dtype != x.dtype
         return found
+
+    def watch(self, x: Tensor) -> bool:
+        """Whether a backward pass inside the model would show, in the gradient of ``x``."""
+        if x.requires_grad and not (x.is_leaf or self.watched):
+            x.retain_grad()
+        self.watched = True
+        return x.requires_grad and (x.is_leaf or x.retains_grad) and x.grad is None
+
+    def remedy(self, error: Exception, x: Tensor, watches: bool) -> Tensor | None:
+        """The images to try again after an ``error``, with the cause gone if it is a known one; None if not."""
+        if isinstance(error, RuntimeError) and "does not require grad" in str(error) and thaw(self.model):
+            return x
+        # An optimizer or an update of the model's own has met a missing gradient.
+        if watches and x.grad is not None and thaw(self.model):
+            x.grad = None
+            return x
+        foreign = isinstance(error, RuntimeError) and not is_out_of_memory(error) and x.is_floating_point()
+        return x.to(self.dtype) if foreign and x.dtype != self.dtype else None
 
 
 def own_type(model: nn.Module) -> torch.dtype:
