@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.distributions import Choice, Distribution, select
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.composites import OneOf, Sometimes
+from art_domainrand.randomization.core.distributions import Choice, Distribution
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw, Transform
+from art_domainrand.randomization.numerics.selection import select
 from art_domainrand.randomization.transforms.geometry import Flip
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 

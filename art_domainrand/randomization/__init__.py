@@ -3,6 +3,7 @@
 ``Pipeline`` puts transforms together; ``pipeline.sample`` draws, ``pipeline.apply`` is a pure function.
 """
 
+from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
     Constant,
@@ -12,21 +13,21 @@ from art_domainrand.randomization.core.distributions import (
     TruncatedNormal,
     Uniform,
 )
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.draw import Draw
+from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import (
     ColorTransform,
     DisplacementTransform,
-    Draw,
-    Frame,
     GeometricTransform,
     PixelTransform,
     Transform,
 )
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
 from art_domainrand.randomization.domains import DOMAINS, domain_mapping
-from art_domainrand.randomization.kornia_module import KorniaAugmentation
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
+from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
 from art_domainrand.randomization.presets import PRESETS, preset
 from art_domainrand.randomization.serialize import (
@@ -45,7 +46,6 @@ from art_domainrand.randomization.transforms.channels import OnChannels
 from art_domainrand.randomization.transforms.color import (
     Brightness,
     Contrast,
-    Gamma,
     Grayscale,
     HSVHue,
     Hue,
@@ -55,6 +55,8 @@ from art_domainrand.randomization.transforms.color import (
 )
 from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
+from art_domainrand.randomization.transforms.flare import SunFlare
+from art_domainrand.randomization.transforms.gamma import Gamma
 from art_domainrand.randomization.transforms.geometry import (
     Crop,
     Flip,
@@ -79,7 +81,7 @@ from art_domainrand.randomization.transforms.random_corruption import RandomCorr
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.table import TRANSFORMS
 from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
-from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 
 __all__ = [
     "CORRUPTIONS",

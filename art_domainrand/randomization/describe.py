@@ -22,7 +22,7 @@ from art_domainrand.randomization.presets import PRESETS
 from art_domainrand.randomization.serialize import to_dict
 from art_domainrand.randomization.transforms.table import TRANSFORMS
 
-Kind: TypeAlias = Literal["transforms", "mixing", "corruptions", "domains", "presets"]
+Group: TypeAlias = Literal["transforms", "mixing", "corruptions", "domains", "presets"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Entry:
     whether gradients of the image and of the parameters are those of the change itself, not of a stand-in.
     """
 
-    kind: Kind
+    kind: Group
     name: str
     parameters: tuple[str, ...]
     differentiable: bool
@@ -52,7 +52,7 @@ def describe() -> Iterator[Entry]:
         yield Entry("presets", name, steps, pipeline.chain.differentiable)
 
 
-def _of_classes(kind: Kind, table: Mapping[str, type[Transform]]) -> Iterator[Entry]:
+def _of_classes(kind: Group, table: Mapping[str, type[Transform]]) -> Iterator[Entry]:
     for name, cls in table.items():
         transform = cls()
         values = {field.name: getattr(transform, field.name) for field in fields(transform)}  # type: ignore[arg-type]

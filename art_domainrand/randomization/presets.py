@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import LogUniform, Uniform
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.domains import DOMAINS
 from art_domainrand.randomization.transforms.blur import GaussianBlur
-from art_domainrand.randomization.transforms.color import (
-    Brightness,
-    Contrast,
-    Gamma,
-    Grayscale,
-    Hue,
-    Saturation,
-    WhiteBalance,
-)
+from art_domainrand.randomization.transforms.color import Brightness, Contrast, Grayscale, Hue, Saturation, WhiteBalance
 from art_domainrand.randomization.transforms.compression import JPEG
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter
+from art_domainrand.randomization.transforms.flare import SunFlare
+from art_domainrand.randomization.transforms.gamma import Gamma
 from art_domainrand.randomization.transforms.geometry import Perspective, Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, MotionBlur
@@ -25,7 +20,7 @@ from art_domainrand.randomization.transforms.occlusion import Occlusion
 from art_domainrand.randomization.transforms.occlusion_patterns import BackgroundRandomization, TextureRandomization
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
-from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 
 # Pixels that come from beyond the image repeat its border: a black wedge would tell a model by how much it was turned.
 _BORDER = "border"

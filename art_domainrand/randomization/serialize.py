@@ -22,6 +22,7 @@ from torch import Tensor
 
 from art_domainrand.core.decoding import Reader, field_hints, read_as
 from art_domainrand.randomization.core.chain import Chain
+from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
     Constant,
@@ -31,14 +32,14 @@ from art_domainrand.randomization.core.distributions import (
     TruncatedNormal,
     Uniform,
 )
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS
 from art_domainrand.randomization.transforms.channels import OnChannels
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.table import TRANSFORMS
 
-VERSION = 1
+DOCUMENT_VERSION = 1
 """The version of the document's layout, not of the package."""
 
 DISTRIBUTIONS: dict[str, type[Distribution]] = {
@@ -66,7 +67,7 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
     A learned bound is written as the number it is now. Raises ValueError for what has no name in the tables: a Kornia
     module, a domain fitted to references, a class of your own.
     """
-    return {"version": VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
+    return {"version": DOCUMENT_VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
 
 
 def from_dict(document: Any) -> Pipeline:
@@ -77,8 +78,8 @@ def from_dict(document: Any) -> Pipeline:
     """
     _check_keys(document, "document", ["version", "transforms"], ["version", "transforms"])
     version = document["version"]
-    if isinstance(version, bool) or version != VERSION:
-        raise ValueError(f"version must be {VERSION}, got {version!r}")
+    if isinstance(version, bool) or version != DOCUMENT_VERSION:
+        raise ValueError(f"version must be {DOCUMENT_VERSION}, got {version!r}")
     return Pipeline(read_as(tuple[Transform, ...], document["transforms"], "transforms", _READERS))
 
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.randomization.numerics.linear import inverse3x3
+from art_domainrand.randomization.numerics.matrices import inverse3x3
 from art_domainrand.randomization.numerics.warp import sampling_grid
 
 SIZES = ((64, 3, 32, 32), (16, 3, 224, 224))

@@ -10,10 +10,19 @@ from torch import Tensor
 
 from art_domainrand.core.random import member_seeds
 from art_domainrand.randomization.core.distributions import Distribution
-from art_domainrand.randomization.core.positions import Points, Way, map_points, pixel_lattice
-from art_domainrand.randomization.core.transform import Frame, Kind, Transform, Values, frame_of
-from art_domainrand.randomization.numerics.linear import apply_color, compose_color, inverse3x3, multiply
-from art_domainrand.randomization.numerics.warp import Sampling, resample, warp
+from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
+from art_domainrand.randomization.numerics.color_maps import apply_color, compose_color
+from art_domainrand.randomization.numerics.matrices import inverse3x3, multiply
+from art_domainrand.randomization.numerics.positions import (
+    Frame,
+    Points,
+    Sampling,
+    Way,
+    frame_of,
+    map_points,
+    pixel_lattice,
+)
+from art_domainrand.randomization.numerics.warp import resample, warp
 
 
 @dataclass(frozen=True)
@@ -145,13 +154,6 @@ class Chain(Transform):
             total = matrix if total is None else compose(matrix, total)
         assert total is not None
         return total
-
-
-def settled(transform: Transform, points: Points, frame: Frame, way: Way) -> Points:
-    """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
-    if way.settle is None or transform.kind is not Kind.GEOMETRY:
-        return points
-    return way.settle(points, transform.sampling or Sampling(), frame)
 
 
 def fuses(first: Transform, second: Transform) -> bool:

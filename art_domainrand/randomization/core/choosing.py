@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.randomization.core.transform import Transform, Values
-from art_domainrand.randomization.numerics.linear import is_channels_last
+from art_domainrand.randomization.numerics.matrices import is_channels_last
 
 
 def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None], values: Sequence[Values]) -> Tensor:

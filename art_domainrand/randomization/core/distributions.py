@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from itertools import pairwise
 from numbers import Real
 from typing import TypeAlias
 
@@ -18,7 +17,9 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.arrays import as_python
-from art_domainrand.randomization.numerics.linear import Rows, constant
+from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
+from art_domainrand.randomization.numerics.matrices import Rows, constant
+from art_domainrand.randomization.numerics.selection import check_weights, select
 
 Number: TypeAlias = float | Tensor
 """A plain number, or a tensor with one element (a learned bound)."""
@@ -228,40 +229,6 @@ def as_distribution(name: str, value: Range) -> Distribution:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return Constant(_number(name, value))
-
-
-def check_weights(weights: Sequence[float], count: int) -> list[float]:
-    """Return ``weights`` as floats; they must be ``count`` numbers >= 0 with a sum above zero."""
-    numbers = [float(weight) for weight in weights]
-    if len(numbers) != count:
-        raise ValueError(f"weights must have {count} entries, got {len(numbers)}")
-    if not all(math.isfinite(weight) and weight >= 0 for weight in numbers) or sum(numbers) <= 0:
-        raise ValueError(f"weights must be finite, >= 0 and not all zero, got {numbers}")
-    return numbers
-
-
-def select(u: Tensor, weights: Sequence[float] | None, options: Sequence[Tensor]) -> Tensor:
-    """Pick ``options[k]`` for the samples whose ``u`` falls into the k-th share of [0, 1].
-
-    ``u`` is (B, ...) and each option has its shape, or more axes. Nothing is read back from the device. An option of
-    weight zero is never picked.
-    """
-    shares = [1.0] * len(options) if weights is None else list(weights)
-    usable = [(share, option) for share, option in zip(shares, options, strict=True) if share > 0]
-    total = math.fsum(share for share, _ in usable)
-    picked = usable[0][1]
-    passed = 0.0
-    for (before, _), (_, option) in pairwise(usable):
-        passed += before
-        later = (u >= passed / total).reshape(*u.shape, *[1] * (option.dim() - u.dim()))
-        picked = torch.where(later, option, picked)
-    return picked
-
-
-def standard_normal_icdf(u: Tensor) -> Tensor:
-    """The inverse CDF of Normal(0, 1), finite on the whole of [0, 1]."""
-    step = torch.finfo(u.dtype).eps / 2
-    return torch.erfinv(u.clamp(step, 1 - step) * 2 - 1) * math.sqrt(2)
 
 
 def require_support(

@@ -1,17 +1,26 @@
 """Draws that are pure functions of a key: the same for an image whatever else is drawn with it."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from art_domainrand.core.random import hash_field, numbered, seeds_of, uniform_field
-from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import CELLS
-from art_domainrand.randomization.core.transform import Draw
 
 
-def keyed_draws(pipeline: Pipeline, keys: Tensor, copies: int = 1, method: str = "uniform") -> Draw:
+class HasParameters(Protocol):
+    """What is drawn, by its coordinates alone: a pipeline, or a transform."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """One entry for each coordinate of the unit cube."""
+
+
+def keyed_draws(pipeline: HasParameters, keys: Tensor, copies: int = 1, method: str = "uniform") -> Draw:
     """Draws of ``pipeline``, ``copies`` in a row for each key; ``method`` says how these lie to one another.
 
     "antithetic" pairs are u and 1 - u; "sobol" are the first points of a scrambled Sobol sequence, shifted digit by

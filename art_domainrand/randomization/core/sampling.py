@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.numerics.linear import constant
+from art_domainrand.randomization.numerics.matrices import constant
 
 CELLS = 1 << 23
 """Points are midpoints of this many cells per axis: neither 0 nor 1 occurs, and 1 - u is exactly such a point again."""

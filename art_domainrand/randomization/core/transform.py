@@ -1,86 +1,38 @@
-"""What a transform is, and what a draw is."""
+"""What a transform is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import Enum
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.distributions import Distribution, as_distribution, icdf_columns
-from art_domainrand.randomization.core.positions import Points, Way, map_points, pixel_lattice, solve
-from art_domainrand.randomization.numerics.linear import apply_color, inverse3x3
-from art_domainrand.randomization.numerics.warp import Sampling, resample, warp
+from art_domainrand.randomization.core.draw import Draw as Draw
+from art_domainrand.randomization.numerics.color_maps import apply_color
+from art_domainrand.randomization.numerics.matrices import inverse3x3
+from art_domainrand.randomization.numerics.positions import (
+    Frame,
+    Points,
+    Sampling,
+    Way,
+    frame_of,
+    map_points,
+    pixel_lattice,
+    solve,
+)
+from art_domainrand.randomization.numerics.warp import resample, warp
 
 Values: TypeAlias = Mapping[str, Any]
 """The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
 
 A transform made of others has one nested mapping for each member, under the member's index as a string.
 """
-
-Index: TypeAlias = int | slice | Tensor | NDArray[Any] | list[int]
-
-
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """One random draw for each of n images.
-
-    ``u`` is (n, P): a point of the unit cube for each image, one coordinate per parameter of the pipeline. ``seeds`` is
-    (n,) int64 and feeds per-pixel fields such as noise. Gradients may flow to ``u``.
-    """
-
-    u: Tensor
-    seeds: Tensor
-
-    def __post_init__(self) -> None:
-        if self.u.dim() != 2 or not self.u.is_floating_point():
-            raise ValueError(f"u must be a floating (n, P) tensor, got {self.u.dtype} of shape {tuple(self.u.shape)}")
-        if self.seeds.shape != self.u.shape[:1] or self.seeds.dtype != torch.int64:
-            raise ValueError(
-                f"seeds must be int64 of shape ({len(self.u)},), got {self.seeds.dtype} of {tuple(self.seeds.shape)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.u)
-
-    def __getitem__(self, index: Index) -> Draw:
-        """The draw of some of the images: by position (a draw of length one), slice, index array or boolean mask."""
-        if isinstance(index, int):
-            index = range(len(self))[index]
-            index = slice(index, index + 1)
-        elif not isinstance(index, slice):
-            if isinstance(index, list):
-                index = np.asarray(index, dtype=None if index else np.int64)
-            index = torch.as_tensor(index, device=self.u.device)
-        return Draw(self.u[index], self.seeds[index])
-
-    def repeat(self, count: int) -> Draw:
-        """Tile the draw ``count`` times, in the order in which ``x.repeat(count, 1, 1, 1)`` tiles images."""
-        return Draw(self.u.repeat(count, 1), self.seeds.repeat(count))
-
-    def to(self, device: torch.device | str) -> Draw:
-        """The same draw on another device."""
-        return Draw(self.u.to(device), self.seeds.to(device))
-
-
-torch.serialization.add_safe_globals([Draw])  # so that torch.load reads a saved draw without weights_only=False
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What a matrix may depend on besides its values: the size of an image."""
-
-    channels: int
-    height: int
-    width: int
 
 
 class Kind(Enum):
@@ -293,9 +245,18 @@ class PixelTransform(Transform):
         return Kind.PIXEL
 
 
-def frame_of(x: Tensor) -> Frame:
-    """The frame of a batch ``x`` (B, C, H, W)."""
-    return Frame(x.shape[1], x.shape[2], x.shape[3])
+def leaves_of(transform: Transform) -> list[Transform]:
+    """The transforms that ``transform`` is made of, itself if it is made of none."""
+    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
+    parts = [part for part in inner if isinstance(part, Transform)]
+    return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
+
+
+def settled(transform: Transform, points: Points, frame: Frame, way: Way) -> Points:
+    """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
+    if way.settle is None or transform.kind is not Kind.GEOMETRY:
+        return points
+    return way.settle(points, transform.sampling or Sampling(), frame)
 
 
 def require_rgb(transform: Transform, channels: int) -> None:

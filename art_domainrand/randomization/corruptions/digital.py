@@ -12,8 +12,9 @@ from torch.nn import functional
 from art_domainrand.core.random import member_seeds, uniform_field
 from art_domainrand.randomization.corruptions.separable import smooth
 from art_domainrand.randomization.numerics import jpeg as codec
-from art_domainrand.randomization.numerics.linear import multiply, pixel_sum
-from art_domainrand.randomization.numerics.warp import Sampling, warp
+from art_domainrand.randomization.numerics.matrices import multiply, pixel_sum
+from art_domainrand.randomization.numerics.positions import Sampling
+from art_domainrand.randomization.numerics.warp import warp
 
 
 def brightness(x: Tensor, seeds: Tensor, shift: float) -> Tensor:

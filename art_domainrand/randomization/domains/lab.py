@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.numerics.linear import Rows, apply_color, constant
+from art_domainrand.randomization.numerics.color_maps import apply_color
+from art_domainrand.randomization.numerics.matrices import Rows, constant
 
 # Linear sRGB to XYZ divided by the white point, so that white is (1, 1, 1), and back.
 _XYZ = torch.tensor(

@@ -11,8 +11,8 @@ from torch import Tensor
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain, faded
 from art_domainrand.randomization.domains.parts import across, branch, clouds, deepen, down, glow, grain, pixels, soften
-from art_domainrand.randomization.numerics.linear import constant
 from art_domainrand.randomization.numerics.luma import grey, tint
+from art_domainrand.randomization.numerics.matrices import constant
 
 
 @dataclass(frozen=True)

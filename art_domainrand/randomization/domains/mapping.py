@@ -11,8 +11,9 @@ from torch import Tensor
 
 from art_domainrand.core.arrays import as_images, check_unit_range, generator_from
 from art_domainrand.core.clamp import straight_through_clamp
+from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.distributions import Range
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.named import DOMAINS

@@ -16,7 +16,8 @@ from art_domainrand.core.arrays import as_images, check_unit_range
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.lab import lab_to_rgb, rgb_to_lab
-from art_domainrand.randomization.numerics.linear import apply_color, multiply, pixel_sum
+from art_domainrand.randomization.numerics.color_maps import apply_color
+from art_domainrand.randomization.numerics.matrices import multiply, pixel_sum
 
 FLOOR = 1e-6
 """What is added to variances, in units of [0, 1] squared: an image of one colour has nothing to be stretched."""

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain
-from art_domainrand.randomization.numerics.linear import constant
 from art_domainrand.randomization.numerics.luma import grey, tint
+from art_domainrand.randomization.numerics.matrices import constant
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """The sepia matrix of the W3C's Filter Effects Module, section "sepia"."""

@@ -56,12 +56,12 @@ def tidied(target: dict[str, Any], drop_empty: bool, min_size: float) -> dict[st
         target["area"] = size.prod(1) if masks is None else (masks > 0).flatten(1).sum(1).to(boxes.dtype)
     if drop_empty:
         kept = (size >= min_size).all(1)
-        rows = {key: as_tensor(target[key]) for key in PER_BOX if key in target}
+        rows = {key: to_tensor(target[key]) for key in PER_BOX if key in target}
         target |= {"boxes": boxes[kept]} | {key: value[kept.to(value.device)] for key, value in rows.items()}
     return target
 
 
-def as_tensor(value: Any) -> Tensor:
+def to_tensor(value: Any) -> Tensor:
     """A tensor as it is, anything else by way of an array."""
     return value if isinstance(value, Tensor) else from_array(np.asarray(value))
 

@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.arrays import widened
-from art_domainrand.randomization.core.chain import Chain, settled
-from art_domainrand.randomization.core.positions import Points, Settle, Way, pixel_lattice
-from art_domainrand.randomization.core.transform import Draw, Frame, Kind, Transform, Values
+from art_domainrand.randomization.core.draw import Draw
+from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of, settled
 from art_domainrand.randomization.labels.detections import (
     MOVING,
     as_detections,
-    as_tensor,
     check_rows,
     in_form_of,
     in_list_of,
     tidied,
+    to_tensor,
 )
-from art_domainrand.randomization.labels.rows import Rows, check_boxes, check_fill
+from art_domainrand.randomization.labels.rows import LabelTable, check_boxes, check_fill
 from art_domainrand.randomization.labels.settling import cut_boxes, cut_sources, mark_lost, pad_sources
-from art_domainrand.randomization.numerics.warp import Sampling, resample
+from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Settle, Way, pixel_lattice
+from art_domainrand.randomization.numerics.warp import resample
 
-Batch: TypeAlias = "Tensor | Sequence[Tensor]"
+LabelBatch: TypeAlias = "Tensor | Sequence[Tensor]"
 """Labels of B images: one tensor (B, ...), or a list of B tensors of any length."""
 
 Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -52,7 +52,7 @@ class Geometry:
     and for labels that do not match the draw.
     """
 
-    chain: Chain
+    chain: Transform
     draw: Draw
     size: Sequence[int] | None = None
     inverted: bool = False
@@ -86,7 +86,7 @@ class Geometry:
         planes = x.reshape(len(x), -1, *x.shape[-2:])
         return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
 
-    def masks(self, masks: Batch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
+    def masks(self, masks: LabelBatch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
         """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W) or (H, W).
 
         With ``mode`` "nearest" each pixel is one of the original, of any dtype; "bilinear" is for soft, floating masks.
@@ -112,14 +112,14 @@ class Geometry:
         pairs = zip(masks, zip(*(torch.split(part, 1) for part in points), strict=True), strict=True)
         return [read(part[None].reshape(1, -1, *part.shape[-2:]), source).view(part.shape) for part, source in pairs]
 
-    def keypoints(self, keypoints: Batch) -> Any:
+    def keypoints(self, keypoints: LabelBatch) -> Any:
         """Move points, (B, ..., 2) or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or (..., 3).
 
         A visibility becomes 0 once the point has left the image, even if it comes back. Points are not clipped. Those
         that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the last.
         """
         self._check("keypoints", keypoints)
-        rows, frame = Rows.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
+        rows, frame = LabelTable.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
         x, y = (rows.table[..., :2] - self._corner(frame, 1)).unbind(2)
         moved = self._carry(Points(x[..., None], y[..., None]), frame, mark_lost)
         columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1)]
@@ -127,7 +127,7 @@ class Geometry:
             columns.append(rows.table[..., 2:] if moved.lost is None else rows.table[..., 2:] * ~moved.lost)
         return self._reordered(rows.write(torch.cat(columns, dim=2)))
 
-    def boxes(self, boxes: Batch, *, clip: bool = True) -> Any:
+    def boxes(self, boxes: LabelBatch, *, clip: bool = True) -> Any:
         """Move boxes (x1, y1, x2, y2), (B, ..., 4) or a list of (N, 4): each becomes the box around what it held.
 
         With ``clip`` it is cut to the image after every resampling, so that what has left stays out; a box of which
@@ -137,7 +137,7 @@ class Geometry:
         Raises ValueError for NaN and infinite boxes, and warns of x2 < x1 or y2 < y1, which is read as x1 < x2.
         """
         self._check("boxes", boxes)
-        rows, frame = Rows.read("boxes", boxes, (4,), self.draw.u.device), self._frame()
+        rows, frame = LabelTable.read("boxes", boxes, (4,), self.draw.u.device), self._frame()
         check_boxes(rows.table)
         leaves = list(leaves_of(self.chain))
         if any(leaf.kind is Kind.PIXEL and type(leaf).carry is not Transform.carry for leaf in leaves):
@@ -183,8 +183,10 @@ class Geometry:
             if not images:
                 continue
             part = replace(self, draw=self.draw[images])
-            mover: Callable[[Batch], Any] = partial(part.boxes, clip=clip) if key == "boxes" else getattr(part, key)
-            for index, value in zip(images, mover([as_tensor(moved[index][key]) for index in images]), strict=True):
+            mover: Callable[[LabelBatch], Any] = (
+                partial(part.boxes, clip=clip) if key == "boxes" else getattr(part, key)
+            )
+            for index, value in zip(images, mover([to_tensor(moved[index][key]) for index in images]), strict=True):
                 moved[index][key] = value
         pairs = zip(moved, listed, strict=True)
         return in_list_of(targets, [in_form_of(old, tidied(new, drop_empty, min_size)) for new, old in pairs])
@@ -247,13 +249,6 @@ class Geometry:
             raise ValueError(f"{name} must be a tensor or a list with one entry for each image, got {type(labels)}")
         if len(labels) != len(self.draw):
             raise ValueError(f"{name} must be for {len(self.draw)} images, as many as the draw has, got {len(labels)}")
-
-
-def leaves_of(transform: Transform) -> list[Transform]:
-    """The transforms that ``transform`` is made of, itself if it is made of none."""
-    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
-    parts = [part for part in inner if isinstance(part, Transform)]
-    return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
 
 
 def refuse_untracked(transform: Transform) -> None:

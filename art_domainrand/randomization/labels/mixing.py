@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.core.arrays import as_python, widened
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import unit_points
-from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.transforms.occlusion import covered
 
 KNOTS = 4097

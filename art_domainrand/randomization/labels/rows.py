@@ -15,14 +15,16 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class LabelTable:
     """The labels of B images as ``table`` (B, N, K), float64, N being the longest (and at least one), zeros below."""
 
     table: Tensor
     labels: Tensor | Sequence[Tensor]
 
     @classmethod
-    def read(cls, name: str, labels: Tensor | Sequence[Tensor], widths: tuple[int, ...], device: torch.device) -> Rows:
+    def read(
+        cls, name: str, labels: Tensor | Sequence[Tensor], widths: tuple[int, ...], device: torch.device
+    ) -> LabelTable:
         """Read a tensor (B, ..., K) or a list of B tensors (..., K); K must be one of ``widths``, else ValueError."""
         parts = list(labels)
         if not all(isinstance(part, Tensor) for part in parts):

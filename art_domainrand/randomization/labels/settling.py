@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.core.positions import Points
-from art_domainrand.randomization.core.transform import Frame
-from art_domainrand.randomization.numerics.warp import Sampling
+from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling
 
 
 def mark_lost(points: Points, sampling: Sampling, frame: Frame) -> Points:

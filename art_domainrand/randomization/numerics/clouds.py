@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.core.random import member_seeds, normal_field, uniform_field
-from art_domainrand.randomization.numerics.linear import pixel_sum
 from art_domainrand.randomization.numerics.luma import tint
+from art_domainrand.randomization.numerics.matrices import pixel_sum
 from art_domainrand.randomization.numerics.particles import streaks
 
 SMALLEST_SPREAD = 1e-6

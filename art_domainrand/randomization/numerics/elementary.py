@@ -17,6 +17,12 @@ def logistic(x: Tensor) -> Tensor:
     return 0.5 + 0.5 * torch.tanh(0.5 * x)
 
 
-def power_of_two(x: Tensor) -> Tensor:
+def two_to_the(x: Tensor) -> Tensor:
     """2 to the power ``x``, up to rounding."""
     return torch.exp(x * math.log(2))
+
+
+def standard_normal_icdf(u: Tensor) -> Tensor:
+    """The inverse CDF of Normal(0, 1), finite on the whole of [0, 1]."""
+    step = torch.finfo(u.dtype).eps / 2
+    return torch.erfinv(u.clamp(step, 1 - step) * 2 - 1) * math.sqrt(2)

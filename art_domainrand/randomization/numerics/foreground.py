@@ -7,9 +7,10 @@ from torch import Tensor
 
 from art_domainrand.core.random import member_seeds, uniform_field
 from art_domainrand.randomization.numerics.clouds import value_noise
+from art_domainrand.randomization.numerics.color_maps import apply_color
 from art_domainrand.randomization.numerics.elementary import logistic
-from art_domainrand.randomization.numerics.linear import apply_color, multiply, pixel_sum
 from art_domainrand.randomization.numerics.luma import muted
+from art_domainrand.randomization.numerics.matrices import multiply, pixel_sum
 
 BAND = 0.1
 """How wide a strip along each border is taken for ground, as a share of the image's side."""

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.core.clamp import straight_through_clamp
-from art_domainrand.randomization.numerics.linear import Rows, constant
+from art_domainrand.randomization.numerics.matrices import Rows, constant
 
-BLOCK = 8
+SIDE = 8
 
 # ITU-T T.81, tables K.1 and K.2: the step of each coefficient at quality 50, row by row.
 LUMA_STEPS = (
@@ -73,7 +73,7 @@ def _halved(planes: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
     libjpeg repeats the last column before it takes the means, and the last row after; it rounds a half down in the
     first column, up in the second, and so on.
     """
-    means = functional.avg_pool2d(_extended(planes, 2, 2 * BLOCK), 2)
+    means = functional.avg_pool2d(_extended(planes, 2, 2 * SIDE), 2)
     return rounding(means + _alternating(-1 / 8, means))
 
 
@@ -105,7 +105,7 @@ def _coded(
 ) -> Tensor:
     """:func:`code_planes` for any size: extended to whole blocks, and cut again."""
     height, width = planes.shape[2:]
-    return code_planes(_extended(planes, BLOCK, BLOCK), steps, quality, rounding)[:, :, :height, :width]
+    return code_planes(_extended(planes, SIDE, SIDE), steps, quality, rounding)[:, :, :height, :width]
 
 
 def code_planes(
@@ -113,12 +113,12 @@ def code_planes(
 ) -> Tensor:
     """Quantize the block DCT of ``planes`` (B, C, H, W), sides multiples of 8, with ``steps`` scaled to ``quality``."""
     batch, channels, height, width = planes.shape
-    rows, columns = height // BLOCK, width // BLOCK
-    blocks = planes.view(batch, channels, rows, BLOCK, columns, BLOCK).transpose(3, 4).reshape(batch, -1, BLOCK**2)
+    rows, columns = height // SIDE, width // SIDE
+    blocks = planes.view(batch, channels, rows, SIDE, columns, SIDE).transpose(3, 4).reshape(batch, -1, SIDE**2)
     basis = dct_basis(planes.dtype, planes.device)
     table = scaled_steps(steps, quality.to(planes.dtype))[:, None, :]
     blocks = (rounding((blocks @ basis.T) / table) * table) @ basis
-    return blocks.view(batch, channels, rows, columns, BLOCK, BLOCK).transpose(3, 4).reshape(planes.shape)
+    return blocks.view(batch, channels, rows, columns, SIDE, SIDE).transpose(3, 4).reshape(planes.shape)
 
 
 def scaled_steps(steps: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
@@ -141,8 +141,8 @@ def mix_channels(x: Tensor, rows: Rows) -> Tensor:
 @lru_cache(maxsize=16)
 def dct_basis(dtype: torch.dtype, device: torch.device) -> Tensor:
     """The orthonormal two-dimensional DCT-II of an 8x8 block laid flat, as a (64, 64) matrix (T.81, A.3.3)."""
-    frequency, position = np.arange(BLOCK)[:, None], np.arange(BLOCK)
-    one_axis = np.cos((2 * position + 1) * frequency * np.pi / (2 * BLOCK)) / 2
+    frequency, position = np.arange(SIDE)[:, None], np.arange(SIDE)
+    one_axis = np.cos((2 * position + 1) * frequency * np.pi / (2 * SIDE)) / 2
     one_axis[0] /= np.sqrt(2)
     with torch.inference_mode(False):
         return torch.from_numpy(np.kron(one_axis, one_axis)).to(device, dtype)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from art_domainrand.randomization.numerics.linear import constant
-from art_domainrand.randomization.transforms.color import LUMA
+from art_domainrand.randomization.numerics.matrices import constant
+
+LUMA = (0.299, 0.587, 0.114)
+"""The grey value of an RGB pixel (ITU-R BT.601, as in Kornia and PIL)."""
 
 
 def grey(x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ TABLE = 64
 NARROWEST = 1.5
 """Tiles are about this many pixels wide and twice as long at least; those of smaller ones repeat earlier."""
 
-BLOCK = 1 << 16
+PIXELS_AT_ONCE = 1 << 16
 """On the CPU the many elementwise passes stay in the cache if they run over images of about this many pixels."""
 
 FADE = 0.25
@@ -159,7 +159,7 @@ def flakes(x: Tensor, seeds: Tensor, lean: Tensor, size: Tensor, speed: Tensor, 
 
 def in_blocks(render: Callable[..., Tensor], shape: torch.Size, *parts: Tensor | Tiling) -> Tensor:
     """``render(*parts)`` for B images of ``shape`` (B, C, H, W), a few at a time where that is faster."""
-    at_once = max(1, BLOCK // (shape[2] * shape[3]))
+    at_once = max(1, PIXELS_AT_ONCE // (shape[2] * shape[3]))
     tracked = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
     if parts[0].device.type != "cpu" or shape[0] <= at_once or tracked:
         return render(*parts)
@@ -191,7 +191,7 @@ class _Veil(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, light: Tensor, through: Tensor, color: Tensor) -> Tensor:
         ctx.save_for_backward(*((light, through) if ctx.needs_input_grad[0] else ()))
         veiled = torch.empty_like(x)
-        at_once = max(1, BLOCK // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
+        at_once = max(1, PIXELS_AT_ONCE // (x.shape[2] * x.shape[3])) if x.device.type == "cpu" else len(x)
         for image, factor, share, target in zip(
             *(torch.split(part, at_once) for part in (x, light, through, veiled)), strict=True
         ):

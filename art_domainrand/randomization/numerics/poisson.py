@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.random import uniform_field
-from art_domainrand.randomization.core.distributions import standard_normal_icdf
+from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
 
 SMALL = 6.0
 """Below this rate the distribution function is added up; above, its inverse is an expansion about the normal one."""
@@ -14,7 +14,7 @@ SMALL = 6.0
 TERMS = 24
 """How many terms are added up: a rate of 6 exceeds them with probability 4e-9, beyond the resolution of the field."""
 
-BLOCK = 1 << 15
+RATES_AT_ONCE = 1 << 15
 """On the CPU the many elementwise passes run over this many rates at a time, which stay in the cache."""
 
 
@@ -28,7 +28,7 @@ def poisson_field(rates: Tensor, seeds: Tensor) -> Tensor:
     if rates.device.type != "cpu":
         return _quantile(flat, u).view(rates.shape)
     drawn = torch.empty_like(flat)
-    for target, rate, numbers in zip(*(torch.split(part, BLOCK) for part in (drawn, flat, u)), strict=True):
+    for target, rate, numbers in zip(*(torch.split(part, RATES_AT_ONCE) for part in (drawn, flat, u)), strict=True):
         # Reading back which rates a block holds costs nothing here, and no element sees another one's branch.
         if bool((rate < SMALL).all()):
             target.copy_(_added_up(rate, numbers))

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.randomization.core.positions import Points, centred, spread
-from art_domainrand.randomization.numerics.linear import constant, inverse3x3, is_channels_last, multiply
-
-MODES = ("bilinear", "nearest", "bicubic")
-PADDINGS = ("zeros", "border", "reflection")
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How to read an image between its pixels (``mode``) and beyond its border (``padding``)."""
-
-    mode: str = "bilinear"
-    padding: str = "zeros"
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, got {self.mode!r}")
-        if self.padding not in PADDINGS:
-            raise ValueError(f"padding must be one of {PADDINGS}, got {self.padding!r}")
+from art_domainrand.randomization.numerics.matrices import constant, inverse3x3, is_channels_last, multiply
+from art_domainrand.randomization.numerics.positions import Points, Sampling, broadcast, centred
 
 
 def warp(x: Tensor, matrix: Tensor, sampling: Sampling, *, projective: bool) -> Tensor:
@@ -41,7 +22,7 @@ def resample(x: Tensor, points: Points, sampling: Sampling) -> Tensor:
     """Read ``x`` (B, C, H, W) at ``points``, in pixels from the image centre, to (B, C, M, N)."""
     height, width = x.shape[2:]
     scale = ((2 / max(width - 1, 1), 2 / max(height - 1, 1)),)
-    grid = torch.stack(spread(points.x, points.y), dim=3)
+    grid = torch.stack(broadcast(points.x, points.y), dim=3)
     grid = grid * constant(scale, grid.dtype, grid.device)
     return _sample(x, grid.to(x.dtype).expand(len(x), -1, -1, -1), sampling)
 

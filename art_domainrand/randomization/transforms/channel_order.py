@@ -13,9 +13,10 @@ from torch import Tensor
 
 from art_domainrand.core.random import mix64
 from art_domainrand.randomization.core.distributions import Constant, Range, Uniform, require_support
-from art_domainrand.randomization.core.transform import ColorTransform, Frame, Values, require_rgb
-from art_domainrand.randomization.numerics.linear import constant, is_channels_last
+from art_domainrand.randomization.core.transform import ColorTransform, Values, require_rgb
+from art_domainrand.randomization.numerics.matrices import constant, is_channels_last
 from art_domainrand.randomization.numerics.ordering import reordered
+from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.transforms.color import ChannelwiseTransform, one_offset, unchanged
 
 _FULLY = Constant(1.0)

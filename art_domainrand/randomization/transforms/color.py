@@ -1,4 +1,4 @@
-"""Colour: linear mixtures of the channels, which fuse, and the two nonlinear ones, gamma and the hue of HSV."""
+"""Colour: linear mixtures of the channels, which fuse, and the hue of HSV."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from kornia.color import hsv_to_rgb, rgb_to_hsv
 from torch import Tensor
 
 from art_domainrand.randomization.core.distributions import Constant, LogUniform, Range, Uniform, require_support
-from art_domainrand.randomization.core.transform import (
-    ColorTransform,
-    Frame,
-    PixelTransform,
-    Values,
-    frame_of,
-    require_rgb,
-)
-from art_domainrand.randomization.numerics.linear import Rows, combine, constant, scale_about_sums, scale_channels
-
-LUMA = (0.299, 0.587, 0.114)
-"""The grey value of an RGB pixel (ITU-R BT.601, as in Kornia and PIL)."""
+from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Values, require_rgb
+from art_domainrand.randomization.numerics.color_maps import scale_about_sums, scale_channels
+from art_domainrand.randomization.numerics.luma import LUMA
+from art_domainrand.randomization.numerics.matrices import Rows, combine, constant
+from art_domainrand.randomization.numerics.positions import Frame, frame_of
 
 # Chrominance of the NTSC colour space YIQ: rows I and Q of RGB -> YIQ, and their columns of the inverse.
 _IQ = ((0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -219,57 +212,6 @@ class WhiteBalance(ChannelwiseTransform):
         temperature = values["temperature"]
         gains = torch.exp(torch.stack((temperature, -values["tint"], -temperature), dim=1))
         return gains, torch.zeros_like(gains)
-
-
-@dataclass(frozen=True)
-class Gamma(PixelTransform):
-    """Raise every pixel to the power ``gamma``; below 1 brightens.
-
-    From ``TOE`` downwards, through black and negative values, the curve goes on as the straight line through the
-    origin, so that value and gradient are finite: x^gamma alone has an infinite slope at black for gamma < 1.
-    """
-
-    gamma: Range = LogUniform(0.7, 1.4)
-    units: ClassVar[Mapping[str, str]] = {"gamma": "exponent"}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_support("gamma", self.gamma, low=0)
-
-    def apply(self, x: Tensor, values: Values) -> Tensor:
-        changed: Tensor = _GammaCurve.apply(x, values["gamma"].view(-1, 1, 1, 1))  # type: ignore[no-untyped-call]
-        return changed
-
-
-class _GammaCurve(torch.autograd.Function):
-    """x^gamma as x max(x, TOE)^(gamma - 1), which is the line below TOE, in half the passes autograd takes."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, gamma: Tensor) -> Tensor:
-        power = x.clamp_min(TOE).log_().mul_(gamma - 1).exp_()
-        ctx.save_for_backward(x, gamma, power)
-        return x * power
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, gamma, power = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a gradient of the gradient is wanted: let autograd see the formula
-            curve = x * torch.exp(torch.log(x.clamp_min(TOE)) * (gamma - 1))
-            wanted = [tensor for tensor in (x, gamma) if tensor.requires_grad]
-            found = iter(torch.autograd.grad(curve, wanted, gradient, create_graph=True))
-            return (next(found) if x.requires_grad else None), (next(found) if gamma.requires_grad else None)
-        of_x = of_gamma = None
-        if ctx.needs_input_grad[0]:
-            scaled = gradient * power  # the slope is power below TOE and gamma * power above
-            of_x = scaled * (gamma - 1)
-            torch.ops.aten.threshold_backward.grad_input(of_x, x, TOE, grad_input=of_x).add_(scaled)
-        if ctx.needs_input_grad[1]:
-            of_gamma = (gradient * x * power * torch.log(x.clamp_min(TOE))).sum((1, 2, 3), keepdim=True)
-        return of_x, of_gamma
-
-
-TOE = 1 / 1024
-"""Where :class:`Gamma` becomes linear: a quarter of the smallest nonzero value of an 8-bit image."""
 
 
 @cache

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from art_domainrand.core.random import hash_field
 from art_domainrand.randomization.core.distributions import Distribution, LogUniform, Range, Uniform, require_support
-from art_domainrand.randomization.core.positions import Points, Way, spread
-from art_domainrand.randomization.core.transform import DisplacementTransform, Frame, Values
-from art_domainrand.randomization.numerics.linear import Rows, constant, multiply
-from art_domainrand.randomization.numerics.warp import Sampling, resample
+from art_domainrand.randomization.core.transform import DisplacementTransform, Values
+from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply
+from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Way, broadcast
+from art_domainrand.randomization.numerics.warp import resample
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ThinPlate(DisplacementTransform):
         shares = torch.stack([values[name] for name in self.parameters], dim=1).view(-1, 9, 2).transpose(1, 2)
         coefficients = multiply(shares, constant(_plate(), shares.dtype, shares.device).expand(len(shares), -1, -1))
         half_x, half_y = max(frame.width - 1, 1) / 2, max(frame.height - 1, 1) / 2
-        x, y = spread(points.x / half_x, points.y / half_y)
+        x, y = broadcast(points.x / half_x, points.y / half_y)
         shape, (x, y) = x.shape[1:], (x.flatten(1)[:, None], y.flatten(1)[:, None])
         holds = constant(_HOLDS, shares.dtype, shares.device)
         squared = (x - holds[:, :1]).square() + (y - holds[:, 1:]).square()

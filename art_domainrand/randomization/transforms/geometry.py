@@ -22,10 +22,9 @@ from art_domainrand.randomization.core.distributions import (
     as_distribution,
     require_support,
 )
-from art_domainrand.randomization.core.positions import Way
-from art_domainrand.randomization.core.transform import Frame, GeometricTransform, Values
-from art_domainrand.randomization.numerics.linear import Rows, combine, constant, multiply
-from art_domainrand.randomization.numerics.warp import Sampling
+from art_domainrand.randomization.core.transform import GeometricTransform, Values
+from art_domainrand.randomization.numerics.matrices import Rows, combine, constant, multiply
+from art_domainrand.randomization.numerics.positions import Frame, Sampling, Way
 
 CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
 

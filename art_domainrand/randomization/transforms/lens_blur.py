@@ -14,9 +14,10 @@ from torch.nn import functional
 from art_domainrand.core.random import uniform_field
 from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
-from art_domainrand.randomization.numerics.linear import is_channels_last
-from art_domainrand.randomization.numerics.warp import Sampling, warp
-from art_domainrand.randomization.transforms.blur import convolve, depthwise, gaussian_kernel
+from art_domainrand.randomization.numerics.convolution import convolve, depthwise, gaussian_kernel
+from art_domainrand.randomization.numerics.matrices import is_channels_last
+from art_domainrand.randomization.numerics.positions import Sampling
+from art_domainrand.randomization.numerics.warp import warp
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class DefocusBlur(PixelTransform):
         require_finite("radius", self.radius)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        return convolve_planes(x, disk_kernel(values["radius"], math.ceil(largest(self.radius))))
+        return convolve_planes(x, soft_disk(values["radius"], math.ceil(largest(self.radius))))
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,14 @@ def line_kernel(length: Tensor, angle: Tensor, bias: Tensor, radius: int) -> Ten
     length = length.view(-1, 1, 1)
     inside = (length / 2 + 1 - along.abs()).clamp(0, 1)
     trace = 1 + bias.view(-1, 1, 1) * (along * 2 / (length + 2))
-    return normalized((1 - across).clamp_min(0) * inside * trace)
+    return summing_to_one((1 - across).clamp_min(0) * inside * trace)
 
 
-def disk_kernel(radius: Tensor, reach: int) -> Tensor:
+def soft_disk(radius: Tensor, reach: int) -> Tensor:
     """Disks of ``radius`` (B,) pixels as (B, 2 reach + 1, 2 reach + 1) weights of sum one, edges one pixel soft."""
     rows, columns = _square(reach, radius)
     distance = (rows.square() + columns.square()).sqrt()
-    return normalized((radius.view(-1, 1, 1) + 0.5 - distance).clamp(0, 1))
+    return summing_to_one((radius.view(-1, 1, 1) + 0.5 - distance).clamp(0, 1))
 
 
 def convolve_planes(x: Tensor, kernel: Tensor) -> Tensor:
@@ -166,7 +167,7 @@ def convolve_planes(x: Tensor, kernel: Tensor) -> Tensor:
     reach_y, reach_x = min(half, height - 1), min(half, width - 1)
     if reach_y < half or reach_x < half:
         kernel = kernel[:, half - reach_y : half + reach_y + 1, half - reach_x : half + reach_x + 1]
-        kernel = normalized(kernel)
+        kernel = summing_to_one(kernel)
     x = x.contiguous() if is_channels_last(x) else x
     planes = functional.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="reflect").flatten(0, 1)[None]
     weights = kernel.flip(1, 2)[:, None].expand(-1, channels, -1, -1).flatten(0, 1)[:, None]
@@ -176,7 +177,7 @@ def convolve_planes(x: Tensor, kernel: Tensor) -> Tensor:
     return (blurred[:, :1] if batch * channels == 1 else blurred).view(batch, channels, height, width)
 
 
-def normalized(kernel: Tensor) -> Tensor:
+def summing_to_one(kernel: Tensor) -> Tensor:
     """Scale each kernel (B, K, L) to sum one, adding up in an order that does not depend on the batch."""
     row = kernel[:, 0]
     for other in kernel.unbind(1)[1:]:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from art_domainrand.core.random import hash_field
 from art_domainrand.randomization.core.distributions import Distribution
-from art_domainrand.randomization.core.positions import Points, Way, spread
-from art_domainrand.randomization.core.transform import Frame, PixelTransform, Values
+from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.ordering import reordered
+from art_domainrand.randomization.numerics.positions import Frame, Points, Way, broadcast
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class GridShuffle(PixelTransform):
         if not way.backward:
             order = order.argsort(dim=1)
         # From the corner of the image, as pixel i spans [i, i + 1].
-        x, y = spread(points.x + frame.width / 2, points.y + frame.height / 2)
+        x, y = broadcast(points.x + frame.width / 2, points.y + frame.height / 2)
         row, column = torch.floor(y / tall), torch.floor(x / wide)
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         cell = torch.where(inside, row * columns + column, 0).long()

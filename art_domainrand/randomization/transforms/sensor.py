@@ -13,7 +13,7 @@ from art_domainrand.core.random import hash_field, normal_field
 from art_domainrand.core.straight_through import snapped, straight_through, wants_gradient
 from art_domainrand.randomization.core.distributions import LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
-from art_domainrand.randomization.numerics.elementary import power_of_two
+from art_domainrand.randomization.numerics.elementary import two_to_the
 from art_domainrand.randomization.numerics.poisson import poisson_field
 
 
@@ -166,6 +166,6 @@ class Quantization(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         bits = values["bits"].view(-1, 1, 1, 1)
         with torch.no_grad():
-            top = power_of_two(bits).round_().sub_(1)
+            top = two_to_the(bits).round_().sub_(1)
             level = (x * top).round_().div_(top)
-        return snapped(level, x, 1 / (power_of_two(bits) - 1))
+        return snapped(level, x, 1 / (two_to_the(bits) - 1))

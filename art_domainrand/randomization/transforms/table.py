@@ -8,7 +8,6 @@ from art_domainrand.randomization.transforms.channel_order import ChannelDropout
 from art_domainrand.randomization.transforms.color import (
     Brightness,
     Contrast,
-    Gamma,
     Grayscale,
     HSVHue,
     Hue,
@@ -18,6 +17,8 @@ from art_domainrand.randomization.transforms.color import (
 )
 from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
+from art_domainrand.randomization.transforms.flare import SunFlare
+from art_domainrand.randomization.transforms.gamma import Gamma
 from art_domainrand.randomization.transforms.geometry import (
     Crop,
     Flip,
@@ -40,7 +41,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
 from art_domainrand.randomization.transforms.patches import GridShuffle
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
-from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter, SunFlare
+from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "rotation": Rotation,

@@ -12,9 +12,9 @@ from torch import Tensor
 from art_domainrand.core.straight_through import snapped, straight_through, wants_gradient
 from art_domainrand.randomization.core.distributions import Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
-from art_domainrand.randomization.numerics.elementary import power_of_two
+from art_domainrand.randomization.numerics.elementary import two_to_the
 
-LEVELS = 256
+COUNTED = 256
 """The values of an 8-bit image."""
 
 
@@ -62,9 +62,9 @@ class Posterize(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         bits = values["bits"].view(-1, 1, 1, 1)
         with torch.no_grad():
-            step = power_of_two(8 - bits.round()).round_()
-            level = (x * (LEVELS - 1)).round_().div_(step).floor_().mul_(step / (LEVELS - 1))
-        return snapped(level, x, power_of_two(8 - bits) / (LEVELS - 1))
+            step = two_to_the(8 - bits.round()).round_()
+            level = (x * (COUNTED - 1)).round_().div_(step).floor_().mul_(step / (COUNTED - 1))
+        return snapped(level, x, two_to_the(8 - bits) / (COUNTED - 1))
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,16 @@ class Equalize(PixelTransform):
 def equalized(x: Tensor) -> Tensor:
     """Equalize the histogram of every channel of ``x`` (B, C, H, W) on 256 levels, by the rule of PIL and Kornia."""
     batch, channels, height, width = x.shape
-    levels = (x * (LEVELS - 1)).round_().clamp_(0, LEVELS - 1).to(torch.int64).reshape(batch * channels, -1)
-    counts = torch.zeros(batch * channels, LEVELS, dtype=torch.int64, device=x.device)
+    levels = (x * (COUNTED - 1)).round_().clamp_(0, COUNTED - 1).to(torch.int64).reshape(batch * channels, -1)
+    counts = torch.zeros(batch * channels, COUNTED, dtype=torch.int64, device=x.device)
     counts.scatter_add_(1, levels, torch.ones_like(levels))
     total = counts.cumsum(1)
     # The last level that occurs does not count for the step: it is where the table reaches white.
     last = counts.gather(1, total.argmax(dim=1, keepdim=True))
-    step = (height * width - last).div(LEVELS - 1, rounding_mode="floor")
-    table = (total - counts + step // 2).div(step.clamp_min(1), rounding_mode="floor").clamp_max(LEVELS - 1)
-    same = torch.arange(LEVELS, device=x.device)
-    table = torch.where(step > 0, table, same).to(x.dtype) / (LEVELS - 1)
+    step = (height * width - last).div(COUNTED - 1, rounding_mode="floor")
+    table = (total - counts + step // 2).div(step.clamp_min(1), rounding_mode="floor").clamp_max(COUNTED - 1)
+    same = torch.arange(COUNTED, device=x.device)
+    table = torch.where(step > 0, table, same).to(x.dtype) / (COUNTED - 1)
     return table.gather(1, levels).view(x.shape)
 
 

@@ -19,10 +19,11 @@ from art_domainrand.randomization.core.distributions import (
     Range,
     Uniform,
     require_support,
-    standard_normal_icdf,
 )
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.clouds import cloud, frosted_pane, standardized
+from art_domainrand.randomization.numerics.convolution import convolve, gaussian_kernel
+from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
 from art_domainrand.randomization.numerics.luma import grey, tint
 from art_domainrand.randomization.numerics.particles import (
     Tiling,
@@ -33,14 +34,13 @@ from art_domainrand.randomization.numerics.particles import (
     snow_tiling,
     veiled,
 )
-from art_domainrand.randomization.transforms.blur import convolve, gaussian_kernel
 
 SMALLEST = 1.5
 """The smallest width of a drop or a flake in pixels: what is thinner falls between the pixels."""
 
 RAIN = (0.82, 0.86, 0.90)
-WATER = (0.80, 0.95, 0.95)
-MUD = (0.25, 0.16, 0.08)
+SPATTER_WATER = (0.80, 0.95, 0.95)
+SPATTER_MUD = (0.25, 0.16, 0.08)
 
 
 @dataclass(frozen=True)
@@ -222,68 +222,9 @@ class Spatter(PixelTransform):
         level = standard_normal_icdf(1 - values["amount"])
         drops = (2 * (standardized(convolve(noise, across, down)) - _plane(level))).clamp(0, 1)
         mud = _plane(values["mud"])
-        water, brown = tint(WATER, x), tint(MUD, x)
+        water, brown = tint(SPATTER_WATER, x), tint(SPATTER_MUD, x)
         shine = (drops - drops.roll((1, 1), (2, 3))) * (0.5 * (1 - mud))
         return x + (water + (brown - water) * mud - x) * (drops * _plane(values["opacity"])) + shine
-
-
-@dataclass(frozen=True)
-class SunFlare(PixelTransform):
-    """The sun in the lens: a glare at (``x``, ``y``) and coloured ghosts on the line through the image's centre.
-
-    ``x`` and ``y`` are shares of the image from its left and top, ``radius`` that of the glare, as a share of the
-    shorter side, ``strength`` its light at the middle and ``ghosts`` that of the ghosts. Light l is laid over the scene
-    as ``x + l (1 - x)``.
-    """
-
-    strength: Range = Uniform(0.5, 1.0)
-    x: Range = Uniform(0.0, 1.0)
-    y: Range = Uniform(0.0, 0.6)
-    radius: Range = Uniform(0.1, 0.35)
-    ghosts: Range = Uniform(0.1, 0.5)
-    units: ClassVar[Mapping[str, str]] = {
-        "strength": "share",
-        "x": "share",
-        "y": "share",
-        "radius": "share of the shorter side",
-        "ghosts": "share",
-    }
-
-    # For each ghost: the place on the line (0 at the sun, 1 at the centre), the size and the colour.
-    GHOSTS: ClassVar[tuple[tuple[float, float, tuple[float, float, float]], ...]] = (
-        (0.55, 0.25, (1.0, 0.75, 0.4)),
-        (1.35, 0.45, (0.5, 0.9, 0.6)),
-        (1.6, 0.2, (0.6, 0.7, 1.0)),
-        (2.0, 0.7, (0.9, 0.5, 0.6)),
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("strength", "ghosts"):
-            require_support(name, getattr(self, name), low=0, high=1)
-        require_support("radius", self.radius, low=0)
-
-    def apply(self, x: Tensor, values: Values) -> Tensor:
-        height, width = x.shape[2:]
-        side = min(height, width)
-        # Distances count in shorter sides, from the image's centre.
-        across = (torch.arange(width, dtype=x.dtype, device=x.device) - (width - 1) / 2) / side
-        down = (torch.arange(height, dtype=x.dtype, device=x.device)[:, None] - (height - 1) / 2) / side
-        sun_x, sun_y = _plane((values["x"] - 0.5) * (width / side)), _plane((values["y"] - 0.5) * (height / side))
-        radius = _plane(values["radius"]).clamp_min(1 / side)
-
-        def distance(place: float) -> Tensor:
-            """The squared distance from a place on the line, in radii."""
-            squares: Tensor = (across - sun_x * (1 - place)).square() + (down - sun_y * (1 - place)).square()
-            return squares / radius.square()
-
-        squared = distance(0)
-        glare = (0.7 * torch.exp(-2 * squared) + 0.3 / (1 + squared)) * _plane(values["strength"])
-        x = x + (1 - x) * glare * tint((1.0, 0.97, 0.88), x)
-        for place, size, color in self.GHOSTS:
-            disk = (3 * (1 - distance(place) / size**2)).clamp(0, 1) * _plane(values["ghosts"] * 0.6)
-            x = x + (1 - x) * disk * tint(color, x)
-        return x
 
 
 def snow_light(x: Tensor) -> Tensor:

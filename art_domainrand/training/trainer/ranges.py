@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.coordinates import Coordinate, coordinates
+from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import Choice
-from art_domainrand.randomization.core.pipeline import OneOf, Pipeline, Sometimes
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.transforms.geometry import Flip
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption

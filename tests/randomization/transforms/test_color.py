@@ -19,7 +19,7 @@ from art_domainrand.randomization import (
     Saturation,
     WhiteBalance,
 )
-from art_domainrand.randomization.transforms.color import TOE
+from art_domainrand.randomization.transforms.gamma import TOE
 
 LUMA = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 

@@ -28,7 +28,7 @@ from art_domainrand.randomization import (
     ThinPlate,
     Translation,
 )
-from art_domainrand.randomization.core.positions import Points, Way, pixel_lattice
+from art_domainrand.randomization.numerics.positions import Points, Way, pixel_lattice
 from art_domainrand.randomization.transforms.displacement import _HOLDS, _plate
 
 H, W = 21, 30

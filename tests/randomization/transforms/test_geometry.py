@@ -19,7 +19,7 @@ from art_domainrand.randomization import (
     Uniform,
     random_transform,
 )
-from art_domainrand.randomization.numerics.linear import inverse3x3, multiply, sum_of_outer_products
+from art_domainrand.randomization.numerics.matrices import inverse3x3, multiply, sum_of_outer_products
 from art_domainrand.randomization.numerics.warp import corner_matrix
 
 H, W = 21, 30

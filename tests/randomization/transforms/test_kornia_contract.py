@@ -12,7 +12,7 @@ from kornia.augmentation._3d.base import AugmentationBase3D
 from kornia.augmentation.container.base import SequentialBase
 
 from art_domainrand.randomization import KorniaAugmentation, Pipeline
-from art_domainrand.randomization.kornia_module import NOT_DIFFERENTIABLE, NOT_REPLAYABLE
+from art_domainrand.randomization.core.kornia_module import NOT_DIFFERENTIABLE, NOT_REPLAYABLE
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Kornia's own, about deprecated arguments
 

@@ -17,8 +17,8 @@ from art_domainrand.randomization import (
     Uniform,
     ZoomBlur,
 )
-from art_domainrand.randomization.transforms.blur import gaussian_kernel
-from art_domainrand.randomization.transforms.lens_blur import convolve_planes, disk_kernel, line_kernel
+from art_domainrand.randomization.numerics.convolution import gaussian_kernel
+from art_domainrand.randomization.transforms.lens_blur import convolve_planes, soft_disk, line_kernel
 
 
 def impulse(side=41, dtype=torch.float64):
@@ -78,7 +78,7 @@ def test_no_length_and_no_radius_are_no_blur():
 @pytest.mark.parametrize("radius", [0.3, 1.0, 2.5, 7.0, 20.0])
 def test_a_disk_is_round_even_and_sums_to_one(radius):
     reach = math.ceil(radius)
-    kernel = disk_kernel(torch.tensor([radius], dtype=torch.float64), reach)[0]
+    kernel = soft_disk(torch.tensor([radius], dtype=torch.float64), reach)[0]
     assert kernel.sum().item() == pytest.approx(1)
     for turned in (kernel.flip(0), kernel.flip(1), kernel.T):
         assert torch.equal(kernel, turned)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from art_domainrand.randomization import ChannelDropout, ChannelShuffle, Contrast, Invert, Pipeline, WhiteBalance
-from art_domainrand.randomization.core.transform import frame_of
-from art_domainrand.randomization.numerics import linear
-from art_domainrand.randomization.numerics.linear import apply_color, multiply, scale_about_sums, scale_channels
+from art_domainrand.randomization.numerics import color_maps
+from art_domainrand.randomization.numerics.color_maps import apply_color, scale_about_sums, scale_channels
+from art_domainrand.randomization.numerics.matrices import multiply
+from art_domainrand.randomization.numerics.positions import frame_of
 from art_domainrand.randomization.transforms.channel_order import reorder_channels
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -16,7 +17,7 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 def any_size(request, monkeypatch):
     """Small images take the way of large ones too."""
     if request.param == "streamed":
-        monkeypatch.setattr(linear, "LARGE", 0)
+        monkeypatch.setattr(color_maps, "LARGE", 0)
 
 
 def parts(seed=0, columns=3, dtype=torch.float64):

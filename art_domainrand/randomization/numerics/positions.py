@@ -1,23 +1,60 @@
-"""Positions in an image, and how a transform carries them: the common language of matrices and displacement fields."""
+"""Positions in an image, how a transform carries them, and how an image is read at them.
+
+They are the common language of matrices and displacement fields.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from art_domainrand.randomization.core.transform import Frame
-    from art_domainrand.randomization.numerics.warp import Sampling
+MODES = ("bilinear", "nearest", "bicubic")
+PADDINGS = ("zeros", "border", "reflection")
 
-NEWTON_STEPS = 8
+
+INVERSION_STEPS = 8
 """Newton doubles the digits with each step: five reach the rounding, from a start within half an image."""
 
 DIFFERENCE = 1e-4
 """The step in pixels of the Jacobian's difference quotient."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a matrix may depend on besides its values: the size of an image."""
+
+    channels: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to read an image between its pixels (``mode``) and beyond its border (``padding``).
+
+    :param mode: "bilinear", "nearest" or "bicubic".
+    :param padding: "zeros", "border" or "reflection".
+    :raises ValueError: for any other name.
+    """
+
+    mode: str = "bilinear"
+    padding: str = "zeros"
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {MODES}, got {self.mode!r}")
+        if self.padding not in PADDINGS:
+            raise ValueError(f"padding must be one of {PADDINGS}, got {self.padding!r}")
+
+
+def frame_of(x: Tensor) -> Frame:
+    """The frame of a batch ``x`` (B, C, H, W)."""
+    return Frame(x.shape[1], x.shape[2], x.shape[3])
 
 
 class Points(NamedTuple):
@@ -41,7 +78,7 @@ class Points(NamedTuple):
         return self._replace(lost=lost if self.lost is None else self.lost | lost)
 
 
-Settle: TypeAlias = "Callable[[Points, Sampling, Frame], Points]"
+Settle: TypeAlias = Callable[[Points, Sampling, Frame], Points]
 """What becomes of carried points when an image of this frame has been resampled."""
 
 
@@ -62,7 +99,7 @@ def pixel_lattice(height: int, width: int, dtype: torch.dtype, device: torch.dev
     return Points(row[None, None, :], column[None, :, None], lattice=True)
 
 
-def spread(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two tensors that broadcast, as views of their common shape."""
     x, y = torch.broadcast_tensors(x, y)  # type: ignore[no-untyped-call]
     return x, y
@@ -106,17 +143,17 @@ def solve(pull: Callable[[Points], Points], wanted: Points) -> Points:
     """
     with torch.no_grad():
         found = wanted
-        for _ in range(NEWTON_STEPS - 1):
+        for _ in range(INVERSION_STEPS - 1):
             found = _newton(pull, wanted, found)
     return _newton(pull, wanted, found)
 
 
 def _newton(pull: Callable[[Points], Points], wanted: Points, guess: Points) -> Points:
-    x, y = spread(guess.x, guess.y)
+    x, y = broadcast(guess.x, guess.y)
     count = x.shape[2]
     beside = Points(torch.cat((x, x + DIFFERENCE, x), dim=2), torch.cat((y, y, y + DIFFERENCE), dim=2))
     at = pull(beside)
-    (x0, x1, x2), (y0, y1, y2) = (torch.split(part, count, dim=2) for part in spread(at.x, at.y))
+    (x0, x1, x2), (y0, y1, y2) = (torch.split(part, count, dim=2) for part in broadcast(at.x, at.y))
     with torch.no_grad():
         xx, xy, yx, yy = ((end - start) / DIFFERENCE for end, start in ((x1, x0), (x2, x0), (y1, y0), (y2, y0)))
         # Where nothing folds the determinant is positive; a rounded one must not become a division by zero.
