@@ -28,6 +28,7 @@ from art_domainrand import (
 )
 from art_domainrand.attacks.engine.search import LOOK_EVERY
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, corrupt
+from art_domainrand.training.trainer import loop
 
 from support.attacks import RowWise, margins, predicted, some_images
 from support.estimators import CLASSES, make_classifier, wrap
@@ -275,7 +276,7 @@ def test_the_strong_attacks_run_and_domain_findings_replay_bit_for_bit():
 @pytest.mark.parametrize(
     "options",
     [
-        {"objective": "trades", "autocast": torch.bfloat16, "channels_last": True},
+        {"objective": "trades", "autocast": torch.bfloat16, "memory_format": "channels_last"},
         {"objective": "madry", "autocast": torch.float16, "ema": 0.9},
         {"objective": "madry", "automatic_ranges": True, "awp": 0.005},
         {"objective": "free", "replays": 2},
@@ -285,26 +286,27 @@ def test_the_strong_attacks_run_and_domain_findings_replay_bit_for_bit():
 def test_the_trainer_learns_on_the_device(options):
     classifier = trainable(device_type="gpu")
     x, y = corners(256)
-    trainer = trainer_of(classifier, pipeline=MILD, seed=0, **options)
+    trainer = trainer_of(classifier, randomization=MILD, seed=0, **options)
     trainer.fit(x, y, batch_size=32, nb_epochs=10, validation_data=corners(64, seed=1))
     assert trainer.history[-1]["loss"] < trainer.history[0]["loss"]
     assert robust_accuracy(classifier) > 0.5
 
 
-def test_a_resumed_run_goes_on_bit_for_bit_on_the_device(tmp_path):
+def test_a_resumed_run_goes_on_bit_for_bit_on_the_device(tmp_path, monkeypatch):
     torch.backends.cudnn.deterministic = True  # cuDNN's own condition
     try:
         found = []
         for place, stops in (("whole", (4,)), ("parts", (2, 4))):
             for epochs in stops:
                 classifier = trainable(device_type="gpu")
-                options = {"schedule": "constant", "pipeline": MILD, "seed": 0, "objective": "madry"}
+                options = {"schedule": "constant", "randomization": MILD, "seed": 0, "objective": "madry"}
                 trainer = trainer_of(classifier, checkpoint=tmp_path / f"{place}", **options)
                 x, y = corners(96)
                 if epochs == 2:
-                    stopped_after(trainer, 2)
-                    with pytest.raises(KeyboardInterrupt):
-                        trainer.fit(x, y, batch_size=32, nb_epochs=4)
+                    with monkeypatch.context() as patched:
+                        patched.setattr(loop, "save_epoch", stopping_after(2))
+                        with pytest.raises(KeyboardInterrupt):
+                            trainer.fit(x, y, batch_size=32, nb_epochs=4)
                 else:
                     trainer.fit(x, y, batch_size=32, nb_epochs=4)
             found.append(weights(classifier))
@@ -314,9 +316,9 @@ def test_a_resumed_run_goes_on_bit_for_bit_on_the_device(tmp_path):
         assert torch.equal(value, found[1][name]), name
 
 
-def stopped_after(trainer, epochs: int) -> None:
-    """Let ``trainer`` be interrupted after so many epochs have been saved."""
-    save, done = trainer._save, []
+def stopping_after(epochs: int):
+    """What saves an epoch, and interrupts the training after so many."""
+    save, done = loop.save_epoch, []
 
     def saved(*arguments, **options):
         save(*arguments, **options)
@@ -324,16 +326,16 @@ def stopped_after(trainer, epochs: int) -> None:
         if len(done) == epochs:
             raise KeyboardInterrupt
 
-    trainer._save = saved
+    return saved
 
 
 def test_generators_and_fit_feed_the_device():
     x, y = corners(128)
     classifier = trainable(device_type="gpu")
     before = classifier.compute_loss(x, y).mean()
-    fit_randomized(classifier, x, y, pipeline=MILD, batch_size=32, nb_epochs=5, seed=0)
+    fit_randomized(classifier, x, y, randomization=MILD, batch_size=32, nb_epochs=5, seed=0)
     assert classifier.compute_loss(x, y).mean() < before
-    data = RandomizedDataGenerator(x, y, batch_size=32, pipeline=MILD, attack=PGD(classifier, **PGD_8), seed=0)
+    data = RandomizedDataGenerator(x, y, batch_size=32, randomization=MILD, attack=PGD(classifier, **PGD_8), seed=0)
     shown, labels = data.get_batch()
     assert len(shown) == len(labels) == 32
     classifier.fit_generator(data, nb_epochs=1)

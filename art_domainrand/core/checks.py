@@ -232,31 +232,41 @@ def as_tensor(name: str, values: Any) -> Tensor:
 
 
 def class_labels(labels: Any, n: int, nb_classes: int) -> Tensor:
-    """Turn class indices (N,) or (N, 1), or one-hot or soft labels (N, K), into a float32 tensor (N, K).
+    """Labels in any of ART's forms as rows (N, K), float32; see :func:`class_targets`."""
+    targets = class_targets(labels, n, nb_classes)
+    return targets if targets.dim() == 2 else torch.nn.functional.one_hot(targets, max(nb_classes, 2)).float()
 
-    Raises ValueError unless every label is an index in [0, K) or a distribution: non-negative and of sum one.
+
+def class_targets(labels: Any, n: int, nb_classes: int) -> Tensor:
+    """Labels in any of ART's forms, checked: class indices, or rows where one of them is no single class.
+
+    :param labels: Class indices (N,) or (N, 1), or one-hot or soft labels (N, K); array, list or tensor.
+    :param n: How many samples there are.
+    :param nb_classes: The number of classes K; one output unit still tells two apart.
+    :return: Indices (N,) int64; if a row is not exactly one-hot, all rows (N, K) float32.
+    :raises ValueError: unless every label is an index in [0, K) or a distribution, non-negative and of sum one.
     """
     y = as_tensor("y", labels)
-    require(
-        len(y.shape) > 0 and len(y) == n,
-        "y",
-        f"hold one label for each of the {n} samples",
-        Said(f"shape {tuple(y.shape)}"),
-    )
-    classes = max(nb_classes, 2)  # one output unit still tells two classes apart
+    got = Said(f"shape {tuple(y.shape)}")
+    require(y.dim() > 0 and len(y) == n, "y", f"hold one label for each of the {n} samples", got)
+    classes = max(nb_classes, 2)
     if y.dim() == 2 and y.shape[1] == classes:
-        y = y.float()
-        bad = ~((y >= 0).all(1) & ((y.sum(1) - 1).abs() <= LABEL_SUM_SLACK))
-        rule = "hold non-negative rows of sum 1 (or class indices)"
-        require(not bool(bad.any()), "y", rule, y[bad][:1].flatten().tolist())
-        return y
+        return _indices_or_rows(y)
     indices = y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1)
-    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", Said(f"shape {tuple(y.shape)}"))
+    require(indices, "y", f"have shape ({n},), ({n}, 1) or ({n}, {classes})", got)
     y = y.reshape(-1)
     bad = ~((y == y.long()) & (y >= 0) & (y < classes))
     require(not bool(bad.any()), "y", f"hold class indices in [0, {classes})", y[bad][:1].tolist())
-    one_hot: Tensor = torch.nn.functional.one_hot(y.long(), classes).float()
-    return one_hot
+    return y.long()
+
+
+def _indices_or_rows(y: Tensor) -> Tensor:
+    rows = y.float()
+    bad = ~((rows >= 0).all(1) & ((rows.sum(1) - 1).abs() <= LABEL_SUM_SLACK))
+    rule = "hold non-negative rows of sum 1 (or class indices)"
+    require(not bool(bad.any()), "y", rule, rows[bad][:1].flatten().tolist())
+    one_hot = bool(((rows == 0) | (rows == 1)).all())
+    return rows.argmax(1) if one_hot else rows
 
 
 def mask_for(mask: Any, x: Tensor) -> Tensor | None:

@@ -32,6 +32,8 @@ ORDER, CHOICE, ATTACK, READ, GLOBAL = range(10, 15)
 COPY, WORKER, FORK, RANK = range(15, 19)
 # What only measures: the shift a model is judged under, and trials.
 SHIFT, TRIAL = range(19, 21)
+# Of a training run, all that an epoch draws.
+EPOCH = 21
 
 # The increment of SplitMix64: multiples of 2^64 / golden ratio are spread evenly.
 GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)

@@ -17,7 +17,7 @@ from art.defences.trainer import (
     Trainer,
 )
 
-T = TypeVar("T", bound=Trainer)
+AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
 
 def _keep(trainer: Any, attack: EvasionAttack) -> None:
@@ -62,7 +62,7 @@ _WITH_ATTACK: dict[type, type] = {
 _COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 
 
-def use_attack(trainer: T, attack: EvasionAttack) -> T:
+def use_attack(trainer: AnyTrainer, attack: EvasionAttack) -> AnyTrainer:
     """Make one of ART's adversarial trainers train against ``attack``; return the same trainer.
 
     ``AdversarialTrainer``, TRADES, AWP and OAAT take an attack when they are made, and may change it here.
@@ -76,6 +76,7 @@ def use_attack(trainer: T, attack: EvasionAttack) -> T:
     lie nearer than ``bound`` to 0 or 1. The certified trainers preprocess once in ``fit``: for fresh draws, call it
     once an epoch.
 
+    :param trainer: one of ART's adversarial trainers for PyTorch.
     :param attack: made for ``trainer.classifier`` (any other makes ``AdversarialTrainer`` train on transferred images);
         untargeted. Its ``batch_size`` should be no less than the trainer's.
     :raises ValueError: for a trainer without an attack, as ``DPInstaHideTrainer`` is, or made with

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from art.defences.trainer import Trainer
 from art.estimators.classification.ensemble import EnsembleClassifier
-from art.estimators.classification.pytorch import PyTorchClassifier
 from art.estimators.regression.pytorch import PyTorchRegressor
 from art.utils import check_and_transform_label_format
 from torch import Tensor
@@ -20,24 +19,27 @@ from tqdm.auto import tqdm
 from art_domainrand.core.arrays import from_array
 from art_domainrand.core.checks import RefusedEstimatorError, Said, check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
+from art_domainrand.core.signatures import written_out
+from art_domainrand.core.streams import Stream
 from art_domainrand.estimators.preprocessing import Preprocess, model_forward, preprocessing_chain
-from art_domainrand.preprocessors.streams import Stream
 from art_domainrand.randomization.labels.mixing import Mixing
-from art_domainrand.training.data.batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
+from art_domainrand.training.data.batches import BatchMaker, as_randomization, check_parts, to_numpy
+from art_domainrand.training.data.epochs import Epochs
 from art_domainrand.training.data.proportions import plan_batch
-from art_domainrand.training.data.small_batches import joins_last
-from art_domainrand.training.data.sources import Labels, open_source
-from art_domainrand.training.trainer.forward import advice_on_small_batches
+from art_domainrand.training.data.small_batches import advice_on_small_batches, joins_last
+from art_domainrand.training.data.sources import BatchLabels, open_source
+from art_domainrand.training.trainer.trainable import trains_as_pytorch_classifier
 
-Step = Callable[[Tensor, Any], None]
+BatchStep = Callable[[Tensor, Any], None]
 
 
+@written_out(pipeline="randomization")
 def fit_randomized(
     classifier: Any,
     x: Any,
     y: Any = None,
     *,
-    pipeline: Any = None,
+    randomization: Any = None,
     batch_size: int = 128,
     nb_epochs: int = 10,
     attack: Any = None,
@@ -58,7 +60,7 @@ def fit_randomized(
     ART's ``fit`` runs the preprocessors once over all the data before the first epoch, so that a random one freezes.
     Here each batch is randomized on the classifier's device, then goes through the classifier's own preprocessing
     (whatever has ``apply_fit``, the standardisation too; drawn anew where it is random), its loss and its optimizer.
-    With a pipeline that changes nothing, the weights are those of ``classifier.fit`` bit for bit. Estimators whose
+    With a randomization that changes nothing, the weights are those of ``classifier.fit`` bit for bit. Estimators whose
     ``fit`` is not ``PyTorchClassifier``'s own (a regressor, a detector, one smoothed or of another framework) are given
     each batch through their ``fit``, so that what they add to training stays.
 
@@ -67,8 +69,8 @@ def fit_randomized(
         :class:`RandomizedDataGenerator`.
     :param y: labels, one-hot (N, K) indices (N,), or probabilities if the loss takes them; None where ``x``
         yields them.
-    :param pipeline: a pipeline, what one is made from, or a preprocessor with one. None randomizes by the classifier's
-        own preprocessing alone, of which each batch then sees a new draw.
+    :param randomization: a pipeline, what one is made from, or a preprocessor with one. None randomizes by the
+        classifier's own preprocessing alone, of which each batch then sees a new draw.
     :param batch_size: rows of a batch, adversarial images and copies included.
     :param attack: an untargeted attack; part of each batch is then adversarial, made from randomized images.
     :param proportions: originals to randomized copies to adversarial images; None is (0, 1, 0), all randomized, and
@@ -86,35 +88,37 @@ def fit_randomized(
     :param num_workers: processes that read a dataset; None is a DataLoader's own number, or 0.
     :param pin_memory: read into memory from which a GPU copies faster; without a GPU it has no effect.
 
-    Raises ValueError or TypeError for arguments as said above, for pixels outside ``clip_values`` and for a classifier
-    without an optimizer, TypeError for a trainer: give its ``fit_generator`` a :class:`RandomizedDataGenerator`.
+    :raises ValueError, TypeError: for arguments as said above, for pixels outside ``clip_values`` and for a classifier
+        without an optimizer; TypeError for a trainer: give its ``fit_generator`` a :class:`RandomizedDataGenerator`.
     """
     _check_estimator(classifier)
     check_counts(batch_size=batch_size, nb_epochs=nb_epochs)
     check_flags(training_mode=training_mode, drop_last=drop_last, verbose=verbose)
     check_parts(attack, mixing)
-    randomization = _randomization(classifier, pipeline, clip_values, channels_first)
+    made = _randomization(classifier, randomization, clip_values, channels_first)
     if proportions is None:
         proportions = (0, 1, 0) if attack is None else (0, 1, 1)
     mix = plan_batch(int(batch_size), proportions, attack is not None)
-    source = open_source(x, y, shuffle=None, num_workers=num_workers, pin_memory=pin_memory)
+    features = made is None and mixing is None
+    source = open_source(x, y, num_workers=num_workers, pin_memory=pin_memory, features=features)
     alike = trains_as_pytorch_classifier(classifier)
     device = classifier.device if isinstance(getattr(classifier, "device", None), torch.device) else torch.device("cpu")
-    first = classifier.channels_first if randomization is None else randomization.channels_first
+    first = classifier.channels_first if made is None else made.channels_first
     classes = getattr(classifier, "nb_classes", None)
-    maker = BatchMaker(mix, randomization, attack, mixing, classes, bool(first), device)
-    limits = None if randomization is None else ClipRange(randomization.clip_values)
+    maker = BatchMaker(mix, made, attack, mixing, classes, bool(first), device)
+    limits = None if made is None else ClipRange(made.clip_values)
     last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
-    epochs = Epochs(source, maker, last, limits, _one_hot(classes) if alike else None)
-    if training_mode and joins_last(classifier, sum(mix.rows), epochs.last_rows, len(epochs)):
+    epochs = Epochs(source, mix.sources, last, limits, _one_hot(classes) if alike else None)
+    if training_mode and joins_last(classifier, sum(mix.rows), sum(mix.of(epochs.last)), len(epochs)):
         epochs = replace(epochs, joined=True)
     step = _own_step(classifier, training_mode) if alike else _step_through_fit(classifier, training_mode)
     stream = Stream(seed)
     for number in tqdm(range(nb_epochs), disable=not verbose, desc="Epochs"):
         order = _order_of_art(len(source)) if seed is None and source.shuffle else None
+        epoch_seed = stream.next_seed()
         with warmed_up(classifier, number):
-            for images, labels in epochs.epoch(number, Stream(stream.next_seed()), order):
-                step(images, labels)
+            for samples in epochs.read(number, epoch_seed, order):
+                step(*maker.make(samples, epoch_seed))
         if scheduler is not None:
             scheduler.step()
 
@@ -130,19 +134,14 @@ def _check_estimator(classifier: Any) -> None:
         require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
 
 
-def trains_as_pytorch_classifier(classifier: Any) -> bool:
-    """Whether the classifier's ``fit`` is ART's for PyTorch, and no other that adds to it."""
-    return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit and "fit" not in vars(classifier)
-
-
-def _randomization(classifier: Any, pipeline: Any, clip_values: Any, channels_first: Any) -> Any:
-    if pipeline is None:
+def _randomization(classifier: Any, randomization: Any, clip_values: Any, channels_first: Any) -> Any:
+    if randomization is None:
         return None
-    if hasattr(pipeline, "forward") and hasattr(pipeline, "clip_values"):
-        return as_randomization(pipeline, clip_values, channels_first)
+    if hasattr(randomization, "forward") and hasattr(randomization, "clip_values"):
+        return as_randomization(randomization, clip_values, channels_first)
     limits = getattr(classifier, "clip_values", None) if clip_values is None else clip_values
     layout = getattr(classifier, "channels_first", None) if channels_first is None else channels_first
-    return as_randomization(pipeline, limits, layout)
+    return as_randomization(randomization, limits, layout)
 
 
 def _order_of_art(images: int) -> Iterable[int]:
@@ -168,8 +167,8 @@ def warmed_up(estimator: Any, epoch: int) -> Iterator[None]:
         estimator.warmup = epochs
 
 
-def _one_hot(nb_classes: int | None) -> Callable[[Labels], Labels]:
-    def encode(y: Labels) -> Labels:
+def _one_hot(nb_classes: int | None) -> Callable[[BatchLabels], BatchLabels]:
+    def encode(y: BatchLabels) -> BatchLabels:
         require(isinstance(y, Tensor), "y", "hold class labels for a classifier", Said("detections"))
         if nb_classes is not None and len(y) and not y.is_floating_point() and y.numel() == len(y):  # type: ignore[union-attr]
             ends = int(y.min()), int(y.max())  # type: ignore[union-attr]
@@ -180,7 +179,7 @@ def _one_hot(nb_classes: int | None) -> Callable[[Labels], Labels]:
     return encode
 
 
-def _own_step(classifier: Any, training_mode: bool) -> Step:
+def _own_step(classifier: Any, training_mode: bool) -> BatchStep:
     """One step of ``PyTorchClassifier.fit``, with tensors that are on the device already."""
     forward, preprocess = model_forward(classifier), _preprocessing(classifier)
 
@@ -223,11 +222,11 @@ def _preprocessing(classifier: Any) -> Preprocess:
     return through_arrays
 
 
-def _step_through_fit(estimator: Any, training_mode: bool) -> Step:
+def _step_through_fit(estimator: Any, training_mode: bool) -> BatchStep:
     """One epoch of the estimator's own ``fit`` on a single batch."""
     options = {} if training_mode else {"training_mode": False}  # not every fit knows it
 
-    def step(x: Tensor, y: Labels) -> None:
+    def step(x: Tensor, y: BatchLabels) -> None:
         if isinstance(estimator, PyTorchRegressor) and isinstance(y, Tensor) and y.shape == (len(x), 1):
             y = y[:, 0]  # ART's fit flattens the outputs, and torch would broadcast both to (N, N)
         estimator.fit(x.cpu().numpy(), to_numpy(y), batch_size=len(x), nb_epochs=1, **options)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.pipeline import Item
@@ -34,6 +35,7 @@ class Randomized(nn.Module):
         return f"randomization={self.randomization!r}"
 
 
+@written_out()
 def randomized(
     model: nn.Module,
     pipeline: Item,
@@ -52,6 +54,7 @@ def randomized(
     evaluation mode, and its certified trainers convert a model layer by layer: give those a
     :class:`DomainRandomization` as ``preprocessing_defences`` instead.
 
+    :param model: a module that takes images first.
     :param pipeline: a :class:`Pipeline`, or what one is made from.
     :param clip_values: the smallest and the largest value that reaches the module: pixel values, or what ART's
         ``preprocessing=(mean, std)`` makes of them, (0 - mean) / std and (1 - mean) / std, as arrays of shape (C, 1, 1)
@@ -60,8 +63,11 @@ def randomized(
     :param seed: an int >= 0 makes every run draw the same; None takes fresh entropy.
     :param clip: "straight_through", "hard" or None, see :class:`DomainRandomization`.
 
-    ``forward`` raises ValueError, in training mode, for images that :class:`DomainRandomization` refuses. Gradients
-    flow to the images and the parameters; the optimizer may hold the parameters of ``model`` or of the result.
+    :raises ValueError: for what is no module. ``forward`` raises it, in training mode, for images that
+        :class:`DomainRandomization` refuses.
+
+    Gradients flow to the images and the parameters; the optimizer may hold the parameters of ``model`` or of the
+    result.
     """
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be a torch.nn.Module, got {type(model).__name__}")

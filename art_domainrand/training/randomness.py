@@ -1,4 +1,4 @@
-"""Where a training run's random numbers come from: seeds of its own, and global generators that are given back."""
+"""The randomness that a training run finds: global generators, and the streams of preprocessors and modules."""
 
 from __future__ import annotations
 
@@ -14,17 +14,8 @@ from torch import nn
 from art_domainrand.preprocessors.streams import Stream
 from art_domainrand.training.module import Randomized
 
-# What a derived seed is for; the same number never means two things.
-ORDER, DRAWS, ATTACK, GLOBAL = range(4)
-
 _RANK = 2**32 - 4
 """Branches the streams of processes off; unlike what streams branch by on their own."""
-
-
-def derived_seed(seed: int, purpose: int, rank: int = 0) -> int:
-    """A seed in [0, 2^63) for one purpose and process, independent of all others."""
-    words = np.random.SeedSequence(seed, spawn_key=(purpose, rank)).generate_state(1, np.uint64)
-    return int(words[0] >> np.uint64(1))
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -52,23 +43,23 @@ def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
 
 
 @contextmanager
-def own_randomness(seed: int, rank: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators for this process inside the ``with`` block; afterwards they are as they were.
-
-    Dropout and the like know no other generators: so a run repeats, and its processes drop different units.
-    """
+def kept_random_state(device: torch.device) -> Iterator[None]:
+    """Give the global random states back as they were, also after an exception."""
     before = random_state(device)
-    chosen = derived_seed(seed, GLOBAL, rank)
     try:
-        torch.default_generator.manual_seed(chosen)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(chosen)
-        np.random.seed(chosen % 2**32)  # noqa: NPY002
-        random.seed(chosen)
         yield
     finally:
         restore_random_state(before, device)
+
+
+def seed_global_generators(seed: int, device: torch.device) -> None:
+    """Seed the global generators of torch, on the CPU and on ``device``, of NumPy and of Python."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    random.seed(seed)
 
 
 def streams_of(classifier: Any) -> list[Stream]:

@@ -147,7 +147,9 @@ def fresh(net: nn.Module, data: LabelledImages, setting: Setting, device: str) -
 
 def ways(part: str, device: str) -> dict[str, Fit]:
     """Name -> function that trains a classifier; the sides of "speed" do the same, the others differ in their data."""
-    fast: dict[str, Any] = {"channels_last": True} | ({} if device == "cpu" else {"autocast": torch.bfloat16})
+    fast: dict[str, Any] = {"memory_format": "channels_last"} | (
+        {} if device == "cpu" else {"autocast": torch.bfloat16}
+    )
     if part == "speed":
         return {
             "AdversarialTrainer, ART's PGD": with_arts_trainer(ProjectedGradientDescentPyTorch),
@@ -155,10 +157,10 @@ def ways(part: str, device: str) -> dict[str, Fit]:
             "DomainAdversarialTrainer": with_our_trainer(schedule="constant"),
             f"DomainAdversarialTrainer, {', '.join(fast)}": with_our_trainer(schedule="constant", **fast),
         }
-    domain = {"pipeline": TRAINING_DOMAIN} | fast
+    domain = {"randomization": TRAINING_DOMAIN} | fast
     return {
         "madry": with_our_trainer(**fast),
-        "madry, shifts and flips": with_our_trainer(pipeline=USUAL, **fast),
+        "madry, shifts and flips": with_our_trainer(randomization=USUAL, **fast),
         "madry + domain": with_our_trainer(**domain),
         "trades + domain": with_our_trainer(objective="trades", **domain),
         "trades, weight 3, + domain": with_our_trainer(objective="trades", weight=3.0, **domain),

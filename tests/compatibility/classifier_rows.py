@@ -65,7 +65,7 @@ def fit_draws_once_and_fit_randomized_in_every_epoch() -> None:
     assert distinct_images(estimator, lambda: fit(estimator, nb_epochs=3)) == N, "ART preprocesses once for all epochs"
     estimator = classifier()
     shown = distinct_images(
-        estimator, lambda: fit_randomized(estimator, X, Y, pipeline=defence, batch_size=3, nb_epochs=3)
+        estimator, lambda: fit_randomized(estimator, X, Y, randomization=defence, batch_size=3, nb_epochs=3)
     )
     assert shown == 3 * N
 
@@ -96,7 +96,7 @@ def fit_generator_with_randomization() -> None:
         classifier(randomization()), classifier(), lambda estimator, _: estimator.fit_generator(loader(), nb_epochs=1)
     )
     estimator = classifier()
-    generator = RandomizedDataGenerator(X, Y, batch_size=N, pipeline=randomization(), proportions=(0, 1, 0))
+    generator = RandomizedDataGenerator(X, Y, batch_size=N, randomization=randomization(), proportions=(0, 1, 0))
     assert distinct_images(estimator, lambda: estimator.fit_generator(generator, nb_epochs=3)) == 3 * N
 
 
@@ -107,7 +107,7 @@ def fit_generator_with_attack(make: MakeAttack) -> None:
         X,
         INDEX,
         batch_size=2 * N,
-        pipeline=Brightness(0.0),
+        randomization=Brightness(0.0),
         attack=make(estimator),
         proportions=(1, 0, 1),
         shuffle=False,

@@ -148,7 +148,7 @@ def domain_trainer(defence: Any, attack: Callable[[Any], Any], epochs: int) -> t
     """What DomainAdversarialTrainer moves the weights on, (M, pixels)."""
     made = plain()
     trainer = DomainAdversarialTrainer(
-        made, attack(made), pipeline=defence and defence.pipeline, objective="madry", seed=0, verbose=False
+        made, attack(made), randomization=defence and defence.pipeline, objective="madry", seed=0, verbose=False
     )
     assert isinstance(trainer, Trainer)
     shown = trained_on(made, lambda: fit(trainer, nb_epochs=epochs)).flatten(1)

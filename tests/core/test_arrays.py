@@ -32,18 +32,18 @@ def views(x):
 
 
 def generated(x):
-    generator = RandomizedDataGenerator(x, np.arange(len(x)), batch_size=2, pipeline=Brightness(), seed=0)
+    generator = RandomizedDataGenerator(x, np.arange(len(x)), batch_size=2, randomization=Brightness(), seed=0)
     return generator.get_batch()[0]
 
 
 def fitted(x):
     classifier = trainable()
-    fit_randomized(classifier, x, np.arange(len(x)), pipeline=Brightness(), batch_size=2, nb_epochs=1, seed=0)
+    fit_randomized(classifier, x, np.arange(len(x)), randomization=Brightness(), batch_size=2, nb_epochs=1, seed=0)
     return torch.cat([value.flatten() for value in weights(classifier).values()]).numpy()
 
 
 def trained(x):
-    trainer = trainer_of(trainable(), objective="madry", pipeline=Pipeline(Brightness()))
+    trainer = trainer_of(trainable(), objective="madry", randomization=Pipeline(Brightness()))
     trainer.fit(x, np.arange(len(x)), batch_size=2, nb_epochs=1, validation_data=(x, np.arange(len(x))))
     return torch.cat([value.flatten() for value in weights(trainer._classifier).values()]).numpy()
 
@@ -78,7 +78,7 @@ def test_any_array_of_images_is_read(name):
 def test_labels_are_read_from_any_array_too():
     x, y = corners(8)
     found = [
-        RandomizedDataGenerator(x, labels, batch_size=8, pipeline=Brightness(), seed=0).get_batch()[1]
+        RandomizedDataGenerator(x, labels, batch_size=8, randomization=Brightness(), seed=0).get_batch()[1]
         for labels in (y, y[::-1].copy()[::-1], y.astype(">i8"))
     ]
     assert all(np.array_equal(labels, found[0]) for labels in found)

@@ -112,7 +112,7 @@ def test_the_trainer(objective):
 
     def trained(classifier):
         ranges = {} if objective == "free" else {"automatic_ranges": True, "ema": 0.9}
-        trainer = trainer_of(classifier, objective=objective, pipeline=BRIGHT, seed=0, **ranges)
+        trainer = trainer_of(classifier, objective=objective, randomization=BRIGHT, seed=0, **ranges)
         trainer.fit(x, y, batch_size=16, nb_epochs=2, validation_data=(x, y))
         return weights(classifier)
 

@@ -44,7 +44,7 @@ BY_GRADIENT = {
 OTHERS = {
     "DomainAttack": lambda e: DomainAttack(e, Brightness()),
     "trainer": lambda e: DomainAdversarialTrainer(e, FGSM(make_classifier())),
-    "fit_randomized": lambda e: fit_randomized(e, X, np.zeros(2), pipeline=Brightness()),
+    "fit_randomized": lambda e: fit_randomized(e, X, np.zeros(2), randomization=Brightness()),
     "diagnose": lambda e: diagnose(e, X, np.zeros(2)),
 }
 CASES = [(name, BARE, "got Linear") for name in BY_GRADIENT | OTHERS]

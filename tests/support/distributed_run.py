@@ -11,7 +11,9 @@ from torch import distributed
 
 from art_domainrand import DomainRandomization
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer import checkpoint
+from art_domainrand.training.trainer.distributed import Shard
 from art_domainrand.training.trainer.run import Run
 
 from support.estimators import cnn
@@ -24,7 +26,7 @@ SHIFT = R.Pipeline([R.Brightness((-0.1, 0.1)), R.GaussianNoise((0.0, 0.05))])
 def train(objective: str = "trades", *, model=None, n: int = IMAGES, epochs: int = EPOCHS, seed: int = 0, **options):
     """Without random starts and batch normalization: what it comes to depends on the global batches alone."""
     classifier = trainable(cnn() if model is None else model)
-    options = {"pipeline": SHIFT, "ema": 0.5, "clip_norm": 1.0, "seed": seed} | options
+    options = {"randomization": SHIFT, "ema": 0.5, "clip_norm": 1.0, "seed": seed} | options
     trainer = trainer_of(classifier, objective=objective, starts=0, **options)
     x, y = corners(n)
     trainer.fit(x, y, batch_size=BATCH, nb_epochs=epochs, validation_data=(x[:16], y[:16]))
@@ -49,8 +51,8 @@ def own_draws(rank: int) -> dict:
     noisy, plain_forward = [], own.forward
     own.forward = lambda x, y=None: noisy.append(plain_forward(x, y)[0] - x) or (x, y)
     classifier = trainable(with_dropout(), rate=1e-9, preprocessing_defences=[own])
-    trainer = trainer_of(classifier, pipeline=[R.GaussianNoise((0.1, 0.1))], objective="madry")
-    run = Run(classifier, trainer.attack, trainer.pipeline, trainer.options, 1, 1)
+    trainer = trainer_of(classifier, randomization=[R.GaussianNoise((0.1, 0.1))], objective="madry")
+    run = Run(classifier, trainer.attack, trainer.randomization, trainer.options, 1, 1)
     seen = {}
 
     def note_input(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -63,9 +65,14 @@ def own_draws(rank: int) -> dict:
     classifier.model[0].register_forward_pre_hook(note_input)
     classifier.model[4].register_forward_hook(note_output)
     randomized = []
-    run.view.randomize, plain = lambda x, d: randomized.append(plain(x, d)) or randomized[-1], run.view.randomize
+    view = run.views.randomization
+    view.randomize, plain = lambda x, d: randomized.append(plain(x, d)) or randomized[-1], view.randomize
+    rows = Shard.of(8, rank, 2).rows
+    samples = Samples(
+        SampleKeys.counted(0, 8), rows, torch.full((4, 1, 8, 8), 0.5), torch.zeros(len(rows), dtype=torch.int64)
+    )
     with run.opened():
-        run.epoch(0, lambda _: iter([(torch.full((8, 1, 8, 8), 0.5), torch.zeros(8, dtype=torch.int64))]))
+        run.epoch(0, [samples])
     return {"start": seen["start"] - randomized[0], "noise": randomized[0] - 0.5, "kept": seen["kept"], "own": noisy[0]}
 
 
@@ -82,7 +89,7 @@ def with_death(folder: Path, rank: int, *, dying: bool) -> dict:
 
         classifier.model.register_forward_pre_hook(die)
     place = folder / "checkpoint"
-    options = {"objective": "madry", "pipeline": SHIFT, "ema": 0.5, "checkpoint": place, "log_dir": folder / "log"}
+    options = {"objective": "madry", "randomization": SHIFT, "ema": 0.5, "checkpoint": place, "log_dir": folder / "log"}
     trainer = trainer_of(classifier, **options)
     x, y = corners(IMAGES)
     writes: list[str] = []

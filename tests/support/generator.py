@@ -27,8 +27,8 @@ class Pairs(Dataset):
         return torch.from_numpy(X[index]), int(Y[index])
 
 
-def generator(x=X, y=Y, *, batch_size=8, pipeline=SHIFT, seed=0, **options):
-    return RandomizedDataGenerator(x, y, batch_size=batch_size, pipeline=pipeline, seed=seed, **options)
+def generator(x=X, y=Y, *, batch_size=8, randomization=SHIFT, seed=0, **options):
+    return RandomizedDataGenerator(x, y, batch_size=batch_size, randomization=randomization, seed=seed, **options)
 
 
 def trainable(**options):

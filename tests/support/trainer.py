@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from art_domainrand import PGD, DomainAdversarialTrainer
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.training.data.epochs import SampleKeys, Samples
 
 from support.estimators import CLASSES, cnn, make_classifier
 
@@ -69,6 +70,11 @@ def assert_same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
 
 def differs(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return any(not torch.equal(value, b[name]) for name, value in a.items())
+
+
+def whole_batch(x: Tensor, y: Tensor, first: int = 0) -> Samples:
+    """A batch of which this process has every row; its samples count from ``first`` on."""
+    return Samples(SampleKeys.counted(first, len(x)), torch.arange(len(x)), x, y)
 
 
 class Inputs:

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from art_domainrand.training.trainer.distributed import Part, gathered, of_everyone, same_everywhere, summed, world
+from art_domainrand.training.trainer.distributed import (
+    Shard,
+    all_gather,
+    all_gather_object,
+    all_reduce,
+    broadcast_object,
+    rank_and_world_size,
+)
 
 from support.distributed_run import EPOCHS, generated, several
 from support.trainer import assert_same
@@ -122,7 +129,7 @@ def test_the_restart_goes_on_where_the_killed_run_stood(ranks: list[dict]) -> No
 def test_parts_hold_every_row_once_and_weigh_as_many_as_they_are() -> None:
     for batch in (1, 2, 5, 8):
         for processes in (1, 2, 3):
-            parts = [Part.of(batch, rank, processes) for rank in range(processes)]
+            parts = [Shard.of(batch, rank, processes) for rank in range(processes)]
             rows = torch.cat([part.rows[: part.images] for part in parts])
             assert sorted(rows.tolist()) == list(range(batch))
             assert all(len(part.rows) >= 1 for part in parts)
@@ -134,8 +141,8 @@ def test_parts_hold_every_row_once_and_weigh_as_many_as_they_are() -> None:
 
 def test_alone_nothing_is_sent() -> None:
     values = torch.arange(3.0)
-    assert world() == (0, 1)
-    assert summed(values) is values
-    assert gathered(values, [3]) is values
-    assert same_everywhere("a") == "a"
-    assert of_everyone("a") == ["a"]
+    assert rank_and_world_size() == (0, 1)
+    assert all_reduce(values) is values
+    assert all_gather(values, [3]) is values
+    assert broadcast_object("a") == "a"
+    assert all_gather_object("a") == ["a"]

@@ -82,7 +82,7 @@ def test_it_is_arts_fit_bit_for_bit_where_nothing_is_randomized(estimator, fit, 
     after = torch.get_rng_state()
     for classifier, scheduler, pipeline in zip(ours, schedulers[1:], (UNCHANGED, None), strict=True):
         torch.manual_seed(7)
-        fit_randomized(classifier, X, labels, pipeline=pipeline, scheduler=scheduler, **settings)
+        fit_randomized(classifier, X, labels, randomization=pipeline, scheduler=scheduler, **settings)
         assert_same_weights(theirs, classifier)
         assert torch.equal(after, torch.get_rng_state())
         assert classifier.model.training == theirs.model.training
@@ -100,7 +100,7 @@ def test_binary_labels_are_reduced_as_in_arts_fit(outputs):
     torch.manual_seed(7)
     theirs.fit(X, Y % 2, batch_size=8, nb_epochs=2)
     torch.manual_seed(7)
-    fit_randomized(ours, X, Y % 2, pipeline=None, batch_size=8, nb_epochs=2)
+    fit_randomized(ours, X, Y % 2, randomization=None, batch_size=8, nb_epochs=2)
     assert_same_weights(theirs, ours)
 
 
@@ -108,7 +108,7 @@ def test_a_defence_that_widens_images_trains():
     classifier = trainable(preprocessing_defences=Widened((0, 1), bit_depth=3, apply_fit=True))
     with pytest.raises(RuntimeError, match="double"):  # float64, with which ART's own fit fails
         classifier.fit(X, Y, nb_epochs=1)
-    fit_randomized(classifier, X, Y, pipeline=UNCHANGED, nb_epochs=1)
+    fit_randomized(classifier, X, Y, randomization=UNCHANGED, nb_epochs=1)
 
 
 def test_arguments_that_art_has_mean_and_default_to_the_same():
@@ -122,7 +122,7 @@ def test_arguments_that_art_has_mean_and_default_to_the_same():
 
 def test_every_batch_of_every_epoch_has_new_draws(monkeypatch):
     with recorded(monkeypatch) as draws:
-        fit_randomized(trainable(), X, Y, pipeline=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=3, seed=0)
+        fit_randomized(trainable(), X, Y, randomization=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=3, seed=0)
     assert [len(u) for u in draws] == [8, 8, 6] * 3
     assert len(torch.unique(torch.cat(draws))) == 3 * N
 
@@ -144,7 +144,7 @@ def test_the_seed_repeats_order_and_draws():
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))  # no dropout, which is torch's own
         classifier = trainable(model)
         torch.manual_seed(torch_seed)
-        fit_randomized(classifier, X, Y, pipeline=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=seed)
+        fit_randomized(classifier, X, Y, randomization=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=seed)
         return classifier
 
     before = torch.manual_seed(1).get_state()
@@ -159,14 +159,14 @@ def test_datasets_and_loaders_train_alike():
     trained = []
     for x, y in ((X, Y), (data, None), (DataLoader(data, batch_size=3, shuffle=True, num_workers=1), None)):
         trained.append(trainable(nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))))
-        fit_randomized(trained[-1], x, y, pipeline=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=0)
+        fit_randomized(trained[-1], x, y, randomization=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=0)
     assert_same_weights(trained[0], trained[1])
     assert_same_weights(trained[0], trained[2])
 
 
 def test_the_loss_that_is_stepped_on_is_that_of_the_randomized_batch():
     classifier, by_hand = (trainable(cnn(), preprocessing=(0.4, 0.3)) for _ in range(2))
-    fit_randomized(classifier, X, Y, pipeline=Brightness(0.2), batch_size=N, nb_epochs=1, clip_values=(0, 1))
+    fit_randomized(classifier, X, Y, randomization=Brightness(0.2), batch_size=N, nb_epochs=1, clip_values=(0, 1))
     loss = nn.functional.cross_entropy(by_hand.model((torch.from_numpy(X) + 0.2 - 0.4) / 0.3), torch.from_numpy(Y))
     loss.backward()
     by_hand.optimizer.step()
@@ -178,7 +178,7 @@ def test_the_loss_that_is_stepped_on_is_that_of_the_randomized_batch():
 def test_adversarial_images_are_those_of_the_model_as_it_is_trained(attack_type):
     """Half of a batch is the attack on the other half; one step on it, done by hand, gives the same weights."""
     classifier, by_hand = (trainable(cnn()) for _ in range(2))
-    options = {"pipeline": Brightness(0.2), "batch_size": 2 * N, "nb_epochs": 2}
+    options = {"randomization": Brightness(0.2), "batch_size": 2 * N, "nb_epochs": 2}
     fit_randomized(classifier, X, Y, attack=attack_type(classifier, eps=0.1), **options)
     attack = FGSM(by_hand, eps=0.1)
     for _ in range(2):
@@ -193,7 +193,7 @@ def test_the_model_trains_in_training_mode_whatever_the_attack_leaves():
     classifier = trainable()
     before = classifier.model[1].running_mean.clone()
     attack = FastGradientMethod(classifier, eps=0.1)
-    fit_randomized(classifier, X, Y, pipeline=UNCHANGED, attack=attack, batch_size=8, nb_epochs=1)
+    fit_randomized(classifier, X, Y, randomization=UNCHANGED, attack=attack, batch_size=8, nb_epochs=1)
     assert classifier.model.training
     assert not torch.equal(before, classifier.model[1].running_mean)
 
@@ -208,7 +208,7 @@ def test_mixed_images_train_on_soft_labels():
 
     classifier = trainable(loss=Loss())
     classifier._probability_labels = True  # ART knows this of torch's own class only
-    fit_randomized(classifier, X, Y, pipeline=UNCHANGED, mixing=MixUp(1.0), batch_size=8, nb_epochs=1)
+    fit_randomized(classifier, X, Y, randomization=UNCHANGED, mixing=MixUp(1.0), batch_size=8, nb_epochs=1)
     assert all(labels.shape[1] == CLASSES and labels.is_floating_point() for labels in losses)
     assert ((torch.cat(losses) > 0.01).sum(1) == 2).any()
 
@@ -233,12 +233,12 @@ def test_estimators_with_a_fit_of_their_own_train_by_it():
         scale=0.1,
     )
     before = model[0].weight.detach().clone()
-    fit_randomized(smoothed, X, Y, pipeline=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=0)
+    fit_randomized(smoothed, X, Y, randomization=Brightness((-0.1, 0.1)), batch_size=8, nb_epochs=2, seed=0)
     assert [len(x) for x, _, _ in seen] == [8, 8, 6] * 2
     assert model.training
     assert not np.isin(seen[0][0], X).all()
     assert not torch.equal(before, model[0].weight)
-    fit_randomized(smoothed, X, Y, pipeline=UNCHANGED, nb_epochs=1, training_mode=False)
+    fit_randomized(smoothed, X, Y, randomization=UNCHANGED, nb_epochs=1, training_mode=False)
     assert not model.training
 
 
@@ -254,7 +254,7 @@ def test_a_regressor_trains():
         return float(np.square(regressor.predict(X).flatten() - target).mean())
 
     before, untrained = error(), copy.deepcopy(model.state_dict())
-    options = {"pipeline": Flip(0.5), "batch_size": 8, "nb_epochs": 20, "seed": 0}
+    options = {"randomization": Flip(0.5), "batch_size": 8, "nb_epochs": 20, "seed": 0}
     fit_randomized(regressor, X, target, **options)
     assert error() < before / 2
     trained = model[1].weight.detach().clone()
@@ -282,9 +282,9 @@ def test_a_detector_trains_on_boxes_that_follow(way):
     detector = PyTorchObjectDetector(model, optimizer=optimizer, attack_losses=("loss",), **options)
     boxes = [{"boxes": np.array([[0, 1, 3, 4]], dtype=np.float32), "labels": np.array([1])} for _ in range(N)]
     if way == "fit_randomized":
-        fit_randomized(detector, X, boxes, pipeline=Flip(1.0), batch_size=8, nb_epochs=4)
+        fit_randomized(detector, X, boxes, randomization=Flip(1.0), batch_size=8, nb_epochs=4)
     else:
-        data = RandomizedDataGenerator(X, boxes, pipeline=Flip(1.0), batch_size=8, proportions=(0, 1, 0))
+        data = RandomizedDataGenerator(X, boxes, randomization=Flip(1.0), batch_size=8, proportions=(0, 1, 0))
         detector.fit_generator(data, nb_epochs=4)
     torch.testing.assert_close(model.box.detach(), torch.tensor([5.0, 1.0, 8.0, 4.0]), rtol=0, atol=1e-3)
 
@@ -301,7 +301,7 @@ def test_mixed_precision_of_apex_is_used_where_the_classifier_uses_it(monkeypatc
     monkeypatch.setitem(sys.modules, "apex", types.SimpleNamespace(amp=amp))
     classifier = trainable()
     classifier._use_amp = True
-    fit_randomized(classifier, X, Y, pipeline=UNCHANGED, batch_size=8, nb_epochs=1)
+    fit_randomized(classifier, X, Y, randomization=UNCHANGED, batch_size=8, nb_epochs=1)
     assert scaled == [classifier.optimizer] * 3
 
 
@@ -329,7 +329,7 @@ def test_fresh_draws_teach_more_than_frozen_ones():
 
     frozen, fresh = trainable_on_digits(DomainRandomization(moves, seed=0)), trainable_on_digits()
     frozen.fit(x, y, batch_size=64, nb_epochs=60)
-    fit_randomized(fresh, x, y, pipeline=moves, batch_size=64, nb_epochs=60, seed=0)
+    fit_randomized(fresh, x, y, randomization=moves, batch_size=64, nb_epochs=60, seed=0)
     accuracies = [float((c.predict(moved).argmax(1) == test.y).mean()) for c in (frozen, fresh)]
     assert accuracies[1] > accuracies[0] + 0.06, accuracies
 
@@ -359,7 +359,7 @@ def _without_optimizer():
         ),
         ({"attack": "pgd"}, TypeError, "attack must be an attack of ART"),
         (
-            {"pipeline": DomainRandomization(UNCHANGED), "channels_first": True},
+            {"randomization": DomainRandomization(UNCHANGED), "channels_first": True},
             ValueError,
             "channels_first must be None",
         ),
@@ -367,7 +367,7 @@ def _without_optimizer():
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
 def test_bad_arguments_are_refused(options, error, message):
-    arguments = {"classifier": trainable(), "x": X, "y": Y, "pipeline": UNCHANGED, "nb_epochs": 1, **options}
+    arguments = {"classifier": trainable(), "x": X, "y": Y, "randomization": UNCHANGED, "nb_epochs": 1, **options}
     with pytest.raises(error, match=message):
         fit_randomized(**arguments)
 
@@ -376,7 +376,7 @@ def test_trainers_are_sent_to_their_fit_generator():
     classifier = trainable()
     trainer = AdversarialTrainer(classifier, PGD(classifier, max_iter=1))
     with pytest.raises(TypeError, match=r"not a trainer; use trainer.fit_generator\(RandomizedDataGenerator"):
-        fit_randomized(trainer, X, Y, pipeline=UNCHANGED)
+        fit_randomized(trainer, X, Y, randomization=UNCHANGED)
 
 
 class FunctionalNorm(nn.Module):
@@ -389,7 +389,7 @@ class FunctionalNorm(nn.Module):
 def test_a_last_batch_of_one_says_what_to_do():
     model = nn.Sequential(nn.Flatten(), FunctionalNorm(), nn.Linear(64, CLASSES))
     with pytest.raises(ValueError, match="Expected more than 1 value") as raised:
-        fit_randomized(trainable(model), X, Y, pipeline=UNCHANGED, batch_size=7, nb_epochs=1)
+        fit_randomized(trainable(model), X, Y, randomization=UNCHANGED, batch_size=7, nb_epochs=1)
     assert "drop_last=True" in raised.value.__notes__[0]
 
 
@@ -415,5 +415,7 @@ def test_smoothing_against_attacks_warms_up_as_in_arts_fit():
         return seen
 
     of_art = radii(lambda smooth: smooth.fit(X, Y, batch_size=11, nb_epochs=3))
-    assert radii(lambda s: fit_randomized(s, X, Y, pipeline=UNCHANGED, batch_size=11, nb_epochs=3, seed=0)) == of_art
+    assert (
+        radii(lambda s: fit_randomized(s, X, Y, randomization=UNCHANGED, batch_size=11, nb_epochs=3, seed=0)) == of_art
+    )
     assert len(set(of_art)) == 2

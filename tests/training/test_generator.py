@@ -51,7 +51,7 @@ def test_an_epoch_shows_every_original_once(batch_size, proportions, sources, dr
     ("batch_size", "proportions", "rows"), [(8, None, (4, 4, 0)), (12, (1, 2, 0), (4, 8, 0)), (8, (3, 1, 0), (6, 2, 0))]
 )
 def test_copies_are_randomized_images_of_the_batch_with_their_labels(batch_size, proportions, rows):
-    data = generator(batch_size=batch_size, proportions=proportions, pipeline=Brightness(0.25))
+    data = generator(batch_size=batch_size, proportions=proportions, randomization=Brightness(0.25))
     assert data.rows == rows
     x, y = data.get_batch()
     assert len(x) == batch_size
@@ -65,7 +65,7 @@ def test_copies_are_randomized_images_of_the_batch_with_their_labels(batch_size,
 
 
 def test_randomized_images_alone_show_each_image_once():
-    data = generator(batch_size=8, proportions=(0, 1, 0), pipeline=Brightness(0.25))
+    data = generator(batch_size=8, proportions=(0, 1, 0), randomization=Brightness(0.25))
     assert sorted(np.concatenate([grey(x - np.float32(0.25)) for x, _ in data])) == list(range(N))
 
 
@@ -75,7 +75,7 @@ def test_randomized_images_alone_show_each_image_once():
 )
 def test_adversarial_rows_are_the_attack_on_randomized_rows(attack_type, proportions, rows):
     attack = attack_type(make_classifier(), eps=0.05)
-    data = generator(batch_size=12, pipeline=Brightness(0.25), proportions=proportions, attack=attack)
+    data = generator(batch_size=12, randomization=Brightness(0.25), proportions=proportions, attack=attack)
     assert data.rows == rows
     x, y = data.get_batch()
     clean = x[:4] + np.float32(0.25) if not rows[1] else x[rows[0] : rows[0] + rows[2]]
@@ -96,7 +96,7 @@ def test_an_attack_shows_no_progress_and_is_left_as_found(capsys):
 
 def test_adversarial_images_follow_the_weights():
     classifier = make_classifier()
-    data = generator(batch_size=12, attack=FGSM(classifier, eps=0.05), shuffle=False, pipeline=Brightness(0.25))
+    data = generator(batch_size=12, attack=FGSM(classifier, eps=0.05), shuffle=False, randomization=Brightness(0.25))
     before = [x[len(x) * 2 // 3 :] for x, _ in data]
     with torch.no_grad():
         for p in classifier.model.parameters():
@@ -182,7 +182,7 @@ class Spy(RandomizedDataGenerator):
 def test_trainers_see_new_draws_in_every_epoch(name):
     classifier = trainable()
     before = [p.detach().clone() for p in classifier.model.parameters()]
-    data = Spy(X, np.eye(CLASSES, dtype=np.float32)[Y], batch_size=8, pipeline=SHIFT, seed=0)
+    data = Spy(X, np.eye(CLASSES, dtype=np.float32)[Y], batch_size=8, randomization=SHIFT, seed=0)
     TRAINERS[name](classifier).fit_generator(data, nb_epochs=2)
     assert len(data.given) == 2 * len(data)
     first, second = data.given[: len(data)], data.given[len(data) :]
@@ -198,7 +198,7 @@ def test_trainers_see_new_draws_in_every_epoch(name):
 def test_fit_generator_of_a_classifier(preprocessing, one_hot):
     labels = np.eye(CLASSES, dtype=np.float32)[Y] if one_hot else Y
     classifier = trainable(preprocessing=preprocessing)
-    data = Spy(X, labels, batch_size=8, pipeline=SHIFT, seed=0)
+    data = Spy(X, labels, batch_size=8, randomization=SHIFT, seed=0)
     classifier.fit_generator(data, nb_epochs=2)
     assert len(data.given) == 2 * len(data)
     by_hand = trainable(preprocessing=preprocessing)
@@ -210,12 +210,12 @@ def test_fit_generator_of_a_classifier(preprocessing, one_hot):
 
 def test_range_layout_and_dtype():
     raw = np.moveaxis((X * 255).round().astype(np.uint8), 1, -1)
-    data = generator(raw, clip_values=(0, 255), channels_first=False, pipeline=Brightness(0.1), shuffle=False)
+    data = generator(raw, clip_values=(0, 255), channels_first=False, randomization=Brightness(0.1), shuffle=False)
     x, _ = data.get_batch()
     assert x.dtype == np.float32
     np.testing.assert_array_equal(x[:4], raw[:4])
     np.testing.assert_allclose(x[4:], raw[:4] + 25.5, rtol=1e-5)
-    mapped = generator(pipeline=DomainMapping("night", severity=5), proportions=(0, 1, 0))
+    mapped = generator(randomization=DomainMapping("night", severity=5), proportions=(0, 1, 0))
     assert mapped.get_batch()[0].mean() < X.mean()
 
 
@@ -224,7 +224,7 @@ def test_global_generators_are_left_alone():
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     attack = FGSM(make_classifier(), eps=0.05)
     data = generator(
-        Pairs(), None, attack=attack, batch_size=9, pipeline=Pipeline([SHIFT, GaussianNoise(0.1)]), num_workers=1
+        Pairs(), None, attack=attack, batch_size=9, randomization=Pipeline([SHIFT, GaussianNoise(0.1)]), num_workers=1
     )
     list(data)
     assert torch.equal(before[0], torch.get_rng_state())

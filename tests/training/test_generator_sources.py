@@ -75,7 +75,7 @@ def test_labels_pass_through(labels):
 
 def test_detections_follow_their_images():
     boxes = [{"boxes": np.array([[0.0, 1.0, 3.0, 4.0]], dtype=np.float32), "labels": np.array([i])} for i in range(N)]
-    data = generator(y=boxes, pipeline=Flip(1.0), proportions=(1, 1, 0))
+    data = generator(y=boxes, randomization=Flip(1.0), proportions=(1, 1, 0))
     _, y = data.get_batch()
     assert [label["labels"][0] for label in y[:4]] == [label["labels"][0] for label in y[4:]]
     for label in y[:4]:
@@ -83,7 +83,7 @@ def test_detections_follow_their_images():
     for label in y[4:]:
         np.testing.assert_allclose(label["boxes"], [[5, 1, 8, 4]], atol=1e-5)
     loader = DataLoader([(X[i], boxes[i]) for i in range(N)], collate_fn=lambda rows: tuple(zip(*rows, strict=True)))
-    _, from_loader = generator(loader, None, pipeline=Flip(1.0)).get_batch()
+    _, from_loader = generator(loader, None, randomization=Flip(1.0)).get_batch()
     np.testing.assert_allclose(from_loader[-1]["boxes"], [[5, 1, 8, 4]], atol=1e-5)
 
 
@@ -114,8 +114,12 @@ class Endless(IterableDataset):
         ({"attack": "pgd"}, TypeError, "attack must be an attack of ART, got str"),
         ({"attack": FastGradientMethod(make_classifier(), targeted=True)}, ValueError, "attack must be untargeted"),
         ({"mixing": 0.2}, TypeError, "mixing must be None, MixUp or CutMix, got 0.2"),
-        ({"pipeline": "rotate"}, TypeError, "pipeline takes transforms"),
-        ({"pipeline": DomainMapping("night"), "clip_values": (0, 1)}, ValueError, "clip_values must be None where"),
+        ({"randomization": "rotate"}, TypeError, "pipeline takes transforms"),
+        (
+            {"randomization": DomainMapping("night"), "clip_values": (0, 1)},
+            ValueError,
+            "clip_values must be None where",
+        ),
         ({"seed": -1}, ValueError, "seed must be None or an int >= 0, got -1"),
         ({"shuffle": "yes"}, ValueError, "shuffle must be None, True or False"),
         ({"num_workers": 2}, ValueError, "num_workers must be None or 0 where x is an array, got 2"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand.training.data.proportions import Mix, plan_batch, spread
+from art_domainrand.core.random import CHOICE, keys_of
+from art_domainrand.training.data.proportions import Mix, plan_batch, spread_copies
 
 
 @pytest.mark.parametrize(
@@ -35,13 +36,16 @@ def test_a_batch_of_fewer_images_keeps_the_proportions(rows):
         assert all(abs(got - full * images / mix.sources) <= 0.5 for got, full in zip(part, rows, strict=True))
 
 
+def keys(n: int, seed: int = 0) -> torch.Tensor:
+    return keys_of(seed, CHOICE, torch.arange(n))
+
+
 def test_copies_are_spread_evenly():
-    generator = torch.Generator().manual_seed(0)
-    assert spread(5, 5, generator).tolist() == [0, 1, 2, 3, 4]
-    counts = torch.bincount(spread(5, 13, generator), minlength=5)
+    assert spread_copies(keys(5), 5).tolist() == [0, 1, 2, 3, 4]
+    counts = torch.bincount(spread_copies(keys(5), 13), minlength=5)
     assert counts.sum() == 13
     assert set(counts.tolist()) == {2, 3}
-    chosen = [tuple(spread(8, 3, generator).tolist()) for _ in range(20)]
+    chosen = [tuple(spread_copies(keys(8, seed), 3).tolist()) for seed in range(20)]
     assert all(len(set(rows)) == 3 for rows in chosen)
     assert len(set(chosen)) > 10
 

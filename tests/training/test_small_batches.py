@@ -136,7 +136,7 @@ def test_the_model_is_tried_without_a_trace():
 
 
 def test_a_generator_says_so_when_it_is_made_and_the_trainer_before_it_trains():
-    settings = {"batch_size": BATCH, "pipeline": PIPELINE, "proportions": (0, 1, 0), "seed": 0}
+    settings = {"batch_size": BATCH, "randomization": PIPELINE, "proportions": (0, 1, 0), "seed": 0}
     with pytest.warns(UserWarning, match="has one row, on which .*; drop_last=True leaves it out"):
         generator = RandomizedDataGenerator(X, Y, **settings)
     assert generator.last_rows == len(list(generator)[-1][0]) == 1

@@ -23,6 +23,7 @@ from support.trainer import (
     trainable,
     trainer_of,
     weights,
+    whole_batch,
     with_norm,
 )
 
@@ -34,7 +35,7 @@ def test_every_objective_makes_the_model_more_robust(objective: str) -> None:
     classifier = trainable(rate=0.1)
     before = robust_accuracy(classifier)
     weight = 1.0 if objective == "mart" else None  # its default asks for more than six filters can do
-    fit(classifier, n=192, epochs=9, clip_norm=1.0, objective=objective, weight=weight, pipeline=BRIGHT)
+    fit(classifier, n=192, epochs=9, clip_norm=1.0, objective=objective, weight=weight, randomization=BRIGHT)
     assert robust_accuracy(classifier) > before + 0.25
 
 
@@ -121,21 +122,21 @@ def test_free_is_the_papers_algorithm_with_a_perturbation_that_goes_on() -> None
 @pytest.mark.parametrize("objective", ["free", "consistency", "standard", "madry"])
 def test_automatic_ranges_learn_from_every_objective(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     monkeypatch.setattr("art_domainrand.training.trainer.ranges.BUFFER", 8)
-    trainer = fit(trainable(), n=96, epochs=4, objective=objective, pipeline=BRIGHT, automatic_ranges=True)
+    trainer = fit(trainable(), n=96, epochs=4, objective=objective, randomization=BRIGHT, automatic_ranges=True)
     assert trainer.history[-1]["range"] != pytest.approx(0.1)
 
 
 def test_consistency_judges_boundaries_by_the_draw_that_lies_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that fails at the upper boundary alone: that boundary closes, the other opens."""
     monkeypatch.setattr("art_domainrand.training.trainer.ranges.BUFFER", 8)
-    from art_domainrand.training.trainer.forward import Forward
+    from art_domainrand.training.trainer.forward import TrainingScores
     from art_domainrand.training.trainer.run import Run
 
     classifier = trainable(rate=1e-9)
     trainer = trainer_of(
-        classifier, objective="consistency", pipeline=[R.Brightness((-0.2, 0.2))], automatic_ranges=True
+        classifier, objective="consistency", randomization=[R.Brightness((-0.2, 0.2))], automatic_ranges=True
     )
-    run = Run(classifier, trainer.attack, trainer.pipeline, trainer.options, 8, 1)
+    run = Run(classifier, trainer.attack, trainer.randomization, trainer.options, 8, 1)
     placed, place = [], run.ranges.place
     run.ranges.place = lambda draw: placed.append(place(draw)) or placed[-1]
     y = torch.zeros(64, dtype=torch.int64)
@@ -145,8 +146,8 @@ def test_consistency_judges_boundaries_by_the_draw_that_lies_there(monkeypatch: 
         right[128:192] = placed[-1].u[:, 0] != run.ranges.high[0]
         return nn.functional.one_hot(torch.where(right, 0, 1), 4).float() + 0 * next(run.net.parameters()).sum()
 
-    monkeypatch.setattr(Forward, "__call__", lambda self, *views: planted(*views))
-    run.epoch(0, lambda _: iter([(torch.rand(64, 1, 8, 8), y)] * 4))
+    monkeypatch.setattr(TrainingScores, "__call__", lambda self, *views: planted(*views))
+    run.epoch(0, [whole_batch(torch.rand(64, 1, 8, 8), y, 64 * number) for number in range(4)])
     assert float(run.ranges.low[0]) < 0.45
     assert float(run.ranges.high[0]) < 0.55
 
@@ -166,7 +167,7 @@ def test_eps_rises_linearly_over_its_epochs_and_the_attack_stays_in_it() -> None
 
 
 def test_ranges_open_linearly_over_their_epochs() -> None:
-    trainer = fit(trainable(), n=32, epochs=4, range_epochs=2, pipeline=BRIGHT)
+    trainer = fit(trainable(), n=32, epochs=4, range_epochs=2, randomization=BRIGHT)
     assert [row["range"] for row in trainer.history] == pytest.approx([1 / 3, 2 / 3, 1, 1])
 
 
@@ -232,12 +233,12 @@ def test_channels_last_gives_the_same_and_gives_the_memory_format_back() -> None
     seen = []
     conv = last.model[0]
     conv.register_forward_pre_hook(lambda m, i: seen.append(m.weight.stride()))
-    fit(plain, pipeline=BRIGHT)
-    fit(last, pipeline=BRIGHT, channels_last=True)
+    fit(plain, randomization=BRIGHT)
+    fit(last, randomization=BRIGHT, memory_format="channels_last")
     assert seen[0] == torch.empty(6, 1, 3, 3).to(memory_format=torch.channels_last).stride()
     assert [p.stride() for p in last.model.parameters()] == strides
     for name, value in weights(plain).items():
         torch.testing.assert_close(value, weights(last)[name], rtol=1e-3, atol=1e-4)
     kept = trainable(cnn().to(memory_format=torch.channels_last))
-    fit(kept, channels_last=True)
+    fit(kept, memory_format="channels_last")
     assert kept.model[0].weight.stride() == seen[0]

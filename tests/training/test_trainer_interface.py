@@ -187,7 +187,7 @@ def test_generators_of_art_train(kind: str) -> None:
         loader = DataLoader(TensorDataset(torch.from_numpy(x), torch.from_numpy(y)), batch_size=32, shuffle=True)
         generator = PyTorchDataGenerator(loader, size=96, batch_size=32)
     else:
-        generator = RandomizedDataGenerator(x, y, batch_size=32, pipeline=BRIGHT, seed=0)
+        generator = RandomizedDataGenerator(x, y, batch_size=32, randomization=BRIGHT, seed=0)
     classifier = trainable(rate=0.1)
     before = robust_accuracy(classifier)
     inputs = Inputs(classifier.model)
@@ -245,7 +245,14 @@ def test_everything_but_the_weights_is_as_found_also_after_an_exception(failing:
     classifier.model.eval()
     classifier.model[0].train()
     classifier.model[0].bias.requires_grad_(False)
-    options = {"eps_epochs": 2, "channels_last": True, "ema": 0.5, "awp": 0.01, "clip_norm": 1.0, "pipeline": BRIGHT}
+    options = {
+        "eps_epochs": 2,
+        "memory_format": "channels_last",
+        "ema": 0.5,
+        "awp": 0.01,
+        "clip_norm": 1.0,
+        "randomization": BRIGHT,
+    }
     trainer = trainer_of(classifier, **options)
     trainer.attack.seed = 7
     before = surroundings(trainer)
@@ -272,12 +279,12 @@ def test_a_seed_makes_a_run_repeat_whatever_the_callers_generators_are_at() -> N
         torch.manual_seed(caller)
         np.random.seed(caller)
         classifier = trainable(with_dropout())
-        trainer = fit(classifier, objective="trades", pipeline=BRIGHT, data=corners(16))
+        trainer = fit(classifier, objective="trades", randomization=BRIGHT, data=corners(16))
         runs.append((weights(classifier), trainer.history))
     assert_same(runs[0][0], runs[1][0])
     assert runs[0][1] == runs[1][1]
     other = trainable(with_dropout())
-    fit(other, objective="trades", pipeline=BRIGHT, seed=1)
+    fit(other, objective="trades", randomization=BRIGHT, seed=1)
     assert differs(runs[0][0], weights(other))
 
 
@@ -298,8 +305,8 @@ def test_a_seed_makes_a_run_repeat_whatever_the_callers_generators_are_at() -> N
         ({"eps_epochs": 1.5}, "eps_epochs must be an int >= 0, got 1.5"),
         ({"autocast": torch.float64}, "autocast must be None, torch.bfloat16 or torch.float16"),
         ({"schedule": "linear"}, "schedule must be one of"),
-        ({"automatic_ranges": True}, "pipeline must be given"),
-        ({"range_epochs": 2}, "pipeline must be given"),
+        ({"automatic_ranges": True}, "randomization must be given"),
+        ({"range_epochs": 2}, "randomization must be given"),
         ({"checkpoint": 5}, "checkpoint must be None, a str or a Path"),
         ({"verbose": 1}, "verbose must be a bool"),
     ],
@@ -312,7 +319,7 @@ def test_wrong_options_are_named(options: dict, message: str) -> None:
 def test_wrong_objects_are_named() -> None:
     classifier = trainable()
     attack = PGD(classifier, eps=EPS, verbose=False)
-    with pytest.raises(TypeError, match=r"lerning_rate.*the options are"):
+    with pytest.raises(TypeError, match=r"lerning_rate.*the arguments are"):
         trainer_of(classifier, lerning_rate=1)
     with pytest.raises(TypeError, match=r"classifier must be .* with an optimizer"):
         DomainAdversarialTrainer(trainable(optimizer=None), attack)
@@ -322,8 +329,8 @@ def test_wrong_objects_are_named() -> None:
         DomainAdversarialTrainer(classifier, PGD(classifier, targeted=True, verbose=False))
     with pytest.raises(ValueError, match="classifier must have a loss that is a mean"):
         trainer_of(trainable(loss=nn.CrossEntropyLoss(reduction="sum")))
-    with pytest.raises(ValueError, match="classifier must be given with clip_values for a pipeline"):
-        trainer_of(trainable(clip_values=None), pipeline=BRIGHT)
+    with pytest.raises(ValueError, match="classifier must be given with clip_values for a randomization"):
+        trainer_of(trainable(clip_values=None), randomization=BRIGHT)
 
 
 def test_wrong_data_are_named() -> None:
@@ -342,14 +349,14 @@ def test_wrong_data_are_named() -> None:
         trainer.fit_generator([(x, y)])
     with pytest.raises(ValueError, match="batch_size must be >= 1"):
         trainer.fit(x, y, batch_size=0)
-    with pytest.raises(
-        TypeError, match=r"x must be an array of images; for a Dataset or DataLoader, fit_generator\(Rand"
-    ):
+    with pytest.raises(ValueError, match="y must be None where x is a Dataset or a DataLoader, which yields the lab"):
         trainer.fit(TensorDataset(torch.from_numpy(x)), y)
+    with pytest.raises(TypeError, match="x must be an array of images, a torch Dataset or a DataLoader, got list"):
+        trainer.fit([x], y)
     with pytest.raises(ValueError, match="y must be given, got None"):
         trainer.fit(x, None)
     with pytest.raises(ValueError, match=r"x must lie within clip_values \[0, 1\].*; divide x by 255, or set"):
-        trainer_of(trainable(), pipeline=BRIGHT).fit(x * 255, y)
+        trainer_of(trainable(), randomization=BRIGHT).fit(x * 255, y)
     with pytest.raises(ValueError, match=r"x must have images of shape \(1, 8, 8\), the estimator's input_shape, got"):
         trainer.fit(x.transpose(0, 2, 3, 1), y)
 

@@ -147,7 +147,7 @@ def records(path: Path) -> dict[tuple[str, int], float]:
 
 def test_scalars_of_every_epoch_are_written(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    trainer = fit(trainable(), epochs=2, log_dir=tmp_path, data=corners(16), pipeline=BRIGHT)
+    trainer = fit(trainable(), epochs=2, log_dir=tmp_path, data=corners(16), randomization=BRIGHT)
     (file,) = tmp_path.iterdir()
     found = records(file)
     assert {name for name, _ in found} >= {"loss", "clean", "robust", "shift", "range"}
@@ -166,7 +166,7 @@ def test_without_tensorboard_one_sentence_says_what_to_install(monkeypatch: pyte
 
 
 def test_progress_shows_clean_robust_and_shift_accuracy(capsys: pytest.CaptureFixture) -> None:
-    trainer = fit(trainable(), data=corners(16), pipeline=BRIGHT, verbose=True)
+    trainer = fit(trainable(), data=corners(16), randomization=BRIGHT, verbose=True)
     row, said = trainer.history[0], capsys.readouterr().err
     for name in ("clean", "robust", "shift"):
         assert f"{name}={row[name]:.3f}" in said

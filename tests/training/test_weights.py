@@ -10,7 +10,7 @@ from art_domainrand.training.trainer.run import Run
 from art_domainrand.training.trainer.weights import MovingAverage, perturbed
 
 from support.estimators import cnn
-from support.trainer import assert_same, corners, differs, trainable, trainer_of, weights, with_norm
+from support.trainer import assert_same, corners, differs, trainable, trainer_of, weights, whole_batch, with_norm
 
 GAMMA = 0.01
 
@@ -69,7 +69,7 @@ def test_buffers_are_copied_and_tied_weights_averaged_once() -> None:
     with torch.no_grad():
         tied.first.weight.add_(1.0)
     mean.update(tied)
-    with mean.worn_by(tied):
+    with mean.applied_to(tied):
         assert torch.equal(tied.first.weight, mean.values["first.weight"])
         assert torch.equal(mean.values["first.weight"], mean.values["second.weight"])
 
@@ -80,7 +80,7 @@ def test_weights_are_given_back_bit_for_bit_also_after_an_exception() -> None:
     with torch.no_grad():
         model[0].weight.add_(1.0)
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(RuntimeError, match="stop"), average.worn_by(model):
+    with pytest.raises(RuntimeError, match="stop"), average.applied_to(model):
         stop_if(not differs(dict(model.state_dict()), average.values))
     assert_same(before, dict(model.state_dict()))
 
@@ -138,7 +138,7 @@ def one_step(awp: float, model: nn.Module) -> list[torch.Tensor]:
     x, y = corners(16)
     handle = model.register_forward_pre_hook(note)
     with run.opened():
-        run.epoch(0, lambda _: iter([(torch.from_numpy(x), torch.from_numpy(y))]))
+        run.epoch(0, [whole_batch(torch.from_numpy(x), torch.from_numpy(y))])
     handle.remove()
     return seen
 

@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from art.data_generators import DataGenerator
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from art_domainrand.core.checks import check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
+from art_domainrand.core.signatures import written_out
+from art_domainrand.core.streams import Stream
 from art_domainrand.estimators.opening import is_device_estimator
-from art_domainrand.preprocessors.streams import Stream
 from art_domainrand.randomization.labels.mixing import Mixing
-from art_domainrand.training.data.batches import BatchMaker, Epochs, as_randomization, check_parts, to_numpy
+from art_domainrand.training.data.batches import BatchMaker, as_randomization, check_parts, to_numpy
+from art_domainrand.training.data.epochs import Epochs
 from art_domainrand.training.data.proportions import plan_batch
 from art_domainrand.training.data.small_batches import WHY, refuses_one_image
-from art_domainrand.training.data.sources import Labels, open_source
+from art_domainrand.training.data.sources import Pair, open_source
 
 
 class RandomizedDataGenerator(DataGenerator):
@@ -39,7 +40,7 @@ class RandomizedDataGenerator(DataGenerator):
     :param y: the labels of an array ``x``: indices (N,), rows (N, K) such as one-hot ones, or a list with a dictionary
         of detections for each image, whose boxes follow. They are passed on in the form they come in.
     :param batch_size: the rows of a batch, copies and adversarial images included.
-    :param pipeline: a pipeline, what one is made from, or a preprocessor with one, as :class:`DomainMapping`.
+    :param randomization: a pipeline, what one is made from, or a preprocessor with one, as :class:`DomainMapping`.
     :param attack: an attack of ART, untargeted; adversarial images are made from randomized ones as they are asked for,
         with the weights that the attacked model has by then. Those of this library stay on the device. An attack
         without a seed draws its random starts from ``np.random``.
@@ -49,7 +50,9 @@ class RandomizedDataGenerator(DataGenerator):
     :param clip_values: the smallest and the largest pixel value, (0, 1) by default.
     :param channels_first: whether images are (C, H, W) rather than (H, W, C), as they are by default.
     :param seed: an int >= 0 makes every run see the same batches, whatever the number of workers (unless the dataset
-        draws at random itself); None takes fresh entropy. Copies and forked processes take streams of their own.
+        draws at random itself); None takes fresh entropy. What a sample draws is a function of the seed, the epoch, its
+        place in the data and which copy it is, whatever the batch size. Copies and forked processes take streams of
+        their own.
         No global generator is touched, but by a random sampler of a DataLoader that has no generator of its own.
     :param shuffle: None shuffles, or does as the DataLoader does; False keeps the order.
     :param drop_last: leave out an epoch's last batch if it is not full. Otherwise it has as many rows as its images
@@ -66,16 +69,17 @@ class RandomizedDataGenerator(DataGenerator):
     last batch; iterating over the generator yields the batches of one new epoch as arrays, :meth:`tensors` as tensors,
     and :meth:`loader` as a DataLoader. Images are float32 throughout.
 
-    Raises ValueError or TypeError for arguments as said above, ValueError for pixels outside ``clip_values`` or NaN.
+    :raises ValueError, TypeError: for arguments as said above, ValueError for pixels outside ``clip_values`` or NaN.
     """
 
+    @written_out(pipeline="randomization")
     def __init__(
         self,
         x: Any,
         y: Any = None,
         *,
         batch_size: int,
-        pipeline: Any,
+        randomization: Any,
         attack: Any = None,
         proportions: tuple[float, float, float] | None = None,
         clip_values: tuple[Any, Any] | None = None,
@@ -93,12 +97,12 @@ class RandomizedDataGenerator(DataGenerator):
         check_flags(drop_last=drop_last)
         check_parts(attack, mixing)
         mix = plan_batch(int(batch_size), proportions, attack is not None)
-        randomization = as_randomization(pipeline, clip_values, channels_first, device_type)
+        made = as_randomization(randomization, clip_values, channels_first, device_type)
         source = open_source(x, y, shuffle=shuffle, num_workers=num_workers, pin_memory=pin_memory)
-        device = attack.estimator.device if is_device_attack(attack) else torch.device(randomization.device)
-        maker = BatchMaker(mix, randomization, attack, mixing, nb_classes, randomization.channels_first, device)
+        device = attack.estimator.device if is_device_attack(attack) else torch.device(made.device)
+        self._maker = BatchMaker(mix, made, attack, mixing, nb_classes, made.channels_first, device)
         last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
-        self._epochs = Epochs(source, maker, last, ClipRange(randomization.clip_values))
+        self._epochs = Epochs(source, mix.sources, last, ClipRange(made.clip_values))
         rule = f"be at most that of the {len(source)} images where drop_last leaves out what is not full"
         require(len(self._epochs) > 0, "batch_size", rule, batch_size)
         unfit = attack is None or refuses_one_image(getattr(attack, "estimator", None))
@@ -116,8 +120,7 @@ class RandomizedDataGenerator(DataGenerator):
         return len(self._epochs)
 
     def __repr__(self) -> str:
-        rows = self._epochs.maker.mix.rows
-        return f"{type(self).__name__}({self.images} images, {len(self)} batches of {rows} rows)"
+        return f"{type(self).__name__}({self.images} images, {len(self)} batches of {self.rows} rows)"
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_current": iter(())}  # a copy begins with an epoch of its own
@@ -130,17 +133,18 @@ class RandomizedDataGenerator(DataGenerator):
     @property
     def rows(self) -> tuple[int, int, int]:
         """How many originals, randomized copies and adversarial images a full batch has, in this order."""
-        return self._epochs.maker.mix.rows
+        return self._maker.mix.rows
 
     @property
     def last_rows(self) -> int:
         """How many rows the last batch of an epoch has."""
-        return self._epochs.last_rows
+        return sum(self._maker.mix.of(self._epochs.last))
 
-    def tensors(self) -> Iterator[tuple[Tensor, Labels]]:
+    def tensors(self) -> Iterator[Pair]:
         """Yield the batches of a new epoch as tensors on the device (detections as a list)."""
         number, self._started = self._started, self._started + 1
-        return self._epochs.epoch(number, Stream(self._stream.next_seed()))
+        seed = self._stream.next_seed()
+        return (self._maker.make(samples, seed) for samples in self._epochs.read(number, seed))
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], Any]]:
         """Yield the batches of a new epoch as arrays (detections as a list)."""
@@ -170,7 +174,7 @@ class _EpochView(IterableDataset):  # type: ignore[type-arg]
     def __init__(self, generator: RandomizedDataGenerator) -> None:
         self.generator = generator
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Labels]]:
+    def __iter__(self) -> Iterator[Pair]:
         return self.generator.tensors()
 
     def __len__(self) -> int:

@@ -63,7 +63,7 @@ def plan_batch(batch_size: int, proportions: Any, attacked: bool) -> Mix:
     return Mix((rows[0], rows[1], rows[2]))
 
 
-def spread(images: int, copies: int, generator: torch.Generator) -> Tensor:
-    """Positions of ``copies`` copies of ``images`` images: whole rounds in order, then a random choice of the rest."""
-    rounds = torch.arange(images).repeat(copies // images)
-    return torch.cat((rounds, torch.randperm(images, generator=generator)[: copies % images]))
+def spread_copies(keys: Tensor, copies: int) -> Tensor:
+    """Positions of ``copies`` copies of the images of ``keys`` (B,): whole rounds in order, then those drawn first."""
+    images = len(keys)
+    return torch.cat((torch.arange(images).repeat(copies // images), keys.argsort()[: copies % images]))

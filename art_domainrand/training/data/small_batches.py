@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -82,3 +83,14 @@ class Joined:
             if len(waiting) > 2:
                 yield waiting.pop(0)
         yield [position for batch in waiting for position in batch]
+
+
+@contextmanager
+def advice_on_small_batches(advice: str) -> Iterator[None]:
+    """Add ``advice`` to the error of batch normalization about a batch of one image."""
+    try:
+        yield
+    except ValueError as error:
+        if "Expected more than 1 value per channel when training" in str(error):
+            error.add_note(f"The last batch has too few images for batch normalization: {advice}.")
+        raise

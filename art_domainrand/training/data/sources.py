@@ -1,4 +1,4 @@
-"""Labelled images to train on, from arrays, a torch Dataset or a DataLoader, read in batches."""
+"""Labelled samples to train on, from arrays, a torch Dataset or a DataLoader, read in batches."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from art_domainrand.core.arrays import from_array
 from art_domainrand.core.checks import Said, require
 from art_domainrand.randomization.labels.detections import as_detections
 
-Labels: TypeAlias = Tensor | list[Any]
+BatchLabels: TypeAlias = Tensor | list[Any]
 """The labels of a batch: one row for each image, or a list with a dictionary of detections for each."""
 
-Batches: TypeAlias = Iterable[list[int]]
-"""The positions of the images of each batch of an epoch."""
+Pair: TypeAlias = tuple[Tensor, BatchLabels]
+"""Images (B, ...) and labels of a batch."""
+
+Positions: TypeAlias = Iterable[list[int]]
+"""The positions in the data of the samples of each batch of an epoch."""
 
 
 @dataclass(frozen=True)
 class ArraySource:
-    """Images (N, C, H, W) or (N, H, W, C), or videos with a T before the C or H, and their labels, in memory."""
+    """Images (N, C, H, W) or (N, H, W, C), videos with a T before the C or H, or features, and labels, in memory."""
 
     x: Any
     y: Any
@@ -35,8 +38,8 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self.x)
 
-    def read(self, batches: Batches, seed: int) -> Iterator[tuple[Tensor, Labels]]:
-        """Yield each batch as (images, labels) on the host; nothing here is random, so ``seed`` is not used."""
+    def read(self, batches: Positions, seed: int) -> Iterator[Pair]:
+        """Yield each batch as (images, labels) where the data are; nothing here is random: ``seed`` is not used."""
         for rows in batches:
             x, y = _tensor(self.x[rows]), labels_of(self.y, rows)
             yield (x.pin_memory() if self.pinned else x), y
@@ -53,28 +56,37 @@ class DatasetSource:
     shuffle: bool
     own_order: Any
     settings: dict[str, Any]
+    features: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset if self.own_order is None else self.own_order)
 
-    def read(self, batches: Batches, seed: int) -> Iterator[tuple[Tensor, Labels]]:
+    def read(self, batches: Positions, seed: int) -> Iterator[Pair]:
         """Yield each batch as (images, labels) on the host; ``seed`` is the one the workers take theirs from."""
         generator = torch.Generator().manual_seed(seed)
         for batch in DataLoader(self.dataset, batch_sampler=batches, generator=generator, **self.settings):  # type: ignore[arg-type]
-            yield _pair(batch)
+            yield _pair(batch, self.features)
 
 
 Source: TypeAlias = ArraySource | DatasetSource
 
 
 def open_source(
-    x: Any, y: Any, *, shuffle: bool | None, num_workers: int | None, pin_memory: bool | None
-) -> ArraySource | DatasetSource:
-    """Read ``x`` and ``y`` as a source; ValueError or TypeError if they cannot be one.
+    x: Any,
+    y: Any,
+    *,
+    shuffle: bool | None = None,
+    num_workers: int | None = None,
+    pin_memory: bool | None = None,
+    features: bool = False,
+) -> Source:
+    """Read ``x`` and ``y`` as a source.
 
-    ``x`` and ``y`` are arrays or tensors (``y`` may also be a list), or ``x`` is a Dataset or DataLoader of pairs and
-    ``y`` is None. Of a DataLoader are kept its dataset, its order (shuffled or not, or its own sampler), its workers
-    and its functions for them; not its batch size.
+    :param x: images as an array or tensor, or a Dataset or DataLoader of pairs. Of a DataLoader are kept its dataset,
+        its order (shuffled or not, or its own sampler), its workers and its functions for them; not its batch size.
+    :param y: labels of an array ``x``, as an array, tensor or list; else None.
+    :param features: whether ``x`` may have any shape (N, ...) rather than that of images or videos.
+    :raises ValueError, TypeError: if they cannot be a source.
     """
     workers = num_workers is None or (type(num_workers) is int and num_workers >= 0)
     require(workers, "num_workers", "be None or an int >= 0", num_workers)
@@ -83,7 +95,7 @@ def open_source(
     if isinstance(x, (np.ndarray, Tensor)):
         require(not num_workers, "num_workers", "be None or 0 where x is an array", num_workers)
         pinned = bool(pin_memory) and torch.cuda.is_available()
-        return ArraySource(_images(x), _labels(y, len(x)), shuffle is not False, pinned)
+        return ArraySource(_images(x, features), _labels(y, len(x)), shuffle is not False, pinned)
     loadable = isinstance(x, DataLoader) or hasattr(x, "__getitem__") or isinstance(x, IterableDataset)
     require(
         loadable and not isinstance(x, (list, tuple, dict)),
@@ -94,13 +106,13 @@ def open_source(
     )
     require(y is None, "y", "be None where x is a Dataset or a DataLoader, which yields the labels", Said("labels"))
     if isinstance(x, DataLoader):
-        return _loader_source(x, shuffle, num_workers, pin_memory)
+        return _loader_source(x, shuffle, num_workers, pin_memory, features)
     _check_map_style(x)
     settings = {"num_workers": num_workers or 0, "pin_memory": bool(pin_memory) and torch.cuda.is_available()}
-    return DatasetSource(x, shuffle is not False, None, settings)
+    return DatasetSource(x, shuffle is not False, None, settings, features)
 
 
-def labels_of(y: Any, rows: Tensor | Sequence[int]) -> Labels:
+def labels_of(y: Any, rows: Tensor | Sequence[int]) -> BatchLabels:
     """The labels at some positions, repeated positions included."""
     if isinstance(y, list):
         return [y[int(i)] for i in rows]
@@ -112,7 +124,7 @@ def _tensor(values: Any) -> Tensor:
 
 
 def _loader_source(
-    loader: DataLoader[Any], shuffle: bool | None, num_workers: int | None, pin_memory: bool | None
+    loader: DataLoader[Any], shuffle: bool | None, num_workers: int | None, pin_memory: bool | None, features: bool
 ) -> DatasetSource:
     require(shuffle is None, "shuffle", "be None where x is a DataLoader, which has its own order", shuffle)
     _check_map_style(loader.dataset)
@@ -134,7 +146,7 @@ def _loader_source(
     if settings["num_workers"]:
         settings |= {"multiprocessing_context": loader.multiprocessing_context}
         settings |= {"prefetch_factor": loader.prefetch_factor}
-    return DatasetSource(loader.dataset, bool(shuffled), None if ordinary else sampler, settings)
+    return DatasetSource(loader.dataset, bool(shuffled), None if ordinary else sampler, settings, features)
 
 
 class _Flat:
@@ -165,11 +177,10 @@ def _check_map_style(dataset: Any) -> None:
     require(len(dataset) > 0, "x", "hold at least one image", len(dataset))
 
 
-def _images(x: Any) -> Any:
+def _images(x: Any, features: bool) -> Any:
     kind = str(x.dtype)
-    require(
-        kind != "object" and x.ndim in (4, 5), "x", "be 4D images or 5D videos", Said(f"{kind} of {tuple(x.shape)}")
-    )
+    fits = kind != "object" and (x.ndim in (4, 5) or (features and x.ndim > 1))
+    require(fits, "x", "be 4D images or 5D videos", Said(f"{kind} of {tuple(x.shape)}"))
     require(len(x) > 0, "x", "hold at least one image", len(x))
     return x.detach() if isinstance(x, Tensor) else x
 
@@ -188,7 +199,7 @@ def _labels(y: Any, n: int) -> Any:
     return y.detach() if isinstance(y, Tensor) else np.asarray(y)
 
 
-def _pair(batch: Any) -> tuple[Tensor, Labels]:
+def _pair(batch: Any, features: bool) -> Pair:
     """What a DataLoader yields as (images, labels)."""
     got = [type(part).__name__ for part in batch] if isinstance(batch, (list, tuple)) else type(batch).__name__
     require(isinstance(batch, (list, tuple)) and len(batch) == 2, "x", "yield pairs (image, label)", got)
@@ -199,7 +210,8 @@ def _pair(batch: Any) -> tuple[Tensor, Labels]:
         )
         x = torch.stack([_tensor(image) for image in x])
     x = _tensor(x)
-    require(x.dim() in (4, 5), "x", "yield 3D images or 4D videos", Said(f"a batch of shape {tuple(x.shape)}"))
+    shape = Said(f"a batch of shape {tuple(x.shape)}")
+    require(x.dim() in (4, 5) or (features and x.dim() > 1), "x", "yield 3D images or 4D videos", shape)
     if isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], dict):
         return x, list(y)
     require(

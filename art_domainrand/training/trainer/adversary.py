@@ -7,7 +7,6 @@ from typing import Any
 
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.pgd import PGD
-from art_domainrand.training.randomness import ATTACK, derived_seed
 from art_domainrand.training.trainer.options import TrainingOptions
 
 # One step of fast adversarial training, in units of eps (Wong et al. 2020, section 4).
@@ -18,15 +17,22 @@ TINY = 1e-30  # a step must be positive, also where eps is zero
 def training_attack(attack: GradientAttack, options: TrainingOptions) -> Any:
     """A copy of ``attack``; with "fast", one step of PGD in its ball from a random start.
 
-    Its random numbers belong to the image and the step, so they do not depend on how many processes there are.
+    It is to be seeded in every epoch. Its random numbers hang on the seed and the pixels of an image alone, so they do
+    not depend on how many processes there are.
     """
     given: Any = attack
     own: Any = copy(attack)
     if options.objective == "fast":
-        own = PGD(given.estimator, given.norm, given.eps, FAST_STEP * given.eps + TINY, max_iter=1, num_random_init=1)
-        own.memory_format, own.autocast, own._compiler = given.memory_format, given.autocast, given._compiler
-        own.compile = given.compile
-    own.seed, own._round = derived_seed(options.seed, ATTACK), 0
+        own = PGD(
+            given.estimator,
+            given.norm,
+            given.eps,
+            FAST_STEP * given.eps + TINY,
+            max_iter=1,
+            num_random_init=1,
+            memory_format=given.memory_format,
+            compile=given.compile,
+        )
     own.autocast = given.autocast if options.autocast is None else options.autocast
     own.batch_size, own.verbose = 2**31, False
     return own

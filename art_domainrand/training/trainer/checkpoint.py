@@ -14,13 +14,13 @@ from torch import nn
 from art_domainrand.core.files import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
-VERSION = 1
+CHECKPOINT_VERSION = 2
 
 
 def save(folder: Path, name: str, state: dict[str, Any]) -> None:
     """Write ``state``, made of tensors and plain values, to ``folder / name``, or leave what is there."""
     with whole_file(folder / name) as path:
-        torch.save(native({"version": VERSION} | state), path)
+        torch.save(native({"version": CHECKPOINT_VERSION} | state), path)
 
 
 def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
@@ -33,8 +33,10 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
         said = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
-    if state.get("version") != VERSION:
-        raise ValueError(f"checkpoint must be of version {VERSION}, got {state.get('version')!r} in {str(path)!r}")
+    if state.get("version") != CHECKPOINT_VERSION:
+        raise ValueError(
+            f"checkpoint must be of version {CHECKPOINT_VERSION}, got {state.get('version')!r} in {str(path)!r}"
+        )
     for key, value in settings.items():
         was = state["settings"].get(key)
         if was != value:
@@ -51,22 +53,33 @@ def native(state: Any) -> Any:
     return state.item() if isinstance(state, np.generic) else state
 
 
-def plain(value: Any) -> Any:
+def plain_setting(value: Any) -> Any:
     """A setting as a plain value that is the same in every process: numbers and words as they are, all else named."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
+        return [plain_setting(entry) for entry in value]
     return getattr(value, "__qualname__", None) or repr(value)
+
+
+def run_settings(classifier: Any, attack: Any, randomization: Any, options: Any) -> dict[str, Any]:
+    """What a resumed run must have alike, but for its data, as plain values by name."""
+    settings: dict[str, Any] = {"randomization": repr(randomization)} | options.settings() | attack_settings(attack)
+    settings |= optimizer_settings(classifier.optimizer)
+    settings["classifier"] = model_settings(classifier.model)
+    settings["preprocessing"] = preprocessing_settings(classifier.preprocessing_operations)
+    return settings
 
 
 def attack_settings(attack: Any) -> dict[str, Any]:
     """What an attack is, apart from what changes no result or is replaced in training."""
     left_out = {"batch_size", "verbose", "summary_writer", "seed"}
     names = [name for name in attack.attack_params if name not in left_out and hasattr(attack, name)]
-    return {"attack": type(attack).__name__} | {f"attack.{name}": plain(getattr(attack, name)) for name in names}
+    return {"attack": type(attack).__name__} | {
+        f"attack.{name}": plain_setting(getattr(attack, name)) for name in names
+    }
 
 
 def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -74,7 +87,7 @@ def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     found: dict[str, Any] = {"optimizer": type(optimizer).__name__}
     for number, group in enumerate(optimizer.param_groups):
         place = "optimizer" if number == 0 else f"optimizer group {number}"
-        found |= {f"{place}.{name}": plain(value) for name, value in group.items() if name != "params"}
+        found |= {f"{place}.{name}": plain_setting(value) for name, value in group.items() if name != "params"}
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from art_domainrand.core.checks import Said, require
 from art_domainrand.estimators.outputs import Adapted
 from art_domainrand.estimators.preprocessing import preprocessing_chain
+from art_domainrand.training.data.small_batches import advice_on_small_batches
 from art_domainrand.training.randomness import random_state, randomized_modules, restore_random_state
 
 
-class Forward:
+class TrainingScores:
     """The classifier's preprocessing for training and its ``model``, which may be wrapped, in mixed precision if asked.
 
     Several views of a batch, all of its size, pass the model at once and are seen under one draw of all that is random
@@ -78,14 +79,3 @@ class Forward:
     def call_model(self, x: Tensor) -> Any:
         """What the model, which may be wrapped meanwhile, returns."""
         return self.model(x if self.processor is None else self.processor(x))
-
-
-@contextmanager
-def advice_on_small_batches(advice: str) -> Iterator[None]:
-    """Add ``advice`` to the error of batch normalization about a batch of one image."""
-    try:
-        yield
-    except ValueError as error:
-        if "Expected more than 1 value per channel when training" in str(error):
-            error.add_note(f"The last batch has too few images for batch normalization: {advice}.")
-        raise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Forward = Callable[..., Tensor]
+ScoresOf = Callable[..., Tensor]
 """One or more views (B, ...) -> their scores (views * B, K), under one draw of the classifier's own preprocessors."""
 LossOf = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,7 +31,7 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Objective:
+class TrainingObjective:
     """``loss(forward, views, loss_of, weight)`` returns a scalar and the scores (B, K) that the accuracy is taken of.
 
     ``attacked`` is the share of a batch that needs adversarial examples, ``draws`` how many draws of the pipeline it
@@ -39,14 +39,14 @@ class Objective:
     where there is none. ``views`` is how many views of each image pass the model at once.
     """
 
-    loss: Callable[[Forward, Views, LossOf, float], tuple[Tensor, Tensor]]
+    loss: Callable[[ScoresOf, Views, LossOf, float], tuple[Tensor, Tensor]]
     attacked: float = 1.0
     draws: int = 1
     weight: float | None = None
     views: int = 1
 
 
-def standard(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def standard(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """The loss on a batch that is part adversarial (half), part randomized and part clean (a quarter each).
 
     Goodfellow et al. 2015, section 6, as ART's AdversarialTrainer does it with ``ratio=0.5``. The adversarial part of
@@ -59,13 +59,13 @@ def standard(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> 
     return loss_of(scores, views.y), scores
 
 
-def madry(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def madry(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """The loss on adversarial examples alone (Madry et al. 2018, equation 1)."""
     scores = forward(views.adversarial)
     return loss_of(scores, views.y), scores
 
 
-def trades(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def trades(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Natural loss plus ``weight`` times KL(natural || adversarial) (Zhang et al. 2019, equation 5).
 
     As in ART's trainer the examples are the given attack's; the paper climbs the KL itself. Both halves pass the model
@@ -75,7 +75,7 @@ def trades(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tu
     return loss_of(natural, views.y) + weight * divergence(adversarial, natural).mean(), natural
 
 
-def mart(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def mart(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Boosted cross-entropy on adversarial examples plus a KL weighted by misclassification (Wang et al. 2020, eq. 11).
 
     The boosted term is -log p_y - log(1 - max over others of p) on the adversarial, and every sample's KL counts
@@ -91,7 +91,7 @@ def mart(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tupl
     return boosted + weight * (divergence(adversarial, natural) * missed).mean(), natural
 
 
-def consistency(forward: Forward, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def consistency(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Adversarial and clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws.
 
     AugMix (Hendrycks et al. 2020, equation 3), whose augmentations are the pipeline here.
@@ -113,11 +113,11 @@ def divergence(scores: Tensor, target: Tensor) -> Tensor:
     return functional.kl_div(scores.log_softmax(1), target.log_softmax(1), reduction="none", log_target=True).sum(1)
 
 
-OBJECTIVES: dict[str, Objective] = {
-    "standard": Objective(standard, attacked=0.5),
-    "madry": Objective(madry),
-    "trades": Objective(trades, weight=6.0, views=2),
-    "mart": Objective(mart, weight=5.0, views=2),
-    "consistency": Objective(consistency, draws=2, weight=12.0, views=4),
+OBJECTIVES: dict[str, TrainingObjective] = {
+    "standard": TrainingObjective(standard, attacked=0.5),
+    "madry": TrainingObjective(madry),
+    "trades": TrainingObjective(trades, weight=6.0, views=2),
+    "mart": TrainingObjective(mart, weight=5.0, views=2),
+    "consistency": TrainingObjective(consistency, draws=2, weight=12.0, views=4),
 }
 """Name -> objective; "fast" and "free" of the trainer are ways to find the adversarial examples of "madry"."""

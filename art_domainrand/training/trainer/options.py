@@ -10,34 +10,37 @@ from typing import Any
 import torch
 
 from art_domainrand.core.checks import require
-from art_domainrand.training.trainer.checkpoint import plain
+from art_domainrand.training.trainer.checkpoint import plain_setting
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 
-SCHEDULES = ("cosine", "constant")
+RATE_SCHEDULES = ("cosine", "constant")
 WAYS = (*OBJECTIVES, "fast", "free")
 """What ``objective`` can be."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """See :class:`~art_domainrand.DomainAdversarialTrainer`, whose keyword arguments these are."""
+    """See :class:`~art_domainrand.DomainAdversarialTrainer`, whose keyword arguments these are.
 
-    objective: str = "standard"
-    weight: float | None = None
-    awp: float = 0.0
-    replays: int = 4
-    eps_epochs: int = 0
-    range_epochs: int = 0
-    automatic_ranges: bool = False
-    ema: float = 0.0
-    schedule: str = "cosine"
-    clip_norm: float | None = None
-    autocast: torch.dtype | None = None
-    channels_last: bool = False
-    seed: int = 0
-    checkpoint: str | Path | None = None
-    log_dir: str | Path | None = None
-    verbose: bool = True
+    An option is a field here, with its rule, and an argument there, with its default and what it means.
+    """
+
+    objective: str
+    weight: float | None
+    awp: float
+    replays: int
+    eps_epochs: int
+    range_epochs: int
+    automatic_ranges: bool
+    ema: float
+    schedule: str
+    clip_norm: float | None
+    autocast: torch.dtype | None
+    memory_format: str | None
+    seed: int
+    checkpoint: str | Path | None
+    log_dir: str | Path | None
+    verbose: bool
 
     def __post_init__(self) -> None:
         known = isinstance(self.objective, str) and self.objective in WAYS
@@ -56,11 +59,13 @@ class TrainingOptions:
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool)
             require(whole and value >= least, name, f"be an int >= {least}", value)
-        scheduled = isinstance(self.schedule, str) and self.schedule in SCHEDULES
-        require(scheduled, "schedule", f"be one of {list(SCHEDULES)}", self.schedule)
+        scheduled = isinstance(self.schedule, str) and self.schedule in RATE_SCHEDULES
+        require(scheduled, "schedule", f"be one of {list(RATE_SCHEDULES)}", self.schedule)
+        formats = self.memory_format in (None, "channels_last")
+        require(formats, "memory_format", 'be None or "channels_last"', self.memory_format)
         half = self.autocast is None or self.autocast in (torch.bfloat16, torch.float16)
         require(half, "autocast", "be None, torch.bfloat16 or torch.float16", self.autocast)
-        for name in ("automatic_ranges", "channels_last", "verbose"):
+        for name in ("automatic_ranges", "verbose"):
             require(isinstance(getattr(self, name), bool), name, "be a bool", getattr(self, name))
         for name in ("checkpoint", "log_dir"):
             place = getattr(self, name)
@@ -68,12 +73,17 @@ class TrainingOptions:
         both = self.automatic_ranges and self.range_epochs > 0
         require(not both, "range_epochs", "be 0 with automatic_ranges", self.range_epochs)
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether convolutions run in that memory format."""
+        return self.memory_format == "channels_last"
+
     def settings(self) -> dict[str, Any]:
         """What a resumed run must share with the one it resumes, as plain values."""
         kept = asdict(self)
         for name in ("checkpoint", "log_dir", "verbose"):
             kept.pop(name)
-        return {name: plain(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
+        return {name: plain_setting(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
 
 
 def is_number(value: Any) -> bool:

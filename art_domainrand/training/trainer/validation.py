@@ -10,6 +10,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.arrays import Array
+from art_domainrand.core.labels import correct
 from art_domainrand.estimators import predict
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.pipeline import Pipeline
@@ -73,7 +74,27 @@ class Validator:
 
     def accuracy(self, x: Array) -> float:
         """The share of the images ``x`` that are classified as ``y`` says."""
-        return float((predict(self.classifier, x, batch_size=self.batch_size).argmax(1) == self.y).mean())
+        return float(correct(predict(self.classifier, x, batch_size=self.batch_size), self.y).mean())
+
+
+def measured(
+    row: dict[str, float], history: list[dict[str, float]], validator: Validator | None, watcher: Validator | None
+) -> dict[str, float]:
+    """What an epoch comes to beyond the training's own ``row``, after those of ``history``.
+
+    ``watcher`` measures some training images where there is no ``validator``. Warns of catastrophic overfitting.
+    """
+    if validator is not None:
+        found, names = validator.measure(), ("robust", "fast")
+    elif watcher is not None:
+        found = {f"train_{name}": value for name, value in watcher.attacked().items()}
+        names = ("train_robust", "train_fast")
+    else:
+        return {}
+    overfitted = is_overfitted([*history, row | found], *names)
+    if overfitted:
+        warn_of_overfitting(found, *names)
+    return found | {"overfitted": float(overfitted)}
 
 
 def is_overfitted(history: list[dict[str, float]], robust: str = "robust", fast: str = "fast") -> bool:

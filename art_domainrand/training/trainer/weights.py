@@ -32,7 +32,7 @@ class MovingAverage:
                 self.values[name].copy_(value)
 
     @contextmanager
-    def worn_by(self, model: nn.Module) -> Iterator[None]:
+    def applied_to(self, model: nn.Module) -> Iterator[None]:
         """Let ``model`` have the averaged weights inside the ``with`` block."""
         own = {name: value.detach().clone() for name, value in model.state_dict().items()}
         try:
