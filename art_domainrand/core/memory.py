@@ -1,9 +1,10 @@
-"""A batch in parts: when memory runs out the part is halved and the work goes on."""
+"""Memory of the device: a batch in parts, halved when memory runs out, and copies that nobody waits for."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 Part = TypeVar("Part")
 
@@ -42,3 +43,9 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch could not allocate: its own error on CUDA, a plain RuntimeError on the CPU and elsewhere."""
     said = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in said or "out of memory" in said
+
+
+def onto(device: torch.device | str, values: Tensor) -> Tensor:
+    """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
+    loose = torch.device(device).type == "cuda" and values.is_cpu and not values.is_pinned()
+    return (values.pin_memory() if loose else values).to(device, non_blocking=True)

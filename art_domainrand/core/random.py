@@ -21,6 +21,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from art_domainrand.core.hashing import (
+    GOLDEN,
+    HASH_BLOCK,
+    mix64_of_int,
+    progressions,
+    scramble,
+    unit_words,
+    wrapped,
+)
+from art_domainrand.core.hashing import hash_field as hash_field
+from art_domainrand.core.hashing import mix64 as mix64
+from art_domainrand.core.hashing import numbered as numbered
+
 # What the numbers of a key are for; the same number never means two things.
 # Attacks: where they start, what a step sees, who judges, the clean image, directions to climb.
 START, STEP, JUDGE, CLEAN, CLIMB = range(5)
@@ -35,12 +48,8 @@ SHIFT, TRIAL = range(19, 21)
 # Of a training run, all that an epoch draws.
 EPOCH = 21
 
-# The increment of SplitMix64: multiples of 2^64 / golden ratio are spread evenly.
-GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 # How many pixels are hashed at a time.
 HASHED = 1 << 22
-# On the CPU the many elementwise passes stay in the cache if they run over blocks of at most this many hashes.
-BLOCK = 1 << 17
 
 
 def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -51,11 +60,11 @@ def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -
     """
     pairs = (size + 1) // 2
     field = torch.empty(len(seeds), 2 * pairs, dtype=dtype, device=seeds.device)
-    blocks = max(1, min(len(seeds), len(seeds) * pairs // BLOCK)) if seeds.device.type == "cpu" else 1
-    progressions = zip(*(numbers.tensor_split(blocks) for numbers in _progressions(seeds)), strict=True)
+    blocks = max(1, min(len(seeds), len(seeds) * pairs // HASH_BLOCK)) if seeds.device.type == "cpu" else 1
+    parts = zip(*(numbers.tensor_split(blocks) for numbers in progressions(mix64(seeds))), strict=True)
     index = torch.arange(pairs, dtype=torch.int32, device=seeds.device)
-    for block, (odd, offset) in zip(field.tensor_split(blocks), progressions, strict=True):
-        bits = _scramble((index * odd).add_(offset))
+    for block, (odd, offset) in zip(field.tensor_split(blocks), parts, strict=True):
+        bits = scramble((index * odd).add_(offset))
         angle = bits.to(dtype).mul_(math.pi * 2.0**-31)
         # Half a step above zero: the logarithm stays finite and the two ends are treated alike.
         radius = bits.bitwise_and_(0xFFFF).to(dtype).add_(0.5).mul_(2.0**-16).log_().mul_(-2).sqrt_()
@@ -64,41 +73,9 @@ def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -
     return field[:, :size]
 
 
-def hash_field(seeds: Tensor, size: int) -> Tensor:
-    """Uniform random bits as int32, (B, size): a hash of (seed, index) for ``seeds`` (B,) int64."""
-    odd, offset = _progressions(seeds)
-    index = torch.arange(size, dtype=torch.int32, device=seeds.device)
-    blocks = max(1, min(len(seeds), len(seeds) * size // BLOCK)) if seeds.device.type == "cpu" else 1
-    if blocks == 1:
-        return _scramble((index * odd).add_(offset))
-    bits = torch.empty(len(seeds), size, dtype=torch.int32, device=seeds.device)
-    for block, *numbers in zip(*(tensor.tensor_split(blocks) for tensor in (bits, odd, offset)), strict=True):
-        _scramble(torch.mul(index, numbers[0], out=block).add_(numbers[1]))
-    return bits
-
-
 def uniform_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Uniform noise on (0, 1), (B, size), from ``seeds`` (B,) int64: the midpoints of 2^23 cells."""
-    cells = hash_field(seeds, size).bitwise_right_shift_(9).bitwise_and_((1 << 23) - 1)
-    return cells.to(dtype).add_(0.5).mul_(2.0**-23)
-
-
-def _progressions(seeds: Tensor) -> tuple[Tensor, Tensor]:
-    """What each seed counts by: (B, 1) odd steps and offsets of an arithmetic progression modulo 2^32."""
-    mixed = mix64(seeds)[:, None]
-    return (mixed & 0xFFFFFFFF).to(torch.int32).bitwise_or_(1), (mixed >> 32).to(torch.int32)
-
-
-def _scramble(bits: Tensor) -> Tensor:
-    """Hash int32 numbers in place: "lowbias32" by Chris Wellons (https://nullprogram.com/blog/2018/07/31/)."""
-    shifted = torch.empty_like(bits)
-    # ">>" keeps the sign, so the bits it drags in are masked off. The multipliers are 0x7feb352d and 0x846ca68b.
-    for distance, multiplier in ((16, 0x7FEB352D), (15, 0x846CA68B - (1 << 32)), (16, None)):
-        torch.bitwise_right_shift(bits, distance, out=shifted)
-        bits.bitwise_xor_(shifted.bitwise_and_((1 << (32 - distance)) - 1))
-        if multiplier is not None:
-            bits.mul_(multiplier)
-    return bits
+    return unit_words(mix64(seeds), size, dtype)
 
 
 def member_seeds(seeds: Tensor, index: int) -> Tensor:
@@ -108,14 +85,6 @@ def member_seeds(seeds: Tensor, index: int) -> Tensor:
     from member 1 of member 0. The fields scramble it.
     """
     return seeds * 6364136223846793005 + wrapped((index + 1) * GOLDEN)
-
-
-def mix64(seeds: Tensor) -> Tensor:
-    """Scramble int64 ``seeds`` with the finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, "mix13")."""
-    bits = seeds
-    for distance, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = (bits ^ ((bits >> distance) & ((1 << (64 - distance)) - 1))) * (multiplier - (1 << 64))
-    return bits ^ ((bits >> 31) & ((1 << 33) - 1))
 
 
 def image_keys(x: Tensor) -> Tensor:
@@ -141,16 +110,6 @@ def times_before(keys: Tensor) -> Tensor:
     first[1:] = keys[order][1:] != keys[order][:-1]
     run = torch.where(first, place, 0).cummax(0).values if len(keys) else place
     return torch.empty_like(place).scatter_(0, order, place - run)
-
-
-def numbered(keys: Tensor, number: Tensor | int) -> Tensor:
-    """The ``number``-th (B,) random number of the streams ``keys``, int64 (SplitMix64)."""
-    return mix64(keys + ((number + 1) * GOLDEN if isinstance(number, Tensor) else wrapped((number + 1) * GOLDEN)))
-
-
-def wrapped(number: int) -> int:
-    """A Python integer as int64 arithmetic, which wraps, would have it."""
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def derive(keys: Tensor, *numbers: Tensor | int) -> Tensor:
@@ -190,13 +149,13 @@ def key_of(seed: int, *path: int) -> int:
     words = [seed >> shift for shift in range(0, max(1, seed.bit_length()), 64)]
     key = len(words) - 1
     for number in (*words, *path):
-        key = wrapped(_mix64(key + (number + 1) * GOLDEN))
+        key = wrapped(mix64_of_int(key + (number + 1) * GOLDEN))
     return key
 
 
 def seed_of(seed: int, *path: int) -> int:
     """A seed in [0, 2^63) for what makes its numbers on its own, independent of those of all other paths."""
-    return _mix64(key_of(seed, *path)) & ((1 << 63) - 1)
+    return mix64_of_int(key_of(seed, *path)) & ((1 << 63) - 1)
 
 
 def keys_of(seed: int, purpose: int, samples: Tensor, *path: Tensor | int) -> Tensor:
@@ -207,7 +166,7 @@ def keys_of(seed: int, purpose: int, samples: Tensor, *path: Tensor | int) -> Te
     :param samples: (B,) int64, what the samples are known by: their place in the data, say, or a running count.
     :param path: Restart, draw, epoch and the like, for all of them or (B,) one for each.
     """
-    return derive(mix64((samples + 1) * GOLDEN + key_of(seed, purpose)), *path)
+    return derive(numbered(key_of(seed, purpose), samples), *path)
 
 
 def name_id(name: str) -> int:
@@ -251,11 +210,3 @@ def permutations(keys: Tensor, size: int) -> Tensor:
 def count(shape: tuple[int, ...]) -> int:
     """How many numbers an image of ``shape`` holds."""
     return int(torch.Size(shape).numel())
-
-
-def _mix64(number: int) -> int:
-    """:func:`mix64` of a Python integer, modulo 2^64."""
-    bits = number % (1 << 64)
-    for distance, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = (bits ^ bits >> distance) * multiplier % (1 << 64)
-    return bits ^ bits >> 31

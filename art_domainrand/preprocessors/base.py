@@ -14,27 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array, warn_of_layout, widened
+from art_domainrand.core.checks import require
 from art_domainrand.core.clamp import straight_through_clamp
+from art_domainrand.core.hashing import NUMPY_HASHES
 from art_domainrand.core.pixels import ClipRange
-from art_domainrand.preprocessors.streams import RecentDraws, Stream
+from art_domainrand.core.streams import Stream
+from art_domainrand.preprocessors.recent_draws import RecentDraws
+from art_domainrand.randomization.core.draw import Draw
+from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.labels.detections import as_detections
 from art_domainrand.randomization.labels.geometry import refuse_untracked
 
 Clip = Literal["straight_through", "hard"] | None
-
-OPTIONS = [
-    "clip_values",
-    "channels_first",
-    "apply_fit",
-    "apply_predict",
-    "seed",
-    "clip",
-    "chunk_size",
-    "device_type",
-]
-"""The arguments that all of these preprocessors take; :class:`DomainRandomization` says what they mean."""
 
 
 class PipelinePreprocessor(PreprocessorPyTorch, ABC):
@@ -45,6 +37,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     (B, T, H, W, C) takes one draw a clip. Detections, a list or object array with a dictionary for each
     image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
     another form; other labels pass through untouched.
+
+    The n-th image that an object is shown has the n-th draw of its ``seed``, however the images are put into batches.
 
     ``forward`` raises ValueError for images of another shape or dtype, with NaN, or in 8 bits where ``clip_values`` are
     not, and for detections that cannot follow a transform, as they cannot a Kornia module with geometry inside. Other
@@ -66,19 +60,13 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         chunk_size: int,
         device_type: str,
     ) -> None:
-        if clip not in ("straight_through", "hard", None):
-            raise ValueError(f'clip must be "straight_through", "hard" or None, got {clip!r}')
-        if isinstance(chunk_size, bool) or not isinstance(chunk_size, (int, np.integer)) or chunk_size < 1:
-            raise ValueError(f"chunk_size must be an int >= 1, got {chunk_size!r}")
-        if device_type not in ("gpu", "cpu"):
-            raise ValueError(f'device_type must be "gpu" or "cpu", got {device_type!r}')
-        for name, flag in (
-            ("channels_first", channels_first),
-            ("apply_fit", apply_fit),
-            ("apply_predict", apply_predict),
-        ):
-            if not isinstance(flag, (bool, np.bool_)):
-                raise ValueError(f"{name} must be True or False, got {flag!r}")
+        require(clip in ("straight_through", "hard", None), "clip", 'be "straight_through", "hard" or None', clip)
+        whole = isinstance(chunk_size, (int, np.integer)) and not isinstance(chunk_size, bool)
+        require(whole and chunk_size >= 1, "chunk_size", "be an int >= 1", chunk_size)
+        require(device_type in ("gpu", "cpu"), "device_type", 'be "gpu" or "cpu"', device_type)
+        flags = {"channels_first": channels_first, "apply_fit": apply_fit, "apply_predict": apply_predict}
+        for name, flag in flags.items():
+            require(isinstance(flag, (bool, np.bool_)), name, "be True or False", flag)
         super().__init__(device_type=device_type, is_fitted=True, apply_fit=apply_fit, apply_predict=apply_predict)
         self.pipeline = pipeline
         self.clip_values = clip_values
@@ -117,9 +105,12 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         self.__dict__.update(changed.__dict__)
 
     def sample(self, n: int, device: torch.device | str = "cpu") -> Draw:
-        """The next draw of this object's own stream, for ``n`` images on ``device``."""
-        generator = torch.Generator(device).manual_seed(self._stream.next_seed())
-        return self.pipeline.sample(n, generator)
+        """The draws of the next ``n`` images of this object's own stream, on ``device``.
+
+        The n-th image since the start has the n-th draw, however many are drawn at a time.
+        """
+        few = n * len(self.pipeline.parameters) <= NUMPY_HASHES
+        return keyed_draws(self.pipeline, self._stream.keys(n, "cpu" if few else device)).to(device)
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
         """Randomize the images ``x`` with a fresh draw (or the one held by :meth:`replay`); return (images, y).

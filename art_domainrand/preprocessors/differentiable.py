@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array
+from art_domainrand.core.checks import Said, require
 from art_domainrand.core.straight_through import wants_gradient
 
 Backward = Literal["straight_through", "defence"] | Callable[[Tensor], Tensor]
@@ -62,18 +63,15 @@ class DifferentiableDefence(PreprocessorPyTorch):
         apply_predict: bool | None = None,
         device_type: str = "gpu",
     ) -> None:
-        if not isinstance(defence, Preprocessor) or isinstance(defence, DifferentiableDefence):
-            raise ValueError(f"defence must be a preprocessor of ART, got {type(defence).__name__}")
-        if not (callable(backward) or backward in ("straight_through", "defence")):
-            raise ValueError(f'backward must be "straight_through", "defence" or a function, got {backward!r}')
+        wrapped = isinstance(defence, Preprocessor) and not isinstance(defence, DifferentiableDefence)
+        require(wrapped, "defence", "be a preprocessor of ART", Said(type(defence).__name__))
+        known = callable(backward) or backward in ("straight_through", "defence")
+        require(known, "backward", 'be "straight_through", "defence" or a function', backward)
         counts = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool) and batch_size >= 1
-        if batch_size is not None and not counts:
-            raise ValueError(f"batch_size must be None or an int >= 1, got {batch_size!r}")
+        require(batch_size is None or counts, "batch_size", "be None or an int >= 1", batch_size)
         for name, flag in (("apply_fit", apply_fit), ("apply_predict", apply_predict)):
-            if flag is not None and not isinstance(flag, (bool, np.bool_)):
-                raise ValueError(f"{name} must be None, True or False, got {flag!r}")
-        if device_type not in ("gpu", "cpu"):
-            raise ValueError(f'device_type must be "gpu" or "cpu", got {device_type!r}')
+            require(flag is None or isinstance(flag, (bool, np.bool_)), name, "be None, True or False", flag)
+        require(device_type in ("gpu", "cpu"), "device_type", 'be "gpu" or "cpu"', device_type)
         super().__init__(device_type=device_type)
         self.defence = defence
         self.backward = backward

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array, warn_of_layout
+from art_domainrand.core.checks import Said, require
 from art_domainrand.core.pixels import ClipRange
-from art_domainrand.preprocessors.base import OPTIONS, Clip, PipelinePreprocessor
+from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.distributions import Range
 from art_domainrand.randomization.domains import domain_pipeline
 from art_domainrand.randomization.domains.mapping import DomainLike
@@ -34,7 +35,20 @@ class DomainMapping(PipelinePreprocessor):
     errors, and ``estimate_forward`` and ``replay``, which map with the draw of a forward pass again.
     """
 
-    params = ["domain", "severity", "references", "channels", *OPTIONS]  # noqa: RUF012 - declared so by ART
+    params = [  # noqa: RUF012 - declared so by ART
+        "domain",
+        "severity",
+        "references",
+        "channels",
+        "clip_values",
+        "channels_first",
+        "apply_fit",
+        "apply_predict",
+        "seed",
+        "clip",
+        "chunk_size",
+        "device_type",
+    ]
 
     def __init__(
         self,
@@ -78,9 +92,9 @@ class DomainMapping(PipelinePreprocessor):
 
 def _to_unit(references: Tensor | NDArray[Any], clip_values: tuple[Any, Any], channels_first: bool) -> Tensor:
     """The references as (N, C, H, W) in [0, 1]."""
-    if not isinstance(references, (Tensor, np.ndarray)) or references.ndim != 4 or references.dtype == object:
-        got = f"shape {tuple(references.shape)}" if hasattr(references, "shape") else type(references).__name__
-        raise ValueError(f"references must be a 4D batch of images, got {got}")
+    numbers = isinstance(references, (Tensor, np.ndarray)) and references.ndim == 4 and references.dtype != object
+    got = f"shape {tuple(references.shape)}" if hasattr(references, "shape") else type(references).__name__
+    require(numbers, "references", "be a 4D batch of images", Said(got))
     images = references.detach() if isinstance(references, Tensor) else from_array(references)
     warn_of_layout("references", images.shape, channels_first=channels_first, stacklevel=4)
     limits = ClipRange(clip_values)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from art_domainrand.preprocessors.base import OPTIONS, Clip, PipelinePreprocessor
+import torch
+
+from art_domainrand.core.checks import Said, require
+from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
 
@@ -18,25 +21,29 @@ class DomainRandomization(PipelinePreprocessor):
         only, before the first epoch.
     :param apply_predict: randomize what the model predicts on, and what it is attacked on.
     :param seed: an int >= 0 makes every run see the same images; None takes fresh entropy. Copies of the object and
-        forked processes take streams of their own, see :class:`Stream`.
+        forked processes take streams of their own, see
+        :class:`~art_domainrand.core.streams.Stream`.
     :param clip: how the result is clipped to ``clip_values``: "straight_through" passes the gradient on as if it were
         not clipped, "hard" has no gradient where it is; None does not clip.
     :param chunk_size: how many images are transformed at a time where no gradient is asked for; it changes no result.
     :param device_type: where NumPy arrays are processed, "gpu" (if there is one) or "cpu"; tensors stay where they are.
 
-    Images are (B, C, H, W) or (B, H, W, C), in float16, bfloat16, float32, float64 or uint8; shape, dtype, device and
-    layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
-    (B, T, H, W, C) takes one draw a clip. Detections, a list or object array with a dictionary for each
-    image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
-    another form; other labels pass through untouched.
-
-    ``forward`` raises ValueError for images of another shape or dtype, with NaN, or outside ``clip_values`` (by more
-    than 1e-5 of their range), and for detections that cannot follow a transform, as they cannot a Kornia module with
-    geometry inside. CUDA tensors that carry a gradient are not searched for such values, since the host would have to
-    wait for the answer.
+    Which images are taken and which refused, what becomes of labels, and what ``seed`` makes equal from run to run is
+    said at :class:`~art_domainrand.preprocessors.base.PipelinePreprocessor`; :meth:`for_estimator` takes range, layout
+    and device from an estimator.
     """
 
-    params = ["pipeline", *OPTIONS]  # noqa: RUF012 - declared so by ART
+    params = [  # noqa: RUF012 - declared so by ART
+        "pipeline",
+        "clip_values",
+        "channels_first",
+        "apply_fit",
+        "apply_predict",
+        "seed",
+        "clip",
+        "chunk_size",
+        "device_type",
+    ]
 
     def __init__(
         self,
@@ -61,4 +68,39 @@ class DomainRandomization(PipelinePreprocessor):
             clip=clip,
             chunk_size=chunk_size,
             device_type=device_type,
+        )
+
+    @classmethod
+    def for_estimator(
+        cls,
+        estimator: Any,
+        pipeline: Item,
+        *,
+        apply_fit: bool = True,
+        apply_predict: bool = False,
+        seed: int | None = None,
+        clip: Clip = "straight_through",
+        chunk_size: int = 256,
+    ) -> DomainRandomization:
+        """The randomization of images as ``estimator`` takes them: its ``clip_values``, its layout, on its device.
+
+        :param estimator: An estimator of ART with ``clip_values``. Without ``channels_first`` its images are (C, H, W);
+            where its device is no GPU, or unknown, NumPy arrays are processed on the CPU.
+        :param pipeline: As for the class, and so are the other arguments.
+        :raises ValueError: for an estimator without ``clip_values``: they say what range of pixels it works on.
+        """
+        limits: Any = getattr(estimator, "clip_values", None)
+        rule = "have clip_values, which say what range of pixels it works on"
+        require(limits is not None, "estimator", rule, Said(f"{type(estimator).__name__} without"))
+        device = getattr(estimator, "device", None)
+        return cls(
+            pipeline,
+            clip_values=tuple(limits),
+            channels_first=bool(getattr(estimator, "channels_first", True)),
+            apply_fit=apply_fit,
+            apply_predict=apply_predict,
+            seed=seed,
+            clip=clip,
+            chunk_size=chunk_size,
+            device_type="gpu" if isinstance(device, torch.device) and device.type != "cpu" else "cpu",
         )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from art_domainrand.core import hashing
 from art_domainrand.core import random as keyed
 from art_domainrand.core.random import (
     checked_seed,
@@ -28,7 +29,7 @@ from art_domainrand.core.random import (
 )
 
 PURPOSES = {name: getattr(keyed, name) for name in dir(keyed) if name.isupper()}
-for constant in ("GOLDEN", "HASHED", "BLOCK"):
+for constant in ("GOLDEN", "HASHED", "HASH_BLOCK"):  # the arithmetic's own
     del PURPOSES[constant]
 
 SEEDS = st.integers(0, 2**200)
@@ -222,7 +223,22 @@ def test_bad_bounds_name_the_rule_and_the_value(high):
 @given(number=st.integers(-(2**63), 2**63 - 1))
 @settings(max_examples=50, deadline=None)
 def test_the_hash_of_the_host_is_that_of_the_device(number):
-    assert mix64(torch.tensor([number])).item() == keyed.wrapped(keyed._mix64(number))
+    assert mix64(torch.tensor([number])).item() == hashing.wrapped(hashing.mix64_of_int(number))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpy_and_torch_make_the_same_bits(kind, monkeypatch):
+    by_numpy = KINDS[kind](some_keys(70, 2))
+    monkeypatch.setattr(hashing, "NUMPY_HASHES", -1)
+    assert torch.equal(KINDS[kind](some_keys(70, 2)), by_numpy)
+
+
+def test_keys_are_not_changed_by_what_is_made_of_them():
+    keys = some_keys(5)
+    before = keys.clone()
+    for make in KINDS.values():
+        make(keys)
+    assert torch.equal(keys, before)
 
 
 def test_the_hash_is_splitmix64():

@@ -1,6 +1,7 @@
 """The preprocessor on its own: ranges, layouts, dtypes, chunks, seeds, replay and bad input."""
 
 import copy
+import inspect
 import multiprocessing
 import pickle
 import warnings
@@ -9,10 +10,22 @@ import kornia.augmentation as K  # noqa: N812
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
-from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization import Brightness, Contrast, Flip, Gamma, GaussianNoise, Pipeline, Rotation, Uniform
+from art_domainrand.preprocessors import DifferentiableDefence, DomainMapping, DomainRandomization
+from art_domainrand.randomization import (
+    Brightness,
+    Contrast,
+    Draw,
+    Flip,
+    Gamma,
+    GaussianNoise,
+    Pipeline,
+    Rotation,
+    Uniform,
+)
 
 ITEMS = [Rotation(), Contrast(), Gamma(), GaussianNoise(0.05)]
 
@@ -319,3 +332,76 @@ def test_values_further_outside_are_clipped_first_and_said_once(clip):
         assert torch.equal(defence.estimate_forward(x), changed), "the same pixels have the same draw"
     draw = defence.sample(len(x))
     assert torch.equal(defence.randomize(x, draw), defence.randomize(x.clamp(0, 1), draw))
+
+
+@given(parts=st.lists(st.integers(0, 9), min_size=1, max_size=6))
+@settings(max_examples=20, deadline=None)
+def test_the_nth_image_has_the_nth_draw_in_any_batches(parts):
+    x = images(sum(parts))
+    whole = forward(DomainRandomization(ITEMS, seed=1), x)
+    in_parts = DomainRandomization(ITEMS, seed=1)
+    assert torch.equal(torch.cat([forward(in_parts, part) for part in x.split(parts)]), whole)
+    by_images = DomainRandomization(ITEMS, seed=1)
+    draws = [by_images.sample(part) for part in parts]
+    assert torch.equal(by_images.pipeline.apply(x, joined(draws)).clamp(0, 1), whole)
+
+
+def joined(draws):
+    return Draw(torch.cat([draw.u for draw in draws]), torch.cat([draw.seeds for draw in draws]))
+
+
+class Estimator:
+    clip_values = (0, 255)
+    channels_first = False
+    device = torch.device("cpu")
+
+
+def test_range_layout_and_device_are_those_of_the_estimator():
+    made = DomainRandomization.for_estimator(Estimator(), ITEMS, seed=5, apply_predict=True, clip=None)
+    by_hand = DomainRandomization(
+        ITEMS,
+        clip_values=(0, 255),
+        channels_first=False,
+        seed=5,
+        apply_predict=True,
+        clip=None,
+        device_type="cpu",
+    )
+    assert {name: getattr(made, name) for name in made.params if name != "pipeline"} == {
+        name: getattr(by_hand, name) for name in made.params if name != "pipeline"
+    }
+    x = images().movedim(1, -1) * 255
+    assert torch.equal(forward(made, x), forward(by_hand, x))
+
+
+def test_an_estimator_with_arrays_of_bounds_and_nothing_else_will_do():
+    class Bare:
+        clip_values = np.zeros((3, 1, 1)), np.full((3, 1, 1), 2.0)
+
+    made = DomainRandomization.for_estimator(Bare(), Flip(1.0))
+    assert made.channels_first
+    assert made.device_type == "cpu"
+    assert not made.apply_predict
+    assert torch.equal(forward(made, 2 * images()), 2 * images().flip(3))
+
+
+def test_an_estimator_on_a_gpu_has_its_arrays_processed_there():
+    class OnGpu(Estimator):
+        device = torch.device("cuda")
+
+    assert DomainRandomization.for_estimator(OnGpu(), ITEMS).device_type == "gpu"
+
+
+def test_an_estimator_of_unknown_range_is_refused():
+    class Unknown(Estimator):
+        clip_values = None
+
+    with pytest.raises(ValueError, match=r"estimator must have clip_values, .*, got Unknown without"):
+        DomainRandomization.for_estimator(Unknown(), ITEMS)
+
+
+@pytest.mark.parametrize("cls", [DomainRandomization, DomainMapping, DifferentiableDefence])
+def test_every_parameter_of_art_is_an_argument_with_a_name(cls):
+    signature = inspect.signature(cls)
+    assert list(signature.parameters) == cls.params
+    assert all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())

@@ -70,6 +70,13 @@ def test_predictions_are_the_models_on_the_randomized_images():
     assert not np.allclose(estimator.predict(X), expected, atol=1e-5), "the next call draws afresh"
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_the_nth_image_is_predicted_alike_in_any_batches(size):
+    whole, estimator = classifier([randomization()]).predict(X), classifier([randomization()])
+    parts = [estimator.predict(X[first : first + size]) for first in range(0, len(X), size)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+
+
 def test_flags_say_when_it_is_applied():
     plain = classifier(None).predict(X)
     np.testing.assert_allclose(classifier([randomization(apply_predict=False)]).predict(X), plain)

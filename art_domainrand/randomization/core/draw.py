@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.memory import onto
+
 Index: TypeAlias = int | slice | Tensor | NDArray[Any] | list[int]
 
 
@@ -52,7 +54,7 @@ class Draw:
 
     def to(self, device: torch.device | str) -> Draw:
         """The same draw on another device."""
-        return Draw(self.u.to(device), self.seeds.to(device))
+        return Draw(onto(device, self.u), onto(device, self.seeds))
 
 
 torch.serialization.add_safe_globals([Draw])  # so that torch.load reads a saved draw without weights_only=False

@@ -13,7 +13,7 @@ from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.items import Item as Item
 from art_domainrand.randomization.core.items import as_chain
-from art_domainrand.randomization.core.sampling import unit_points
+from art_domainrand.randomization.core.sampling import sample_points
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.numerics.matrices import is_channels_last
@@ -70,18 +70,10 @@ class Pipeline:
         """Draw for ``n`` images, on ``device`` or where the ``generator`` lives.
 
         ``method`` says how the points ``u`` lie to one another: "uniform", "antithetic", "sobol" or "stratified", see
-        :func:`art_domainrand.randomization.core.sampling.unit_points`; seeds of pixel fields are always independent.
-        Without a generator a new one is seeded from the operating system; no global generator is touched.
+        :mod:`art_domainrand.randomization.core.sampling`; seeds of pixel fields are always independent. Without a
+        generator the draw comes from the operating system; no global generator is touched.
         """
-        if generator is None:
-            generator = torch.Generator(device or "cpu")
-            generator.seed()
-        elif not isinstance(generator, torch.Generator):
-            raise TypeError(f"generator must be None or a torch.Generator, got {generator!r}")
-        u = unit_points(n, len(self.parameters), generator, method)
-        seeds = torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device)
-        draw = Draw(u, seeds)
-        return draw if device is None or u.device == device else draw.to(device)
+        return sample_points(n, len(self.parameters), generator, device, method)
 
     def apply(self, x: Tensor, draw: Draw) -> Tensor:
         """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from art_domainrand.core.arrays import as_python, widened
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.sampling import unit_points
+from art_domainrand.randomization.core.sampling import sample_points
 from art_domainrand.randomization.transforms.occlusion import covered
 
 KNOTS = 4097
@@ -56,14 +56,7 @@ class Mixing(ABC):
         method: str = "uniform",
     ) -> Draw:
         """Draw for a batch of ``n`` images, as ``Pipeline.sample`` does; no global generator is touched."""
-        if generator is None:
-            generator = torch.Generator(device or "cpu")
-            generator.seed()
-        draw = Draw(
-            unit_points(n, self.coordinates, generator, method),
-            torch.randint(2**63 - 1, (n,), generator=generator, device=generator.device),
-        )
-        return draw if device is None else draw.to(device)
+        return sample_points(n, self.coordinates, generator, device, method)
 
     def mix(self, x: Tensor, y: Tensor, draw: Draw, classes: int | None = None) -> tuple[Tensor, Tensor]:
         """Mix images ``x`` (B, C, H, W), or clips (B, T, C, H, W), and labels ``y`` with the draw of this batch.

@@ -5,14 +5,20 @@ import pytest
 import torch
 from scipy.stats import kstest
 
+from art_domainrand.core import hashing
+from art_domainrand.core.random import DRAW, keys_of
 from art_domainrand.randomization import Brightness, GaussianNoise, KorniaAugmentation, Pipeline, Rotation, Translation
-from art_domainrand.randomization.core.sampling import CELLS, METHODS, unit_points
+from art_domainrand.randomization.core.sampling import CELLS, METHODS, keyed_points, sample_points
 
 PIPELINE = Pipeline([Rotation(), Translation(), Brightness(), GaussianNoise()])
 
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def unit_points(n, dimensions, source, method="uniform"):
+    return sample_points(n, dimensions, source, None, method).u
 
 
 def smooth(u):
@@ -126,3 +132,39 @@ def test_bad_arguments_name_the_rule_and_the_value():
     for n in (-1, 2.0, True, "3"):
         with pytest.raises(ValueError, match=f"n must be an int >= 0, got {n!r}"):
             PIPELINE.sample(n)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_keyed_points_belong_to_their_key_in_any_company(method, copies):
+    keys = keys_of(0, DRAW, torch.arange(40))
+    whole = keyed_points(keys, copies, 3, method)
+    order = torch.randperm(40, generator=generator())
+    parts = [keyed_points(some, copies, 3, method) for some in keys[order].split(7)]
+    rows = (order[:, None] * copies + torch.arange(copies)).flatten()
+    assert torch.equal(torch.cat([part.u for part in parts]), whole.u[rows])
+    assert torch.equal(torch.cat([part.seeds for part in parts]), whole.seeds[rows])
+    assert len(whole.seeds.unique()) == 40 * copies
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_keyed_copy_is_uniform(method):
+    u = keyed_points(keys_of(0, DRAW, torch.arange(3000)), 5, 3, method).u.view(3000, 5, 3)
+    for copy in range(5):
+        for column in range(3):
+            assert kstest(u[:, copy, column].numpy(), "uniform").pvalue > 1e-4
+
+
+def test_stratified_copies_of_a_key_fill_every_axis_evenly():
+    u = keyed_points(keys_of(0, DRAW, torch.arange(30)), 6, 3, "stratified").u.view(30, 6, 3).double()
+    assert torch.equal((u * 6).long().sort(1).values, torch.arange(6).view(1, 6, 1).expand(30, 6, 3))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_few_and_many_points_are_the_same_bits(method, monkeypatch):
+    keys = keys_of(0, DRAW, torch.arange(9))
+    few = keyed_points(keys, 4, 3, method)
+    monkeypatch.setattr(hashing, "NUMPY_HASHES", -1)
+    many = keyed_points(keys, 4, 3, method)
+    assert torch.equal(few.u, many.u)
+    assert torch.equal(few.seeds, many.seeds)
