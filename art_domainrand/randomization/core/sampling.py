@@ -15,19 +15,23 @@ CELLS = 1 << 23
 
 
 def unit_points(n: int, dimensions: int, generator: torch.Generator, method: str = "uniform") -> Tensor:
-    """Return ``n`` points of the unit cube, (n, dimensions) float32, on the device of ``generator``.
+    """Draw points of the unit cube, each uniform on it under every method.
 
-    Every single point is uniform on the cube under each ``method``; they differ in how the points lie to one another,
-    and so in the error of a mean over them:
+    The methods differ in how the points lie to one another, and so in the error of a mean over them:
 
     - "uniform": independent; the error falls as n^(-1/2).
     - "antithetic": rows 2 i and 2 i + 1 are u and 1 - u, and their mean is exact for a linear function; a last row
       without a partner stands alone (Hammersley and Morton, 1956).
-    - "sobol": a Sobol sequence, scrambled by a random linear matrix and digital shift (Owen 1995; Matousek 1998);
-      best with ``n`` a power of two. Made on the CPU: a generator on another device is read back once.
+    - "sobol": a Sobol sequence, scrambled by a random linear matrix and digital shift (Owen 1995; Matousek 1998); best
+      with ``n`` a power of two. Made on the CPU: a generator on another device is read back once.
     - "stratified": a Latin hypercube; each of n equal intervals of every axis holds one point (McKay et al., 1979).
 
-    Only ``generator`` is drawn from. Raises ValueError for an ``n`` that is no int >= 0 and an unknown method.
+    :param n: the number of points, an int >= 0.
+    :param dimensions: the number of coordinates of each.
+    :param generator: the only source of randomness; the points lie on its device.
+    :param method: one of the four.
+    :return: (n, dimensions), float32.
+    :raises ValueError: for an ``n`` that is no int >= 0 and an unknown method.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
         raise ValueError(f"n must be an int >= 0, got {n!r}")
