@@ -25,7 +25,13 @@ DIGITS_TEST = 397
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images ``x`` (N, C, H, W), float32 in [0, 1], class indices ``y`` (N,), int64, and the names of the classes."""
+    """Images, their classes, and the names of these.
+
+    :param x: images (N, C, H, W), float32, in [0, 1].
+    :param y: class indices (N,), int64.
+    :param classes: the names of the classes.
+    :raises ValueError: for arrays of another shape, and an index that has no name.
+    """
 
     x: NDArray[np.float32]
     y: NDArray[np.int64]
@@ -50,7 +56,12 @@ class LabelledImages:
 def digits(size: int = 28, test: int = DIGITS_TEST, seed: int = 0) -> tuple[LabelledImages, LabelledImages]:
     """Return (train, test): the 1797 handwritten digits of scikit-learn (UCI), enlarged bilinearly from 8x8.
 
-    ``test`` images are held out, stratified by class, by a split that ``seed`` determines. Needs no network.
+    Needs no network.
+
+    :param size: the side of an image in pixels, >= 1.
+    :param test: how many images are held out, stratified by class; from 10 to 1787.
+    :param seed: an int that determines the split.
+    :raises ValueError: for values outside these bounds.
     """
     if size < 1:
         raise ValueError(f"size must be >= 1, got {size}")
@@ -68,9 +79,13 @@ def digits(size: int = 28, test: int = DIGITS_TEST, seed: int = 0) -> tuple[Labe
 def image_folder(root: str | Path, size: int | None = None, limit: int | None = None, seed: int = 0) -> LabelledImages:
     """Read a folder with one sub-folder of images for each class, in sorted order, as RGB.
 
-    With ``size`` every image is resized to size x size; without, all must have one size. ``limit`` and ``seed`` as in
-    :func:`from_torchvision`, and images are read as there: upright, 16 bits and floating pixels in their range. Raises
-    ValueError if ``root`` is no such folder, and, naming the file, if an image is broken.
+    Images are read as :func:`from_torchvision` does: upright, 16 bits and floating pixels in their range.
+
+    :param root: the folder.
+    :param size: every image is resized to size x size; without it all must have one size.
+    :param limit: how many images are read at most, a random choice; None reads all.
+    :param seed: an int that determines the choice.
+    :raises ValueError: if ``root`` is no such folder, and, naming the file, if an image is broken.
     """
     path = Path(root).expanduser()
     if not path.is_dir():
@@ -89,14 +104,19 @@ def from_torchvision(
     seed: int = 0,
     classes: Sequence[str] | None = None,
 ) -> LabelledImages:
-    """Read a map-style data set of (PIL image, class index) pairs, such as torchvision's without a ``transform``.
-
-    Only ``limit`` images are read, if that is given: a random choice that ``seed`` determines. ``classes`` are the
-    names of the classes, by default ``dataset.classes``.
+    """Read a map-style data set of (PIL image, class index) pairs.
 
     Images are turned upright, as their EXIF tag says, before they are resized. 65535 is the white of 16-bit images, 1
     that of floating ones. Grey images have one channel, unless there are coloured ones beside them. The files of an
     ``ImageFolder`` are all read as RGB, from the disk: its own loader turns 16 bits into white and forgets the tag.
+
+    :param dataset: the data set, such as one of torchvision's without a ``transform``.
+    :param size: every image is resized to size x size; without it all must have one size.
+    :param limit: how many images are read at most, a random choice; None reads all.
+    :param seed: an int that determines the choice.
+    :param classes: the names of the classes, by default ``dataset.classes``.
+    :raises ValueError: for a data set that is empty, gives no PIL images or does not name its classes, for values
+        outside these bounds, and for images of different shapes without ``size``.
     """
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
@@ -124,8 +144,9 @@ def from_torchvision(
 def to_array(image: Image.Image, size: int | None = None) -> NDArray[np.float32]:
     """Turn a PIL image into (C, H, W) float32 in [0, 1]: grey images have one channel, all others become RGB.
 
-    As :func:`art_domainrand.images.upright_image` says, the image is turned upright first, and then resized to
-    ``size`` x ``size``, if that is given.
+    :param image: the image; it is turned upright first, as :func:`art_domainrand.images.upright_image` says.
+    :param size: it is resized to size x size then, if that is given.
+    :raises ValueError: for what is no PIL image.
     """
     if not isinstance(image, Image.Image):
         raise ValueError(f"dataset must give PIL images, as it does without a transform, got {type(image).__name__}")

@@ -40,16 +40,20 @@ Section = tuple[str, dict[str, Tensor]]
 def save_gallery(
     path: str | Path, image: str | Path | None = None, names: Sequence[str] | None = None, size: int = 176
 ) -> int:
-    """Draw a labelled contact sheet to ``path``, in the format of its suffix; return the number of tiles.
+    """Draw a labelled contact sheet.
 
-    ``image`` is a file, by default a photograph of a temple that comes with scikit-learn; it is turned upright, as its
-    EXIF tag says, and the largest square in its middle is resized to ``size`` pixels. ``names`` chooses among the names
-    of ``TRANSFORMS``, ``MIXING``, ``CORRUPTIONS`` and ``DOMAINS`` (one in several tables is shown from each), None
-    takes all. A transform is shown by the one of 16 draws from its default ranges that changes most; MixUp and CutMix,
-    with scikit-learn's photograph of a flower as the second image, by the most even one; a corruption at severity 3, a
+    A transform is shown by the one of 16 draws from its default ranges that changes most; MixUp and CutMix, with
+    scikit-learn's photograph of a flower as the second image, by the most even one; a corruption at severity 3, a
     domain at 5. Same arguments, same picture.
 
-    Raises ValueError for an unknown name, a file that is no image, and a ``path`` of unknown format.
+    :param path: where it is written, in the format of the suffix.
+    :param image: the file of an image, by default a photograph of a temple that comes with scikit-learn; it is turned
+        upright, as its EXIF tag says, and the largest square in its middle is shown.
+    :param names: some of the names of ``TRANSFORMS``, ``MIXING``, ``CORRUPTIONS`` and ``DOMAINS`` (one in several
+        tables is shown from each); None takes all.
+    :param size: the side of a tile in pixels, an int >= 16.
+    :return: the number of tiles.
+    :raises ValueError: for an unknown name, a file that is no image, a ``path`` of unknown format, and another size.
     """
     if Path(path).suffix.lower() not in Image.registered_extensions():
         raise ValueError(f"out must end in .png, .jpg or another suffix of an image, got {str(path)!r}")
@@ -69,7 +73,12 @@ def save_gallery(
 
 
 def square_image(path: str | Path | None, size: int) -> Tensor:
-    """The middle of an upright image file, or of the default photograph, as (1, 3, size, size) in [0, 1]."""
+    """The middle of an upright image file, or of the default photograph, as (1, 3, size, size) in [0, 1].
+
+    :param path: the file; None takes the photograph.
+    :param size: the side in pixels to which the square is resized.
+    :raises ValueError: for a file that is no image or cannot be read.
+    """
     if path is None:
         return _middle(Image.fromarray(load_sample_image("china.jpg")), size)
     try:
@@ -103,7 +112,12 @@ def _sections(x: Tensor, wanted: set[str]) -> list[Section]:
 
 
 def most_visible(transform: Transform, x: Tensor) -> Tensor:
-    """Of several draws of ``transform`` the result (3, H, W) that lies furthest from ``x`` (1, 3, H, W), clipped."""
+    """Of several draws of a transform the result that changes an image most.
+
+    :param transform: the transform.
+    :param x: the image, (1, 3, H, W) in [0, 1].
+    :return: (3, H, W), clipped to [0, 1].
+    """
     pipeline = Pipeline(transform)
     draw = pipeline.sample(TRIALS, torch.Generator().manual_seed(0))
     changed = pipeline.apply(x.expand(TRIALS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
@@ -111,7 +125,12 @@ def most_visible(transform: Transform, x: Tensor) -> Tensor:
 
 
 def most_even(mixing: Mixing, x: Tensor) -> Tensor:
-    """Of several draws of ``mixing`` with a second photograph the one (3, H, W) that has most of both images."""
+    """Of several draws of a mixing with a second photograph the one that has most of both images.
+
+    :param mixing: the mixing.
+    :param x: the image, (1, 3, H, W), square, in [0, 1].
+    :return: (3, H, W).
+    """
     pair = torch.cat((x, _middle(Image.fromarray(load_sample_image("flower.jpg")), x.shape[3])))
     labels, generator = torch.tensor([0, 1]), torch.Generator().manual_seed(0)
     tried = [mixing.mix(pair, labels, mixing.sample(2, generator), classes=2) for _ in range(TRIALS)]
@@ -120,7 +139,10 @@ def most_even(mixing: Mixing, x: Tensor) -> Tensor:
 
 
 def draw_sheet(sections: Sequence[Section]) -> Image.Image:
-    """Lay out images of one size in rows under the titles of their sections, each with its name below."""
+    """Lay out images of one size in rows under the titles of their sections, each with its name below.
+
+    :param sections: titles, each with images (3, H, W) in [0, 1] by name.
+    """
     size = next(iter(sections[0][1].values())).shape[-1]
     columns = min(COLUMNS, max(len(images) for _, images in sections))
     rows = [-(-len(images) // columns) for _, images in sections]

@@ -51,10 +51,15 @@ def copy_name(relative: Path, copy: int) -> Path:
 
 
 def augment_image(job: Job, relative: Path) -> Trouble | None:
-    """Write the copies of one image and then the image itself; return None, or why that could not be done.
+    """Write the copies of one image and then the image itself.
 
     The original comes last: where it stands, with the bytes of the source, its copies are complete and were made of
-    these bytes, and nothing is left to do. Raises OSError if nothing can be written.
+    these bytes, and nothing is left to do.
+
+    :param job: what is done to every image.
+    :param relative: the image, relative to the source.
+    :return: None, or why that could not be done.
+    :raises OSError: if nothing can be written.
     """
     path = job.source / relative
     try:
@@ -124,9 +129,12 @@ def image_generator(seed: int, relative: Path, copy: int) -> torch.Generator:
 def read_image(content: bytes, *, grey: bool) -> tuple[Tensor, dict[str, Any]]:
     """Decode an image file into (1, C, H, W) in [0, 1], upright, and what its copies are to be saved with.
 
-    Grey images keep one channel if ``grey`` is set, all others become RGB without transparency; of an animation the
-    first frame is read. A colour profile is handed on to the copies. Raises as
-    :func:`art_domainrand.images.open_image` does, and ValueError for pixels of unknown range.
+    Of an animation the first frame is read. A colour profile is handed on to the copies.
+
+    :param content: the bytes of the file.
+    :param grey: grey images keep one channel; if not, they become RGB as all others do, without transparency.
+    :raises UnidentifiedImageError, OSError: as :func:`art_domainrand.images.open_image` does.
+    :raises ValueError: for a broken image, and for pixels of unknown range.
     """
     stored = open_image(content)
     image = upright_image(stored)

@@ -31,8 +31,11 @@ MANIFEST = "augmentation.json"
 
 @dataclass(frozen=True)
 class Report:
-    """``images``: how many have their copies now; ``failures``: the images, relative to the source, that could not be
-    read, changed or written under their name, and why; ``others``: the files that are no images, such as labels.json.
+    """What became of the files of a folder; all are named relative to the source.
+
+    :param images: how many images have their copies now.
+    :param failures: the images that could not be read, changed or written under their name, and why.
+    :param others: the files that are no images, such as labels.json.
     """
 
     images: int
@@ -49,7 +52,7 @@ def augment_folder(
     workers: int = 1,
     verbose: bool = False,
 ) -> Report:
-    """Write every image below ``source`` and ``copies`` randomized versions of it to the same place below ``out``.
+    """Write every image below a folder, and randomized versions of it, to the same place below another.
 
     ``cat/1.jpg`` is copied as it is, and ``cat/1.jpg.aug1.png``, ``cat/1.jpg.aug2.png`` ... are drawn from
     ``pipeline``: the class folders stay, and so do the image's size and its being grey, where the pipeline takes grey
@@ -59,13 +62,21 @@ def augment_folder(
     which need no such tag. Boxes of a tool that does not heed the tag must be turned before they are moved along.
 
     What a copy looks like depends on ``seed``, the image's path below ``source``, the number of the copy, and the
-    image. So ``workers``, the number of processes, changes nothing, and a run that was stopped at any moment can be
-    repeated: finished images are kept, and the result is that of an undisturbed run. No file is ever half written.
-    ``verbose`` shows a progress bar.
+    image. A run that was stopped at any moment can be repeated: finished images are kept, and the result is that of an
+    undisturbed run. No file is ever half written.
 
-    Files that are no images are left out and named, broken images, unreadable folders and names that ``out`` cannot
-    hold are left out and reported as failures. Raises ValueError for bad arguments, folders inside one another, and an
-    ``out`` that holds anything but results of the same settings; OSError for an ``out`` that cannot be written to.
+    :param source: the folder with the images.
+    :param out: a new or empty folder outside ``source``, or that of an earlier run with the same settings.
+    :param pipeline: the randomization.
+    :param copies: how many randomized versions of each image, an int >= 1.
+    :param seed: an int >= 0.
+    :param workers: the number of processes, an int >= 1; it changes nothing in the result.
+    :param verbose: show a progress bar.
+    :return: what became of the files: those that are no images are left out and named; broken images, unreadable
+        folders and names that ``out`` cannot hold are left out and are failures.
+    :raises ValueError: for bad arguments, folders inside one another, and an ``out`` that holds anything but results of
+        the same settings.
+    :raises OSError: for an ``out`` that cannot be written to.
     """
     for name, value, least in (("copies", copies, 1), ("seed", seed, 0), ("workers", workers, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:

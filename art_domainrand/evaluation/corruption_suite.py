@@ -20,9 +20,11 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class CorruptionReport(RowsFile):
-    """The accuracy of one model on clean images and in every case of a suite.
+    """The accuracy of one model on clean images and in every case of a suite; all errors are in [0, 1].
 
-    ``rows`` hold a cell "clean" and one "name/severity" for each case; all errors are in [0, 1].
+    :param rows: a cell "clean", and then one "name/severity" for each case.
+    :param metadata: how they came about, such as the seed of the suite.
+    :raises ValueError: for rows in another form or of several models, and for metadata with a key "rows".
     """
 
     def check(self) -> None:
@@ -45,7 +47,12 @@ class CorruptionReport(RowsFile):
         return 1 - self.rows[0].accuracy
 
     def row(self, name: str, severity: int) -> Row:
-        """The row of a case; KeyError if there is none."""
+        """The row of a case.
+
+        :param name: the corruption.
+        :param severity: an int from 1 to 5.
+        :raises KeyError: if there is none.
+        """
         for row in self.rows:
             if row.cell == f"{name}/{severity}":
                 return row
@@ -54,10 +61,12 @@ class CorruptionReport(RowsFile):
     def errors(self, baseline: CorruptionReport | None = None, *, relative: bool = False) -> dict[str, float]:
         """The error of each corruption, averaged over its severities.
 
-        With a ``baseline`` it is divided by that model's error over the same cases: the corruption error CE of
-        Hendrycks and Dietterich (ICLR 2019, section 4.2), who take AlexNet. ``relative`` first subtracts both models'
-        clean errors: their Relative CE. Where the baseline makes no error the ratio is infinite, or NaN for 0 / 0.
-        Raises KeyError if the baseline lacks a case.
+        :param baseline: the report of a model by whose error over the same cases it is divided: the corruption error CE
+            of Hendrycks and Dietterich (ICLR 2019, section 4.2), who take AlexNet. Where that model makes no error the
+            ratio is infinite, or NaN for 0 / 0.
+        :param relative: first subtract the clean errors, of both models: their Relative CE.
+        :return: the error, or the ratio, by the corruption's name.
+        :raises KeyError: if the baseline lacks a case.
         """
         found = {}
         for name in self.names:
@@ -69,10 +78,16 @@ class CorruptionReport(RowsFile):
     def mean_error(
         self, baseline: CorruptionReport | None = None, *, relative: bool = False, extra: bool = False
     ) -> float:
-        """The mean of :meth:`errors` over the fifteen common corruptions, with ``extra`` over all nineteen.
+        """The mean of :meth:`errors` over the corruptions.
 
-        With a ``baseline`` this is the mCE (or the Relative mCE), as a ratio rather than in percent. Of corruptions
-        that were not judged nothing is known: the mean is over the others. Raises ValueError if none is left.
+        Of corruptions that were not judged nothing is known: the mean is over the others.
+
+        :param baseline: as in :meth:`errors`; with it this is the mCE (or the Relative mCE), as a ratio rather than in
+            percent.
+        :param relative: as in :meth:`errors`.
+        :param extra: take all nineteen corruptions, not the fifteen common ones alone.
+        :raises KeyError: if the baseline lacks a case.
+        :raises ValueError: if no corruption is left.
         """
         errors = self.errors(baseline, relative=relative)
         chosen = [error for name, error in errors.items() if extra or name in COMMON]
@@ -88,12 +103,16 @@ class CorruptionReport(RowsFile):
 def evaluate_corruptions(
     model: Any, x: Array, y: Array, suite: CorruptionSuite | None = None, *, name: str = "model", verbose: bool = False
 ) -> CorruptionReport:
-    """Judge ``model`` on clean images and in every case of ``suite``, by default all 95.
+    """Judge a model on clean images and in every case of a suite.
 
-    ``model`` is an ART estimator, or a function from images (N, C, H, W) to scores (N, classes), called for at most 256
-    images at a time. ``x`` are images in [0, 1] and ``y`` (N,) their class indices. ``name`` is written in the rows.
-
-    Raises ValueError for images outside [0, 1], labels that do not fit, and scores that are NaN.
+    :param model: an ART estimator, or a function from images (N, C, H, W) to scores (N, classes), called for at most
+        256 images at a time.
+    :param x: images (N, C, H, W), N >= 1, in [0, 1].
+    :param y: their class indices, (N,).
+    :param suite: the cases; None takes all 95.
+    :param name: the model's name in the rows.
+    :param verbose: show a progress bar.
+    :raises ValueError: for images outside [0, 1], labels that do not fit, and scores that are NaN.
     """
     suite = CorruptionSuite() if suite is None else suite
     for argument, array, axes in (("x", x, 4), ("y", y, 1)):

@@ -25,9 +25,13 @@ def image_grid(
     captions: Mapping[str, Sequence[str]] | None = None,
     title: str | None = None,
 ) -> None:
-    """Draw one line of images for each entry of ``rows``: a title on the left and images (K, C, H, W) in [0, 1].
+    """Draw lines of images, each with a title on the left.
 
-    C is 1 or 3; ``captions`` holds, for some of the titles, one text to stand above each image.
+    :param path: where the picture is written, in the format of the suffix.
+    :param rows: for each line, under its title, images (K, C, H, W) in [0, 1]; C is 1 or 3.
+    :param captions: for some of the titles, one text to stand above each image.
+    :param title: a heading for the whole.
+    :raises ValueError: if there is no image, and for another number of channels.
     """
     columns = max((len(images) for images in rows.values()), default=0)
     if columns == 0:
@@ -50,16 +54,24 @@ def image_grid(
 
 
 def displayable(image: Images) -> Images:
-    """Turn one (C, H, W) image into what matplotlib shows: (H, W) or (H, W, 3), in [0, 1]."""
+    """Turn an image into what matplotlib shows.
+
+    :param image: (C, H, W); C is 1 or 3.
+    :return: (H, W) or (H, W, 3), clipped to [0, 1].
+    :raises ValueError: for another shape.
+    """
     if image.ndim != 3 or image.shape[0] not in (1, 3):
         raise ValueError(f"an image must be (1, H, W) or (3, H, W), got shape {image.shape}")
     return np.clip(image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0), 0, 1)
 
 
 def signed_image(change: Images, limit: float) -> Images:
-    """Colour a change of images (K, C, H, W): from blue at -``limit`` through grey at 0 to red at ``limit``.
+    """Colour a change of images: from blue over grey at 0 to red.
 
-    Channels are averaged. Returns RGB images (K, 3, H, W) in [0, 1].
+    :param change: (K, C, H, W); channels are averaged.
+    :param limit: the change at which the colour is full, > 0: red at ``limit``, blue at -``limit``.
+    :return: RGB images (K, 3, H, W) in [0, 1].
+    :raises ValueError: for another ``limit``.
     """
     if not limit > 0:
         raise ValueError(f"limit must be > 0, got {limit}")
@@ -69,7 +81,14 @@ def signed_image(change: Images, limit: float) -> Images:
 
 
 def accuracy_curves(path: str | Path, x: Sequence[float], curves: Mapping[str, Sequence[Row]], xlabel: str) -> None:
-    """Draw accuracy against ``x``, with 95% bands: one curve for each entry, one row for each element of ``x``."""
+    """Draw accuracy as curves with 95% bands.
+
+    :param path: where the picture is written, in the format of the suffix.
+    :param x: the places of the points along the horizontal axis.
+    :param curves: for each curve, under its name, one row for each of ``x``.
+    :param xlabel: what the horizontal axis is, with its unit.
+    :raises ValueError: for a curve of another length.
+    """
     figure = Figure(figsize=(6, 4), layout="constrained")
     ax = figure.subplots()
     for name, rows in curves.items():
@@ -85,6 +104,10 @@ def accuracy_curves(path: str | Path, x: Sequence[float], curves: Mapping[str, S
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write ``figure`` to ``path`` in the format its suffix names, whole or not at all."""
+    """Write a figure, whole or not at all.
+
+    :param figure: the figure of matplotlib.
+    :param path: where it is written, in the format of the suffix.
+    """
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=DPI)

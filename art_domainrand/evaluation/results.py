@@ -18,9 +18,15 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Row:
-    """The accuracy of one model in one cell (a condition such as "pgd"), over ``n`` images, with its 95% interval.
+    """The accuracy of one model in one cell, with its 95% interval; all three proportions are in [0, 1].
 
-    All three proportions are in [0, 1].
+    :param model: the model's name.
+    :param cell: the name of the cell (a condition such as "pgd").
+    :param accuracy: the share of images assigned to their class.
+    :param low: the lower end of the interval.
+    :param high: the upper end of the interval.
+    :param n: the number of images, >= 1.
+    :raises ValueError: for proportions that are not in order, and for another ``n``.
     """
 
     model: str
@@ -39,7 +45,14 @@ class Row:
 
     @classmethod
     def count(cls, model: str, cell: str, correct: int, n: int) -> Row:
-        """Make the row for ``correct`` right answers of ``n``; the interval is Wilson's score interval."""
+        """Make a row of counts; the interval is Wilson's score interval.
+
+        :param model: the model's name.
+        :param cell: the name of the cell.
+        :param correct: the number of right answers, from 0 to ``n``.
+        :param n: the number of images, >= 1.
+        :raises ValueError: for counts outside these bounds.
+        """
         if not 0 <= correct <= n or n < 1:
             raise ValueError(f"correct must be from 0 to n and n >= 1, got correct={correct}, n={n}")
         accuracy = correct / n
@@ -50,9 +63,13 @@ class Row:
 
 @dataclass(frozen=True)
 class RowsFile(ABC):
-    """Rows and how they came about (``metadata``: seed, versions, budgets, seconds ...), which become JSON and back.
+    """Rows and how they came about, which become JSON and back.
 
     What the reports have in common; each says in :meth:`check` what its rows must be.
+
+    :param rows: the rows.
+    :param metadata: how they came about: seed, versions, budgets, seconds ...
+    :raises ValueError: for rows that do not belong together, and for metadata that use a key of the JSON.
     """
 
     rows: tuple[Row, ...]
@@ -73,26 +90,42 @@ class RowsFile(ABC):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The report that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
+        """The report that :meth:`to_json` wrote.
+
+        :param text: the JSON text.
+        :raises ValueError: if it is not one.
+        """
         content = json.loads(text)
         if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
             raise ValueError('text must be a JSON object with a list "rows"')
         return cls(tuple(read_rows(content.pop("rows"))), content)
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON to ``path``, whole or not at all."""
+        """Write the JSON to a file, whole or not at all.
+
+        :param path: the file.
+        """
         with whole_file(path) as temporary:
             temporary.write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read the JSON at ``path``."""
+        """Read the JSON that :meth:`save` wrote.
+
+        :param path: the file.
+        :raises ValueError: as :meth:`from_json` does.
+        """
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
 class Report(RowsFile):
-    """The rows of an evaluation, each model and cell once, and how they came about."""
+    """The rows of an evaluation, and how they came about.
+
+    :param rows: the rows, each model and cell once.
+    :param metadata: how they came about: seed, versions, budgets, seconds ...
+    :raises ValueError: for a model and cell that stand there twice, and for metadata with a key "rows".
+    """
 
     def check(self) -> None:
         seen: set[tuple[str, str]] = set()
@@ -113,14 +146,25 @@ class Report(RowsFile):
         return tuple(dict.fromkeys(row.cell for row in self.rows))
 
     def row(self, model: str, cell: str) -> Row:
-        """The row of a model in a cell; KeyError if there is none."""
+        """The row of a model in a cell.
+
+        :param model: the model's name.
+        :param cell: the cell's name.
+        :raises KeyError: if there is none.
+        """
         for row in self.rows:
             if (row.model, row.cell) == (model, cell):
                 return row
         raise KeyError(f"no row for model {model!r} and cell {cell!r}")
 
     def gain(self, model: str, baseline: str, cell: str) -> float:
-        """How much more accurate ``model`` is than ``baseline`` in ``cell``, in percentage points."""
+        """How much more accurate one model is than another, in percentage points.
+
+        :param model: the name of the one.
+        :param baseline: the name of the other.
+        :param cell: the cell in which they are compared.
+        :raises KeyError: if one of the rows is missing.
+        """
         return 100 * (self.row(model, cell).accuracy - self.row(baseline, cell).accuracy)
 
 

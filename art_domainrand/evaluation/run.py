@@ -26,14 +26,20 @@ BATCH_SIZE = 256
 
 
 def clean(estimator: Any, x: Array, y: Array) -> Array:
-    """The cell of the images as they are."""
+    """The cell of the images as they are.
+
+    :param estimator: not used.
+    :param x: images (N, C, H, W).
+    :param y: not used.
+    :return: ``x`` itself.
+    """
     return x
 
 
 def attacked(attack: Callable[[Any], Any]) -> Cell:
-    """The cell of adversarial images; ``attack`` makes an ART evasion attack for an estimator.
+    """The cell of adversarial images.
 
-    The attack is told the true labels.
+    :param attack: makes an ART evasion attack for an estimator; the attack is told the true labels.
     """
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
@@ -44,10 +50,12 @@ def attacked(attack: Callable[[Any], Any]) -> Cell:
 
 
 def shifted(pipeline: Pipeline, seed: int) -> Cell:
-    """The cell of images that ``pipeline`` has changed, clipped to [0, 1], the range that ``x`` must have.
+    """The cell of images that a pipeline has changed, clipped to [0, 1].
 
-    ``seed`` fixes one draw for each image, so that all models are judged on the same images. The cell raises ValueError
-    for pixels outside [0, 1].
+    The cell raises ValueError for pixels outside [0, 1], the range that ``x`` must have.
+
+    :param pipeline: the change.
+    :param seed: an int that fixes one draw for each image, so that all models are judged on the same images.
     """
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
@@ -62,7 +70,10 @@ def shifted(pipeline: Pipeline, seed: int) -> Cell:
 
 
 def in_turn(*cells: Cell) -> Cell:
-    """The cell in which each of ``cells`` works on the images of the one before."""
+    """The cell in which several work one after another.
+
+    :param cells: the cells, in order; each works on the images of the one before.
+    """
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         for step in cells:
@@ -73,10 +84,14 @@ def in_turn(*cells: Cell) -> Cell:
 
 
 def correct(estimator: Any, x: Array, y: Array) -> int:
-    """How many of the images ``x`` the estimator assigns to the class indices ``y`` (N,).
+    """How many images the estimator assigns to their class.
 
-    A single output unit tells two classes apart, as the estimator's loss says. Raises ValueError for scores that are
-    NaN, which would be counted as some class.
+    A single output unit tells two classes apart, as the estimator's loss says.
+
+    :param estimator: an ART estimator.
+    :param x: images (N, ...).
+    :param y: class indices (N,).
+    :raises ValueError: for scores that are NaN, which would be counted as some class.
     """
     scores = predicted_scores(estimator, x)
     undefined = int(np.isnan(scores).any(axis=1).sum())
@@ -95,10 +110,15 @@ def predicted_scores(estimator: Any, x: Array) -> Array:
 def evaluate(
     models: Mapping[str, Any], cells: Mapping[str, Cell], x: Array, y: Array, *, verbose: bool = False
 ) -> tuple[Row, ...]:
-    """Judge each estimator of ``models`` in each of ``cells``.
+    """Judge each model in each cell.
 
-    ``x`` (N, C, H, W) are images in the estimators' range and ``y`` (N,) their class indices. Returns one row for each
-    pair, model by model. ``verbose`` shows a progress bar.
+    :param models: ART estimators by name.
+    :param cells: functions from an estimator, images and class indices to the images on which it is judged, by name.
+    :param x: images (N, C, H, W), N >= 1, in the estimators' range.
+    :param y: their class indices, (N,).
+    :param verbose: show a progress bar.
+    :return: one row for each pair, model by model.
+    :raises ValueError: for labels that do not fit, and for an estimator that predicts NaN.
     """
     if y.shape != (len(x),) or len(x) == 0:
         raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got shape {y.shape}")

@@ -8,7 +8,10 @@ from art_domainrand.evaluation.results import Report, Row
 def table(report: Report, titles: Mapping[str, str] | None = None) -> str:
     """Lay a report out in columns: a line for each model, a column for each cell, "accuracy [low, high]" in percent.
 
-    ``titles`` gives a cell another heading than its name. A model that was not judged in a cell has "-" there.
+    A model that was not judged in a cell has "-" there.
+
+    :param report: the report.
+    :param titles: headings for some of the cells, by name; the others have their name.
     """
     titles = titles or {}
     found = {(row.model, row.cell): row for row in report.rows}

@@ -29,8 +29,11 @@ Group: TypeAlias = Literal["transforms", "mixing", "corruptions", "domains", "pr
 class Entry:
     """One line of the catalogue.
 
-    ``parameters`` are texts such as "angle: -15 to 15 (degrees)"; for a preset, its transforms. ``differentiable`` is
-    whether gradients of the image and of the parameters are those of the change itself, not of a stand-in.
+    :param kind: the table it stands in.
+    :param name: its name there.
+    :param parameters: texts such as "angle: -15 to 15 (degrees)"; for a preset, its transforms.
+    :param differentiable: whether gradients of the image and of the parameters are those of the change itself, not of a
+        stand-in.
     """
 
     kind: Group

@@ -24,14 +24,21 @@ def random_transform(
     mode: str = "bilinear",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Rotate, scale, shear and shift every image of ``x`` (B, C, H, W) at random, in a single resampling.
+    """Rotate, scale, shear and shift every image at random, in a single resampling.
 
-    Each image is turned by up to ``angle`` degrees either way, magnified by a factor between 1 - ``scale`` and
-    1 + ``scale``, slanted by up to ``shear`` degrees along both axes, and shifted by up to ``translate`` of its size.
-    ``padding`` is "zeros", "border" or "reflection", ``mode`` "bilinear", "nearest" or "bicubic". Differentiable with
-    respect to ``x``. Without a ``generator`` a private one is seeded afresh.
+    Differentiable with respect to ``x``.
 
-    Raises ValueError for a negative strength, ``scale`` >= 1, ``shear`` > 89, and an unknown padding or mode.
+    :param x: images (B, C, H, W), floating, in [0, 1].
+    :param angle: each is turned by up to so many degrees either way; >= 0.
+    :param scale: each is magnified by a factor between 1 - scale and 1 + scale; in [0, 1).
+    :param shear: each is slanted by up to so many degrees along both axes; from 0 to 89.
+    :param translate: each is shifted by up to such a share of its size; >= 0.
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param generator: where the draw comes from; without one a private one is seeded afresh.
+    :return: images of the same shape, not clipped.
+    :raises TypeError: for a strength that is no number.
+    :raises ValueError: for a strength outside these bounds, and an unknown padding or mode.
     """
     slant = _symmetric("shear", shear, 89)
     magnify = _symmetric("scale", scale, 1 - 1e-6)

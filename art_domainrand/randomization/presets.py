@@ -151,7 +151,11 @@ PRESETS: dict[str, Pipeline] = {
 
 
 def preset(name: str) -> Pipeline:
-    """Return the ready pipeline called ``name``. Raises ValueError for an unknown one, naming those there are."""
+    """Return a ready pipeline.
+
+    :param name: its name in ``PRESETS``.
+    :raises ValueError: for an unknown name, naming those there are.
+    """
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {list(PRESETS)}, got {name!r}")
     return PRESETS[name]

@@ -62,10 +62,13 @@ COMPOSITIONS: dict[str, type[Transform]] = {
 
 
 def to_dict(pipeline: Pipeline) -> dict[str, Any]:
-    """Describe ``pipeline`` by dicts, lists, numbers and text alone; every argument is written, also the defaults.
+    """Describe a pipeline by dicts, lists, numbers and text alone.
 
-    A learned bound is written as the number it is now. Raises ValueError for what has no name in the tables: a Kornia
-    module, a domain fitted to references, a class of your own.
+    Every argument is written, also the defaults; a learned bound is written as the number it is now.
+
+    :param pipeline: the pipeline.
+    :raises ValueError: for what has no name in the tables: a Kornia module, a domain fitted to references, a class of
+        your own.
     """
     return {"version": DOCUMENT_VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
 
@@ -73,8 +76,9 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
 def from_dict(document: Any) -> Pipeline:
     """Build the pipeline that :func:`to_dict` described.
 
-    Raises ValueError naming the place in the document: an unknown key or name (with the known ones), a value of the
-    wrong type, or one that its transform refuses.
+    :param document: ``{"version": 1, "transforms": [...]}``; arguments that are left out have their defaults.
+    :raises ValueError: naming the place in the document: an unknown key or name (with the known ones), a value of the
+        wrong type, or one that its transform refuses.
     """
     _check_keys(document, "document", ["version", "transforms"], ["version", "transforms"])
     version = document["version"]
@@ -84,12 +88,20 @@ def from_dict(document: Any) -> Pipeline:
 
 
 def to_json(pipeline: Pipeline) -> str:
-    """:func:`to_dict` as JSON text."""
+    """Describe a pipeline as JSON text.
+
+    :param pipeline: the pipeline.
+    :raises ValueError: as :func:`to_dict` does.
+    """
     return json.dumps(to_dict(pipeline), indent=2, allow_nan=False) + "\n"
 
 
 def from_json(text: str) -> Pipeline:
-    """Build a pipeline from JSON text. Raises ValueError as :func:`from_dict` does, and for text that is no JSON."""
+    """Build a pipeline from JSON text.
+
+    :param text: what :func:`to_json` wrote, or a document like it.
+    :raises ValueError: as :func:`from_dict` does, and for text that is no JSON.
+    """
     try:
         document = json.loads(text, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
@@ -100,14 +112,21 @@ def from_json(text: str) -> Pipeline:
 
 
 def to_yaml(pipeline: Pipeline) -> str:
-    """:func:`to_dict` as YAML text."""
+    """Describe a pipeline as YAML text.
+
+    :param pipeline: the pipeline.
+    :raises ValueError: as :func:`to_dict` does.
+    """
     return yaml.safe_dump(to_dict(pipeline), sort_keys=False)
 
 
 def from_yaml(text: str) -> Pipeline:
-    """Build a pipeline from YAML text, by ``yaml.safe_load``. Raises ValueError as :func:`from_json` does.
+    """Build a pipeline from YAML text, by ``yaml.safe_load``.
 
     Aliases (``*name``) are refused: a few lines of them can stand for a document of any size, or for one in itself.
+
+    :param text: what :func:`to_yaml` wrote, or a document like it.
+    :raises ValueError: as :func:`from_dict` does, and for text that is no YAML or has aliases.
     """
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
@@ -124,7 +143,12 @@ def from_yaml(text: str) -> Pipeline:
 
 
 def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
-    """Write ``pipeline`` to a file, JSON or YAML by its suffix; whole, or not at all."""
+    """Write a pipeline to a file; whole, or not at all.
+
+    :param pipeline: the pipeline.
+    :param path: the file, JSON or YAML by its suffix: .json, .yaml or .yml.
+    :raises ValueError: for another suffix, and as :func:`to_dict` does.
+    """
     path = Path(path)
     text = (to_json if _is_json(path) else to_yaml)(pipeline)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
@@ -134,7 +158,11 @@ def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
-    """Read a pipeline from a JSON or YAML file. Raises ValueError as :func:`from_dict` does, after the file's name."""
+    """Read a pipeline from a file.
+
+    :param path: the file, JSON or YAML by its suffix: .json, .yaml or .yml.
+    :raises ValueError: as :func:`from_dict` does, after the file's name.
+    """
     path = Path(path)
     read = from_json if _is_json(path) else from_yaml
     try:

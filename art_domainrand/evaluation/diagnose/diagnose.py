@@ -65,20 +65,21 @@ def diagnose(
 
     The warnings of AutoAttack (Croce & Hein 2020) and the signs of masked gradients (Athalye et al. 2018, Carlini et
     al. 2019), each with its numbers and what to do: labels that are no better than guessed, a radius as large as the
-    range of pixels, random predictions, no gradient, zero or NaN gradients,
-    probabilities in place of logits, a loss that does not fit the scale of the logits, a gradient that is not the
-    derivative (non-differentiable preprocessing), FGSM stronger than PGD, and images that survive although every pixel
-    may change at will. One hundred to a few hundred images are enough.
+    range of pixels, random predictions, no gradient, zero or NaN gradients, probabilities in place of logits, a loss
+    that does not fit the scale of the logits, a gradient that is not the derivative (non-differentiable preprocessing),
+    FGSM stronger than PGD, and images that survive although every pixel may change at will. One hundred to a few
+    hundred images are enough.
 
-    :param estimator: An ART classifier; one without gradients is a finding. It is left as found.
-    :param x: Images (N, ...), in the units of ``clip_values``.
-    :param y: Their labels: class indices (N,), or one-hot (N, K).
-    :param norm: The norm of the attacks whose results are to be believed: "inf", ``np.inf`` or a real p >= 1.
-    :param eps: Their radius, in units of ``clip_values``.
-    :param max_iter: Steps of PGD.
-    :param seed: An int leaves the global generators of Python, NumPy and torch untouched and repeats itself (but for
+    :param estimator: an ART classifier; one without gradients is a finding. It is left as found.
+    :param x: images (N, ...), N >= 1, in the units of ``clip_values``.
+    :param y: their labels: class indices (N,), or one-hot (N, K).
+    :param norm: the norm of the attacks whose results are to be believed: "inf", ``np.inf`` or a real p >= 1.
+    :param eps: their radius, > 0, in units of ``clip_values``.
+    :param max_iter: steps of PGD, > 0.
+    :param batch_size: how many images are worked on at a time.
+    :param seed: an int leaves the global generators of Python, NumPy and torch untouched and repeats itself (but for
         randomness that the estimator keeps to itself); None draws starts from ``np.random``.
-    :param name: The model's name in the rows of the result.
+    :param name: the model's name in the rows of the result.
     :raises TypeError, ValueError: naming the argument, the rule and the value.
     """
     check.check_estimator(estimator)

@@ -21,9 +21,14 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason to doubt what gradient attacks say of a model: the ``numbers`` behind it, and what to do.
+    """One reason to doubt what gradient attacks say of a model: the numbers behind it, and what to do.
 
-    ``name`` is that of the check, ``severity`` one of :data:`FINDING_SEVERITIES`; shares and accuracies are in [0, 1].
+    :param name: the name of the check.
+    :param severity: one of :data:`FINDING_SEVERITIES`.
+    :param numbers: what was measured, by name; shares and accuracies are in [0, 1].
+    :param message: what was found, as a sentence.
+    :param advice: what to do about it, as a sentence.
+    :raises ValueError: for another severity.
     """
 
     name: str
@@ -45,7 +50,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A check and the ``numbers`` it measured, or why it was ``skipped`` (empty: it was not)."""
+    """A check and the numbers it measured.
+
+    :param name: the name of the check.
+    :param numbers: what was measured, by name; shares and accuracies are in [0, 1].
+    :param skipped: why the check was not made; empty if it was.
+    """
 
     name: str
     numbers: Numbers = field(default_factory=dict)
@@ -54,9 +64,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis(RowsFile):
-    """All ``findings`` and all ``checks``; ``rows`` hold the accuracies met, in cells such as "clean", "fgsm", "pgd".
+    """All findings and all checks; true if there is nothing to report, and ``str()`` is a text to read.
 
-    It is true if there is nothing to report; ``str()`` is a text to read.
+    :param rows: the accuracies met, in cells such as "clean", "fgsm", "pgd".
+    :param metadata: the estimator's class and the settings of the attacks.
+    :param findings: what was found; each is named after a check.
+    :param checks: what was looked for, each name once.
+    :raises ValueError: for findings without their check, a check that stands there twice, and metadata that use a key
+        of the JSON.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -91,7 +106,11 @@ class Diagnosis(RowsFile):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The diagnosis that :meth:`to_json` wrote; ValueError if ``text`` is not one."""
+        """The diagnosis that :meth:`to_json` wrote.
+
+        :param text: the JSON text.
+        :raises ValueError: if it is not one.
+        """
         content = json.loads(text)
         lists = ("rows", "findings", "checks")
         if not isinstance(content, dict) or not all(isinstance(content.get(name), list) for name in lists):

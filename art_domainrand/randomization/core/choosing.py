@@ -12,11 +12,16 @@ from art_domainrand.randomization.numerics.matrices import is_channels_last
 
 
 def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None], values: Sequence[Values]) -> Tensor:
-    """Change each image of ``x`` (B, C, H, W) by ``members[choice[i]]`` with its row of that member's ``values``.
+    """Change each image by the transform that it has chosen.
 
-    ``choice`` is (B,) int64 on the CPU, as it is read here; None leaves images alone. The images are sorted by their
-    choice, so a member costs as many images as chose it. As slicing a batch changes no bits, neither does this. Raises
-    ValueError for a member that changes the shape of its images.
+    The images are sorted by their choice, so a member costs as many images as chose it. As slicing a batch changes no
+    bits, neither does this.
+
+    :param x: images (B, C, H, W).
+    :param choice: the index of a member for each image, (B,) int64 on the CPU, as it is read here.
+    :param members: transforms; None leaves images alone.
+    :param values: for each member its values for all B images.
+    :raises ValueError: for a member that changes the shape of its images.
     """
     if len(x) == 0:
         return x

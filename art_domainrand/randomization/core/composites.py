@@ -23,10 +23,14 @@ from art_domainrand.randomization.numerics.selection import check_weights, selec
 
 @dataclass(frozen=True)
 class Sometimes(Transform):
-    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to each image with probability ``p``.
+    """Apply a transform to each image with a given probability.
 
     On the CPU it is computed for those images alone; elsewhere, where the host would have to wait for the choice, for
     all of them, and the results are selected. The bits are the same.
+
+    :param transform: a transform, a pipeline, a list of such, or a Kornia module; it must keep the images' shape.
+    :param p: the probability, in [0, 1].
+    :raises ValueError: for ``p`` outside [0, 1].
     """
 
     transform: Transform
@@ -94,12 +98,17 @@ class Sometimes(Transform):
 
 @dataclass(frozen=True)
 class OneOf(Transform):
-    """Apply one of ``transforms`` to each image, chosen with probabilities proportional to ``weights``.
+    """Apply one of several transforms to each image.
 
     If all of them are geometric and sample alike, or all are colour matrices, they fuse with their neighbours, as the
     choice is then made between matrices. Otherwise each is computed on the CPU for the images that chose it; elsewhere,
     where the host would have to wait for the choice, for all images, and the results are selected. The bits are the
     same.
+
+    :param transforms: at least one transform, pipeline, list of such or Kornia module; each must keep the images'
+        shape.
+    :param weights: one number >= 0 for each, to which its probability is proportional; None makes them equal.
+    :raises ValueError: for no transforms, and for weights of another number, negative, or all zero.
     """
 
     transforms: tuple[Transform, ...]

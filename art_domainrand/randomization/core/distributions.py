@@ -34,7 +34,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def icdf(self, u: Tensor) -> Tensor:
-        """Map ``u`` in [0, 1], of any shape, to values of the same shape and dtype."""
+        """Map points of the unit interval to values of the distribution.
+
+        :param u: points in [0, 1], of any shape, floating.
+        :return: values of the same shape and dtype, with a gradient to ``u`` and to learned bounds.
+        """
 
     @property
     @abstractmethod
@@ -48,7 +52,11 @@ Range: TypeAlias = Distribution | float | Tensor | tuple[float, float]
 
 @dataclass(frozen=True)
 class Constant(Distribution):
-    """Always ``value``; its coordinate of the unit cube has no effect."""
+    """Always ``value``; its coordinate of the unit cube has no effect.
+
+    :param value: the value: a finite number, or a tensor with one element that can be learned.
+    :raises ValueError: for anything else.
+    """
 
     value: Number
 
@@ -66,7 +74,12 @@ class Constant(Distribution):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform on [``low``, ``high``]."""
+    """Uniform on [``low``, ``high``].
+
+    :param low: the smallest value: a finite number, or a tensor with one element that can be learned.
+    :param high: the largest value, >= ``low``; of the same kinds.
+    :raises ValueError: for bounds that are not finite or not in order.
+    """
 
     low: Number
     high: Number
@@ -85,7 +98,12 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class LogUniform(Distribution):
-    """Uniform in the logarithm on [``low``, ``high``], both above zero: halving is as likely as doubling."""
+    """Uniform in the logarithm on [``low``, ``high``]: halving is as likely as doubling.
+
+    :param low: the smallest value, > 0: a finite number, or a tensor with one element that can be learned.
+    :param high: the largest value, >= ``low``; of the same kinds.
+    :raises ValueError: for bounds that are not finite, not above zero or not in order.
+    """
 
     low: Number
     high: Number
@@ -106,9 +124,13 @@ class LogUniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Normal with mean ``mean`` and standard deviation ``std``.
+    """Normal with a given mean and standard deviation.
 
     The points 0 and 1 are read as half a float step inside, so that every value is finite.
+
+    :param mean: the mean: a finite number, or a tensor with one element that can be learned.
+    :param std: the standard deviation, >= 0; of the same kinds.
+    :raises ValueError: for a number that is not finite, and a negative ``std``.
     """
 
     mean: Number
@@ -132,7 +154,12 @@ class Normal(Distribution):
 class TruncatedNormal(Distribution):
     """Normal(``mean``, ``std``) given that it falls into [``low``, ``high``].
 
-    The window must hold at least one part in 10,000 of the normal's mass; further out float32 has no resolution left.
+    :param mean: the mean of the whole normal: a finite number, or a tensor with one element that can be learned.
+    :param std: its standard deviation, > 0; of the same kinds, as are the bounds.
+    :param low: the smallest value.
+    :param high: the largest value, >= ``low``.
+    :raises ValueError: for numbers out of these bounds, and for a window that holds less than one part in 10,000 of the
+        normal's mass: further out float32 has no resolution left.
     """
 
     mean: Number
@@ -164,9 +191,13 @@ class TruncatedNormal(Distribution):
 
 @dataclass(frozen=True)
 class Choice(Distribution):
-    """One of ``values``, with probabilities proportional to ``weights`` (equal ones by default).
+    """One of several values, each with its probability.
 
     Piecewise constant: no gradient flows to ``u`` or to the weights.
+
+    :param values: the values, at least one finite number.
+    :param weights: one number >= 0 for each value, to which its probability is proportional; None makes them equal.
+    :raises ValueError: for no values, and for weights of another number, negative, or all zero.
     """
 
     values: tuple[float, ...]
@@ -216,9 +247,11 @@ def _affine_part(distributions: tuple[Distribution, ...]) -> tuple[Rows, Rows, t
 
 
 def as_distribution(name: str, value: Range) -> Distribution:
-    """Read what a user wrote for the argument ``name``: a number is a constant, a pair is a uniform range.
+    """Read what a user wrote for a range: a number is a constant, a pair is a uniform range.
 
-    Raises ValueError for anything else, for NaN, and for a reversed pair.
+    :param name: the argument, for the message.
+    :param value: what was written; a distribution is returned as it is.
+    :raises ValueError: for anything else, for NaN, and for a reversed pair.
     """
     if isinstance(value, Distribution):
         return value

@@ -19,8 +19,10 @@ Index: TypeAlias = int | slice | Tensor | NDArray[Any] | list[int]
 class Draw:
     """One random draw for each of n images.
 
-    ``u`` is (n, P): a point of the unit cube for each image, one coordinate per parameter of the pipeline. ``seeds`` is
-    (n,) int64 and feeds per-pixel fields such as noise. Gradients may flow to ``u``.
+    :param u: (n, P), floating: a point of the unit cube for each image, one coordinate per parameter of the pipeline.
+        Gradients may flow to it.
+    :param seeds: (n,) int64, which feeds per-pixel fields such as noise.
+    :raises ValueError: for another shape or dtype.
     """
 
     u: Tensor
@@ -49,11 +51,17 @@ class Draw:
         return Draw(self.u[index], self.seeds[index])
 
     def repeat(self, count: int) -> Draw:
-        """Tile the draw ``count`` times, in the order in which ``x.repeat(count, 1, 1, 1)`` tiles images."""
+        """Tile the draw, in the order in which ``x.repeat(count, 1, 1, 1)`` tiles images.
+
+        :param count: how many times.
+        """
         return Draw(self.u.repeat(count, 1), self.seeds.repeat(count))
 
     def to(self, device: torch.device | str) -> Draw:
-        """The same draw on another device."""
+        """The same draw on another device.
+
+        :param device: where ``u`` and the seeds are to lie.
+        """
         return Draw(onto(device, self.u), onto(device, self.seeds))
 
 

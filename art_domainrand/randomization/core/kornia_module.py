@@ -50,18 +50,19 @@ class KorniaAugmentation(PixelTransform):
     """A 2D augmentation or container of Kornia, drawn from the seeds of the draw instead of the global generator.
 
     Every image goes through the module on its own, under a generator seeded from that image's draw: a replay is exact
-    and an image's result depends on no other. So ``p``, ``p_batch`` and ``same_on_batch`` all act per image. With
-    ``batched`` the parameters are still drawn per image but applied to all images in one call: much faster, and equal
-    up to rounding. Containers cannot be batched, nor modules that draw a parameter for the whole batch, as ColorJitter
-    draws its order.
+    and an image's result depends on no other. So ``p``, ``p_batch`` and ``same_on_batch`` all act per image.
 
     Kornia draws on the CPU, so a draw on another device is read back once for each call. The module keeps its last
     parameters on itself, as it does everywhere.
 
     The gradient of the image is Kornia's; the classes in ``NOT_DIFFERENTIABLE`` have none.
 
-    Raises TypeError for what is not a 2D augmentation, ValueError for a class in ``NOT_REPLAYABLE``, alone or inside a
-    container, and for what cannot be batched.
+    :param module: the augmentation, or a container of augmentations.
+    :param batched: draw the parameters per image as before, but apply them to all images in one call: much faster, and
+        equal up to rounding. Containers cannot be batched, nor modules that draw a parameter for the whole batch, as
+        ColorJitter draws its order.
+    :raises TypeError: for what is not a 2D augmentation.
+    :raises ValueError: for a class in ``NOT_REPLAYABLE``, alone or inside a container, and for what cannot be batched.
     """
 
     module: nn.Module

@@ -22,10 +22,12 @@ from art_domainrand.randomization.numerics.matrices import is_channels_last
 class Pipeline:
     """A random change of a batch of images: ``x' = pipeline.apply(x, draw)``, a pure function.
 
-    ``items`` are transforms, ``kornia.augmentation`` modules and other pipelines, applied in order, or a single one of
-    them. Neighbouring geometric transforms become one resampling, neighbouring colour matrices one product.
+    Neighbouring geometric transforms become one resampling, neighbouring colour matrices one product.
 
-    Raises ValueError if there is no transform, TypeError for an item that is none.
+    :param items: transforms, ``kornia.augmentation`` modules and other pipelines, applied in order, or a single one of
+        them.
+    :raises ValueError: if there is no transform.
+    :raises TypeError: for an item that is none, such as a name.
     """
 
     def __init__(self, items: Item) -> None:
@@ -67,25 +69,30 @@ class Pipeline:
         *,
         method: str = "uniform",
     ) -> Draw:
-        """Draw for ``n`` images, on ``device`` or where the ``generator`` lives.
+        """Draw a point of the unit cube and a seed for each image.
 
-        ``method`` says how the points ``u`` lie to one another: "uniform", "antithetic", "sobol" or "stratified", see
-        :mod:`art_domainrand.randomization.core.sampling`; seeds of pixel fields are always independent. Without a
-        generator the draw comes from the operating system; no global generator is touched.
+        :param n: the number of images, >= 0.
+        :param generator: where the draw comes from, by default the operating system; no global generator is touched.
+        :param device: where the draw is to lie; by default where the ``generator`` lives.
+        :param method: how the points ``u`` lie to one another: "uniform", "antithetic", "sobol" or "stratified", see
+            :mod:`art_domainrand.randomization.core.sampling`; seeds of pixel fields are always independent.
+        :raises TypeError: for a generator that is none.
+        :raises ValueError: for a negative ``n`` and an unknown method.
         """
         return sample_points(n, len(self.parameters), generator, device, method)
 
     def apply(self, x: Tensor, draw: Draw) -> Tensor:
-        """Transform ``x`` (B, C, H, W), floating, in [0, 1], with the draw of B images, on the device of ``x``.
+        """Change each image as the draw says; the result is not clipped.
 
-        A video (B, T, C, H, W) takes one draw a clip: every frame of a clip is changed in the same way, by the same
-        geometry, the same colour matrix and the same field of noise, as dirt on the lens or a fixed sensor pattern
-        would be. For noise that is new in every frame, apply a second pipeline to ``x.flatten(0, 1)``.
+        Dtype and memory format are kept; float16 and bfloat16 are computed in float32. Every frame of a video is
+        changed in the same way, by the same geometry, the same colour matrix and the same field of noise, as dirt on
+        the lens or a fixed sensor pattern would be. For noise that is new in every frame, apply a second pipeline to
+        ``x.flatten(0, 1)``.
 
-        Raises ValueError for images whose number of channels one of the transforms does not take, whether the draw
-        chooses it or not; :meth:`takes` tells.
-
-        The result is not clipped. Dtype and memory format are kept; float16 and bfloat16 are computed in float32.
+        :param x: images (B, C, H, W), or videos (B, T, C, H, W) with one draw a clip; floating, in [0, 1].
+        :param draw: a draw for B images, on the device of ``x``.
+        :raises ValueError: for a draw that does not fit, and for images whose number of channels one of the transforms
+            does not take, whether the draw chooses it or not; :meth:`takes` tells.
         """
         self._check(x, draw)
         if x.numel() == 0:
@@ -104,14 +111,25 @@ class Pipeline:
         return changed.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else changed
 
     def geometry(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry:
-        """How ``draw`` moves boxes, masks, keypoints and detections of images of ``size`` (height, width).
+        """How a draw moves boxes, masks, keypoints and detections.
 
         ``pipeline.geometry(draw, x.shape).boxes(boxes)`` are the boxes for ``pipeline.apply(x, draw)``.
+
+        :param draw: the draw with which the images were changed.
+        :param size: the size of the images in pixels: (height, width), or any shape that ends in them. Masks and images
+            bring their own.
+        :raises ValueError: for a transform that moves pixels and cannot say where, and a draw or a size that does not
+            fit.
         """
         return Geometry(self.chain, draw, size)
 
     def inverse(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry:
-        """The way back from the randomized images: ``inverse(draw).apply(x)`` for images, and so on for labels."""
+        """The way back from the randomized images: ``inverse(draw).apply(x)`` for images, and so on for labels.
+
+        :param draw: the draw with which the images were changed.
+        :param size: as in :meth:`geometry`.
+        :raises ValueError: as :meth:`geometry` does.
+        """
         return Geometry(self.chain, draw, size, inverted=True)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -121,9 +139,11 @@ class Pipeline:
         return self.apply(x, self.sample(len(x), generator, x.device))
 
     def takes(self, channels: int) -> bool:
-        """Whether images of so many ``channels`` can be given: the same answer whatever is drawn.
+        """Whether images of so many channels can be given: the same answer whatever is drawn.
 
         "Needs RGB" holds for a pipeline of which one transform needs it, also where that is one of many to choose from.
+
+        :param channels: the number of channels of the images.
         """
         try:
             self.chain.check_channels(channels)

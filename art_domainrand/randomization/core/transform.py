@@ -46,8 +46,8 @@ class Kind(Enum):
 class Transform(ABC):
     """A parametric change of an image; final subclasses are frozen dataclasses.
 
-    Fields are distributions (or what :func:`as_distribution` reads as one) and plain numbers. ``apply`` is pure: it
-    neither clips nor mutates, and uses no global state.
+    Fields are distributions (or what :func:`as_distribution` reads as one: a number is a constant, a pair a uniform
+    range) and plain numbers. ``apply`` is pure: it neither clips nor mutates, and uses no global state.
     """
 
     seeded: ClassVar[bool] = False
@@ -101,41 +101,73 @@ class Transform(ABC):
         return self.kind is Kind.GEOMETRY
 
     def check_channels(self, channels: int) -> None:
-        """Raise ValueError unless images of so many ``channels`` are taken, whatever is drawn; most take any number.
+        """Refuse images that are not taken, whatever is drawn; most transforms take any number of channels.
 
         What this says of a transform made of others holds for each of them, also for one that is seldom chosen.
+
+        :param channels: the number of channels of the images.
+        :raises ValueError: unless so many channels are taken.
         """
         return
 
     def values(self, u: Tensor, seeds: Tensor) -> Values:
-        """Turn unit coordinates ``u`` (B, P) and ``seeds`` (B,) into the values ``apply`` takes."""
+        """Turn a draw into the values that :meth:`apply` takes.
+
+        :param u: coordinates of the unit cube, (B, P), one column for each of the ``parameters`` in order.
+        :param seeds: the seeds of pixel fields, (B,) int64.
+        :return: the values of each parameter (B,) by name, and "seed" if the transform is ``seeded``.
+        """
         return self.arrange(icdf_columns(tuple(self.parameters.values()), u), seeds)
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
-        """Name the values of the ``parameters``, given in their order, each (B,)."""
+        """Name the values of the ``parameters``.
+
+        :param columns: the values of each parameter, (B,), in their order.
+        :param seeds: the seeds of pixel fields, (B,) int64.
+        """
         values: dict[str, Any] = dict(zip(self.parameters, columns, strict=True))
         if self.seeded:
             values["seed"] = seeds
         return values
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        """The matrix of a geometry or colour transform; PIXEL transforms have none."""
+        """The matrix of a geometry or colour transform; PIXEL transforms have none.
+
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        :raises TypeError: if there is no matrix.
+        """
         raise TypeError(f"{type(self).__name__} has no matrix")
 
     def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
-        """Where ``points`` of the image come to lie; where they are, unless the transform moves pixels.
+        """Where points of the image come to lie; where they are, unless the transform moves pixels.
 
         A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
+
+        :param points: positions in pixels from the image centre.
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        :param way: forwards or backwards, and what befalls the points when an image is resampled.
         """
         return points
 
     def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
-        """Which of its keypoints each image shows in the place of each, (B, K); as it was, unless some are swapped."""
+        """Which of its keypoints each image shows in the place of each; as it was, unless some are swapped.
+
+        :param order: the index of the keypoint in each place so far, (B, K) int64.
+        :param values: what :meth:`values` made of a draw of B images.
+        :param way: forwards or backwards.
+        :return: the new index in each place, (B, K).
+        """
         return order
 
     @abstractmethod
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        """Transform ``x`` (B, C, H, W), float32 or float64, one set of values for each image."""
+        """Change each image by its own values; the result is not clipped.
+
+        :param x: images (B, C, H, W) in [0, 1], float32 or float64.
+        :param values: what :meth:`values` made of a draw of B images.
+        """
 
 
 class GeometricTransform(Transform):
@@ -165,7 +197,11 @@ class GeometricTransform(Transform):
 
     @abstractmethod
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        """The (B, 3, 3) forward matrix, in pixels from the image centre."""
+        """The forward matrix (B, 3, 3), in pixels from the image centre.
+
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        """
 
     def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
         matrix = self.matrix(values, frame)
@@ -204,7 +240,13 @@ class DisplacementTransform(Transform):
 
     @abstractmethod
     def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
-        """How far right and down of each of ``points`` its source lies, in pixels; two tensors that broadcast."""
+        """How far right and down of each point its source lies, in pixels.
+
+        :param points: target positions in pixels from the image centre.
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        :return: two tensors of rank three that broadcast: right, and down.
+        """
 
     def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
         def pull(target: Points) -> Points:
@@ -231,7 +273,11 @@ class ColorTransform(Transform):
 
     @abstractmethod
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        """The (B, C, C + 1) or (B, C, 2 C + 1) colour matrix."""
+        """The colour matrix (B, C, C + 1), or (B, C, 2 C + 1) if it uses the channel means.
+
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        """
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         return apply_color(x, self.matrix(values, frame_of(x)))

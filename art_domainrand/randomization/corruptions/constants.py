@@ -95,10 +95,15 @@ CIFAR_10_C: Table = {
 
 
 def severity_constants(name: str, severity: int, side: int) -> tuple[float, ...]:
-    """The constants of corruption ``name`` at ``severity`` for images whose shorter side is ``side`` pixels.
+    """The constants of a corruption for images of some size.
 
     Published at 32 and 224 pixels, in between linear in the side; smaller images take those of 32 pixels, larger ones
-    those of 224. Raises ValueError for an unknown severity.
+    those of 224.
+
+    :param name: the corruption.
+    :param severity: an int from 1 to 5.
+    :param side: the shorter side of the images, in pixels.
+    :raises ValueError: for another severity.
     """
     if isinstance(severity, bool) or not isinstance(severity, (int, np.integer)) or severity not in SEVERITIES:
         raise ValueError(f"severity must be an int from 1 to 5, got {severity!r}")

@@ -55,12 +55,20 @@ EXTRA: dict[str, Kernel] = {
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption as a function: ``CORRUPTIONS["fog"](x, severity=3, seed=0)``, see :func:`corrupt`."""
+    """One corruption as a function: ``CORRUPTIONS["fog"](x, severity=3, seed=0)``, see :func:`corrupt`.
+
+    :param name: a name from :data:`CORRUPTIONS`.
+    """
 
     name: str
 
     def __call__(self, x: Images, severity: int = 3, seed: Seed = 0) -> Images:
-        """Corrupt the images ``x``."""
+        """Corrupt images, as :func:`corrupt` does.
+
+        :param x: images (B, C, H, W) in [0, 1].
+        :param severity: an int from 1 to 5.
+        :param seed: an int, or one for each image, (B,) int64.
+        """
         return corrupt(x, self.name, severity, seed)
 
 
@@ -71,19 +79,21 @@ CORRUPTIONS: dict[str, Corruption] = {name: Corruption(name) for name in (*COMMO
 def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
     """Corrupt images as in ImageNet-C and CIFAR-10-C (Hendrycks and Dietterich, ICLR 2019).
 
-    ``x`` is (B, C, H, W) in [0, 1], a floating tensor on any device or a NumPy array; the result is of the same kind
-    and clipped to [0, 1]. ``name`` is one of :data:`CORRUPTIONS`. The constants of ``severity`` 1 to 5 are those of
-    CIFAR-10-C for a shorter side up to 32 pixels, those of ImageNet-C from 224 on, and interpolated in between.
-
-    ``seed`` is a number, or one for each image as :func:`image_seeds` makes them; what happens to an image depends on
-    the image and its seed alone. No gradient is promised.
-
     A higher severity means a larger distance from the clean image, except where the published constants themselves say
     otherwise: glass_blur (more reach but fewer rounds), motion_blur (ImageNet-C's sigma grows, CIFAR-10-C's radius
     jumps), frost (severity 4 lays on no more frost than 3), elastic_transform (1 and 2 move the image as a whole, 3 to
     5 less and locally), spatter (mud follows water) and saturate (1 and 2 lower the saturation, 3 to 5 raise it).
 
-    Raises ValueError for bad ``x``, also for values outside [0, 1], ``name``, ``severity`` or ``seed``.
+    No gradient is promised.
+
+    :param x: images (B, C, H, W) in [0, 1]: a floating tensor on any device or a NumPy array.
+    :param name: one of :data:`CORRUPTIONS`.
+    :param severity: an int from 1 to 5. Its constants are those of CIFAR-10-C for a shorter side up to 32 pixels, those
+        of ImageNet-C from 224 on, and interpolated in between.
+    :param seed: an int, or one for each image, (B,) int64, as :func:`image_seeds` makes them; what happens to an image
+        depends on the image and its seed alone.
+    :return: images of the same kind, clipped to [0, 1].
+    :raises ValueError: for bad ``x``, also for values outside [0, 1], ``name``, ``severity`` or ``seed``.
     """
     images = _as_tensor(x)
     if isinstance(images, Tensor) and images.is_floating_point():
@@ -125,7 +135,14 @@ def _as_tensor(x: Any) -> Any:
 
 
 def image_seeds(seed: int, n: int, device: torch.device | str = "cpu") -> Tensor:
-    """The seeds (n,) int64 that :func:`corrupt` gives to the images of a batch of ``n`` for one ``seed``."""
+    """The seeds that :func:`corrupt` gives to the images of a batch.
+
+    :param seed: an int of 64 bits.
+    :param n: the number of images.
+    :param device: where the seeds are to lie.
+    :return: (n,) int64.
+    :raises ValueError: for another seed.
+    """
     whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
     if not whole or not -(1 << 63) <= int(seed) < 1 << 63:
         raise ValueError(f"seed must be an int of 64 bits, got {seed!r}")
@@ -135,10 +152,15 @@ def image_seeds(seed: int, n: int, device: torch.device | str = "cpu") -> Tensor
 
 @dataclass(frozen=True)
 class CorruptionSuite:
-    """All cases of the common corruptions: 19 by 5 of them, or those of some ``names`` and ``severities``.
+    """The cases of the common corruptions: by default all of them, 19 by 5.
 
-    Every image has its own random numbers, which ``seed`` and its index decide: they are the same in all cases and do
-    not depend on ``batch_size``.
+    Every image has its own random numbers, the same in all cases.
+
+    :param names: different names from ``CORRUPTIONS``, at least one.
+    :param severities: different ints from 1 to 5, at least one.
+    :param seed: an int of 64 bits, which decides the random numbers of an image together with its index.
+    :param batch_size: how many images are worked on at a time, >= 1; it changes no result.
+    :raises ValueError: for values outside these bounds.
     """
 
     names: Sequence[str] = tuple(CORRUPTIONS)
@@ -164,12 +186,22 @@ class CorruptionSuite:
         return tuple((name, severity) for name in self.names for severity in self.severities)
 
     def corrupted(self, x: Images) -> Iterator[tuple[str, int, Images]]:
-        """Yield (name, severity, images) for every case; ``x`` as in :func:`corrupt`."""
+        """Corrupt the images in every case.
+
+        :param x: images (N, C, H, W) in [0, 1], as in :func:`corrupt`.
+        :return: (name, severity, images) for every case, one after another.
+        """
         for name, severity in self.cases:
             yield name, severity, self.corrupt(x, name, severity)
 
     def corrupt(self, x: Images, name: str, severity: int) -> Images:
-        """The images ``x`` in one case, computed ``batch_size`` at a time."""
+        """The images in one case, computed ``batch_size`` at a time.
+
+        :param x: images (N, C, H, W) in [0, 1], as in :func:`corrupt`.
+        :param name: one of ``CORRUPTIONS``.
+        :param severity: an int from 1 to 5.
+        :raises ValueError: as :func:`corrupt` does.
+        """
         seeds = image_seeds(self.seed, len(x), "cpu" if isinstance(x, np.ndarray) else x.device)
         parts = [
             corrupt(x[start : start + self.batch_size], name, severity, seeds[start : start + self.batch_size])

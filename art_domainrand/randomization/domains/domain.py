@@ -23,12 +23,15 @@ HIGHEST = 5.0
 class Domain(PixelTransform):
     """Move images towards a domain: x + severity / 5 (full(x) - x).
 
-    ``severity`` is a number from 1 to 5, or a distribution of them. At 5 the image is the full map to the last bit;
-    below it lies on the straight line between, so that the distance from the original grows with severity, also after
-    values are clipped to [0, 1]. Differentiable in severity, and in the image where the full map is.
+    At severity 5 the image is the full map to the last bit; below it lies on the straight line between, so that the
+    distance from the original grows with severity, also after values are clipped to [0, 1]. Differentiable in severity,
+    and in the image where the full map is.
 
     Every map takes any number of channels. Three are RGB; otherwise the grey value is the mean of the channels, and a
     tint acts by its own grey value on all of them.
+
+    :param severity: from 1 to 5, the full map.
+    :raises ValueError: for a severity outside these bounds.
     """
 
     severity: Range = Uniform(1.0, HIGHEST)
@@ -43,7 +46,11 @@ class Domain(PixelTransform):
             raise ValueError(f"severity must be a number from 1 to 5, got {got}")
 
     def at(self, severity: Range) -> Self:
-        """The same domain at another ``severity``."""
+        """The same domain at another severity.
+
+        :param severity: from 1 to 5.
+        :raises ValueError: for a severity outside these bounds.
+        """
         other = copy(self)
         other.__dict__.pop("parameters", None)  # they are worked out from the severity
         object.__setattr__(other, "severity", severity)
@@ -52,7 +59,11 @@ class Domain(PixelTransform):
 
     @abstractmethod
     def full(self, x: Tensor, values: Values) -> Tensor:
-        """The image in the domain, for ``x`` (B, C, H, W); not clipped."""
+        """The image in the domain; not clipped.
+
+        :param x: images (B, C, H, W) in [0, 1].
+        :param values: the values of the draw, with "seed" (B,) where the domain is seeded.
+        """
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         # A vectorized exponential and the plain one for strided memory round differently; strides vary with the batch.

@@ -17,7 +17,10 @@ from art_domainrand.randomization.numerics.matrices import constant
 
 @dataclass(frozen=True)
 class Night(Domain):
-    """Moonlight: dark, blue and nearly without colour ("day for night"), with a little sensor noise."""
+    """Moonlight: dark, blue and nearly without colour ("day for night"), with a little sensor noise.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     seeded: ClassVar[bool] = True
 
@@ -30,7 +33,10 @@ class Night(Domain):
 
 @dataclass(frozen=True)
 class Dusk(Domain):
-    """The sun is down: a violet sky above, an orange band in the middle, darkness below."""
+    """The sun is down: a violet sky above, an orange band in the middle, darkness below.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         height = down(x)
@@ -42,7 +48,10 @@ class Dusk(Domain):
 
 @dataclass(frozen=True)
 class Overexposed(Domain):
-    """Twice and more the light: highlights burn out and bleed into their surroundings. Unclipped values exceed 1."""
+    """Twice and more the light: highlights burn out and bleed into their surroundings. Unclipped values exceed 1.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         return 2.0 * x + 0.08 + 0.5 * glow(x, pixels(0.04, x))
@@ -53,6 +62,8 @@ class LowLightSensor(Domain):
     """A dim scene at high ISO: little light, heavy shot and read noise, a raised black level, uneven columns.
 
     The noise has the variance a + b signal of a sensor (Foi et al., IEEE TIP 2008); a normal stands for the Poisson.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     seeded: ClassVar[bool] = True
@@ -69,8 +80,10 @@ class NearInfrared(Domain):
     """An infrared photograph: one grey channel in which leaves glow and the sky is dark, with halation and grain.
 
     RGB holds no infrared. A channel mixer stands in for it, which adds green and takes blue away; and leaves, told by
-    their excess of green (Woebbecke et al. 1995, 2g - r - b of the shares g, r, b), are bright, as they reflect
-    several times as much infrared as green light.
+    their excess of green (Woebbecke et al. 1995, 2g - r - b of the shares g, r, b), are bright, as they reflect several
+    times as much infrared as green light.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     seeded: ClassVar[bool] = True
@@ -99,6 +112,8 @@ class Underwater(Domain):
 
     The image formation of Jaffe (1990) and McGlamery (1980), x exp(-beta d) + veil (1 - exp(-beta' d)), with the
     attenuation of clear coastal water falling from red to blue.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     seeded: ClassVar[bool] = True

@@ -33,25 +33,25 @@ def domain_mapping(
     *,
     channels: Iterable[int] | None = None,
 ) -> Any:
-    """Map images into a domain; returns images of the same kind, shape, dtype and device, clipped to [0, 1].
+    """Map images into a domain.
+
+    Differentiable in ``x``: the clipping passes the gradient on, and each domain's class says where it has a kink or
+    holds a statistic fixed. CUDA tensors that carry a gradient are not searched for values outside [0, 1], since the
+    host would have to wait.
 
     :param x: images (B, C, H, W), floating, in [0, 1]; a tensor or a NumPy array.
     :param domain: a name from ``DOMAINS`` ("night", "fog", ...), the name of a reference method ("histogram",
         "reinhard", "fourier", "moments"), a :class:`Domain` (such as ``Histogram().fit(images)``, fitted once), or a
         list of these, from which one is drawn for each image.
-    :param severity: from 1 to 5; 5 is the full map, lower ones lie on the line between it and the original. A pair or
-        a distribution draws one for each image.
+    :param severity: from 1 to 5; 5 is the full map, lower ones lie on the line between it and the original. A pair or a
+        distribution draws one for each image.
     :param references: images (N, C, H, W) in [0, 1] whose statistics a reference method takes over.
     :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
     :param channels: the channels that are the picture, such as (0, 1, 2) of RGB + depth; the others are left alone.
         None takes all.
-
-    Differentiable in ``x``: the clipping passes the gradient on, and each domain's class says where it has a kink or
-    holds a statistic fixed.
-
-    Raises ValueError for an unknown name, a severity outside 1 to 5, images or references of another shape, dtype or
-    range, and references that are missing or not needed. CUDA tensors that carry a gradient are not searched for values
-    outside [0, 1], since the host would have to wait.
+    :return: images of the same kind, shape, dtype and device, clipped to [0, 1].
+    :raises ValueError: for an unknown name, a severity outside 1 to 5, images or references of another shape, dtype or
+        range, and references that are missing or not needed.
     """
     images = as_images("x", x)
     if not (images.is_cuda and images.requires_grad):
@@ -68,7 +68,14 @@ def domain_pipeline(
     references: Tensor | NDArray[Any] | None = None,
     channels: Iterable[int] | None = None,
 ) -> Pipeline:
-    """The pipeline behind :func:`domain_mapping`, to be drawn and applied like any other."""
+    """The pipeline behind :func:`domain_mapping`, to be drawn and applied like any other.
+
+    :param domain: as in :func:`domain_mapping`.
+    :param severity: from 1 to 5.
+    :param references: images (N, C, H, W) in [0, 1] whose statistics a reference method takes over.
+    :param channels: the channels that are the picture; None takes all.
+    :raises ValueError: as :func:`domain_mapping` does, the images aside.
+    """
     several = isinstance(domain, Sequence) and not isinstance(domain, str)
     named: list[Any] = list(domain) if several else [domain]  # type: ignore[arg-type]
     if not named:

@@ -35,6 +35,8 @@ class Sketch(Domain):
     """A pencil drawing: white paper, dark where a pixel is darker than its surroundings ("colour dodge").
 
     Lines are drawn at full strength; where edges run in all directions, as among leaves, they are faint strokes.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
@@ -46,7 +48,10 @@ class Sketch(Domain):
 
 @dataclass(frozen=True)
 class Cartoon(Domain):
-    """A drawn cartoon: flat, vivid areas in few shades, and black outlines along edges that are lines."""
+    """A drawn cartoon: flat, vivid areas in few shades, and black outlines along edges that are lines.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     levels: ClassVar[int] = 5
 
@@ -72,6 +77,8 @@ class LowBandwidth(Domain):
 
     A projection onto the first six functions (three in blocks of four pixels) of the discrete cosine transform of each
     block, and onto the mean colour of four blocks; linear in the image.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
@@ -107,7 +114,10 @@ def _cosines(side: int, waves: int, dtype: torch.dtype, device: torch.device) ->
 
 @dataclass(frozen=True)
 class PrintAndScan(Domain):
-    """Printed in a halftone on paper, then scanned: dots, weak blacks, yellowish paper, streaks and a dark edge."""
+    """Printed in a halftone on paper, then scanned: dots, weak blacks, yellowish paper, streaks and a dark edge.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     seeded: ClassVar[bool] = True
 
@@ -141,6 +151,8 @@ class SimTexture(Domain):
 
     Domain randomization as in Tobin et al. (IROS 2017): areas of similar brightness stand for objects, and each gets a
     colour and a pattern of its own. The borders between them are soft, so that there is a gradient.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     surfaces: ClassVar[int] = 5

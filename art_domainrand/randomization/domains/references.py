@@ -28,12 +28,15 @@ class ReferenceDomain(Domain):
     """Give images the statistics of reference images; call :meth:`fit` once, then apply as often as wanted.
 
     Statistics are those of all references together, which may be of any size; images must have as many channels.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def fit(self, references: Tensor | NDArray[Any]) -> Self:
-        """Measure ``references`` (N, C, H, W) in [0, 1], N >= 1; returns the object itself, now fitted.
+        """Measure reference images; returns the object itself, now fitted.
 
-        Raises ValueError for anything but a floating tensor or array of that shape and range.
+        :param references: images (N, C, H, W), N >= 1, floating, in [0, 1]; a tensor or a NumPy array.
+        :raises ValueError: for anything else.
         """
         references = as_images("references", references)
         if references.numel() == 0:
@@ -61,7 +64,11 @@ class ReferenceDomain(Domain):
             raise ValueError(f"x must have {wanted} channels, as many as the references, got {channels}")
 
     def statistics(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What :meth:`measure` found, in the dtype and on the device of ``x``; copied there once."""
+        """What :meth:`measure` found, in the dtype and on the device of the images; copied there once.
+
+        :param x: images (B, C, H, W), of as many channels as the references.
+        :raises ValueError: for another number of channels, and before :meth:`fit` has been called.
+        """
         if not self.is_fitted:
             raise ValueError(f"{type(self).__name__} must be fitted to reference images first, by its method fit")
         fitted: dict[Any, Any] = self._fitted  # type: ignore[attr-defined]
@@ -76,7 +83,10 @@ class ReferenceDomain(Domain):
 
     @abstractmethod
     def measure(self, references: Tensor) -> tuple[Tensor, ...]:
-        """The statistics of float64 ``references`` (N, C, H, W)."""
+        """The statistics of reference images.
+
+        :param references: images (N, C, H, W), float64, in [0, 1].
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +96,8 @@ class Histogram(ReferenceDomain):
     x -> Q(F(x)) with the image's own cumulative histogram F and the references' quantiles Q. F is counted in 256 bins
     about the values of an 8-bit image, where it is exact, and is linear within a bin. The gradient is the slope of that
     curve, the histogram held fixed.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def measure(self, references: Tensor) -> tuple[Tensor, ...]:
@@ -124,6 +136,8 @@ class Reinhard(ReferenceDomain):
     """Match mean and standard deviation of L, a and b in CIELAB; of the channels themselves unless there are three.
 
     Reinhard et al. (2001), "Color transfer between images", equations 10 and 11, in CIELAB for their l-alpha-beta.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def measure(self, references: Tensor) -> tuple[Tensor, ...]:
@@ -152,9 +166,12 @@ def _mean(x: Tensor) -> Tensor:
 class Fourier(ReferenceDomain):
     """Take the low frequencies' amplitudes from the references and keep the phases (FDA).
 
-    Yang and Soatto (CVPR 2020), equation 3: the square of up to ``beta`` min(H, W) waves either way is swapped. Theirs
-    come from one random image of the other domain; here from the mean amplitude over all references. The gradient at a
-    frequency that is not in the image at all is zero.
+    Yang and Soatto (CVPR 2020), equation 3. Theirs come from one random image of the other domain; here from the mean
+    amplitude over all references. The gradient at a frequency that is not in the image at all is zero.
+
+    :param severity: from 1 to 5, the full map.
+    :param beta: the square of up to beta min(H, W) waves either way is swapped; in [0, 0.5].
+    :raises ValueError: for values outside these bounds.
     """
 
     beta: float = 0.05
@@ -197,6 +214,8 @@ class Moments(ReferenceDomain):
 
     x -> R^(1/2) S^(-1/2) (x - mean) + reference mean, for the covariances R of the references and S of the image. Of
     channels that are multiples of one another, S has no inverse: 1e-6 on its diagonal keeps such directions small.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def measure(self, references: Tensor) -> tuple[Tensor, ...]:

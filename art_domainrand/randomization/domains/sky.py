@@ -21,6 +21,8 @@ class Foggy(Domain):
 
     x t + airlight (1 - t) with the transmission t (Koschmieder's law), on the average about 0.2 at the top and 0.6 at
     the bottom of the full map, so that the scene can still be made out.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     seeded: ClassVar[bool] = True
@@ -34,7 +36,10 @@ class Foggy(Domain):
 
 @dataclass(frozen=True)
 class Rainy(Domain):
-    """Rain: leaning streaks at two distances before a dull, hazy and slightly blurred scene."""
+    """Rain: leaning streaks at two distances before a dull, hazy and slightly blurred scene.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     seeded: ClassVar[bool] = True
 
@@ -51,7 +56,10 @@ class Rainy(Domain):
 
 @dataclass(frozen=True)
 class Snowy(Domain):
-    """Falling snow: flakes near and far before a pale, cold scene."""
+    """Falling snow: flakes near and far before a pale, cold scene.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     seeded: ClassVar[bool] = True
 

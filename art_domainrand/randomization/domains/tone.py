@@ -34,6 +34,8 @@ class Thermal(Domain):
 
     Depends on the grey value alone, smoothly: a uniform cubic B-spline through the palette. Other than RGB images get
     the brightness of the colours.
+
+    :param severity: from 1 to 5, the full map.
     """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
@@ -58,7 +60,10 @@ def _bump(distance: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Grey(Domain):
-    """Black and white: all channels equal the grey value."""
+    """Black and white: all channels equal the grey value.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         return grey(x)
@@ -66,7 +71,10 @@ class Grey(Domain):
 
 @dataclass(frozen=True)
 class Negative(Domain):
-    """The photographic negative, 1 - x."""
+    """The photographic negative, 1 - x.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         return 1 - x
@@ -74,7 +82,10 @@ class Negative(Domain):
 
 @dataclass(frozen=True)
 class Sepia(Domain):
-    """An old brown photograph (W3C Filter Effects); other than RGB images get its brightness."""
+    """An old brown photograph (W3C Filter Effects); other than RGB images get its brightness.
+
+    :param severity: from 1 to 5, the full map.
+    """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
         if x.shape[1] != 3:

@@ -20,7 +20,9 @@ PER_BOX = ("labels", "scores", "masks", "keypoints", "area", "iscrowd")
 def as_detections(name: str, labels: Any) -> list[Mapping[str, Any]] | None:
     """Read a list, tuple or object array with a dictionary for each image as a list; None for labels of another kind.
 
-    Raises ValueError for what holds detections and is no such list: they would stay in place while the images move.
+    :param name: the argument, for the message.
+    :param labels: what was given.
+    :raises ValueError: for what holds detections and is no such list: they would stay in place while the images move.
     """
     rule = f"{name} must be class labels or a list with a dictionary of detections for each image"
     if isinstance(labels, Mapping):

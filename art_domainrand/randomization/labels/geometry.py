@@ -41,15 +41,16 @@ EDGE_PIECES = 32
 class Geometry:
     """How one draw of a pipeline moves what is in its images: ``pipeline.geometry(draw, size)``.
 
-    ``size`` is the height and width of the images, or a shape that ends with them; boxes and keypoints need it. Where
-    ``inverted``, labels go from the randomized images back to the original ones: ``pipeline.inverse(draw, size)``.
-
     Positions are in pixels, x to the right and y down, as in torchvision: the keypoint (3, 5) is the centre of the
     pixel in column 3 of row 5, while boxes have their edges between the pixels, and (3, 5, 4, 6) is just that pixel.
     Everything is worked out in float64 and returned in the dtype it was given in, integer positions as float32.
 
-    Raises ValueError for a transform that moves pixels and cannot say where (a Kornia module with geometry inside),
-    and for labels that do not match the draw.
+    :param chain: the transforms of the pipeline.
+    :param draw: the draw of B images.
+    :param size: (height, width) of the images, or a shape that ends with them; boxes and keypoints need it.
+    :param inverted: labels go from the randomized images back to the original ones: ``pipeline.inverse(draw, size)``.
+    :raises ValueError: for a transform that moves pixels and cannot say where (a Kornia module with geometry inside),
+        and for a draw or labels that do not match.
     """
 
     chain: Transform
@@ -70,12 +71,14 @@ class Geometry:
         return replace(self, inverted=not self.inverted)
 
     def apply(self, x: Tensor, mode: str = "bilinear") -> Tensor:
-        """Move the pixels of ``x`` (B, C, H, W), floating, in one sampling, and change neither colour nor noise.
-
-        Videos (B, T, C, H, W) move as their clip's draw says.
+        """Move the pixels of images in one sampling, and change neither colour nor noise.
 
         What lies beyond an image is what the transforms' padding says; on the way back it is zero. Differentiable in
         ``x`` and in ``draw.u``.
+
+        :param x: images (B, C, H, W), floating, or videos (B, T, C, H, W), which move as their clip's draw says.
+        :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+        :raises ValueError: for anything else.
         """
         self._check("x", x)
         if not isinstance(x, Tensor) or x.dim() not in (4, 5) or not x.is_floating_point():
@@ -87,11 +90,15 @@ class Geometry:
         return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
 
     def masks(self, masks: LabelBatch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
-        """Move masks, (B, H, W), (B, N, H, W) or a list of (N, H, W) or (H, W).
+        """Move masks.
 
-        With ``mode`` "nearest" each pixel is one of the original, of any dtype; "bilinear" is for soft, floating masks.
-        Beyond an image lies ``fill``: 0, as no instance does, or what a loss for semantic masks ignores, such as 255.
-        None takes what the transforms' padding says, as the image does, where a border or a mirror image has labels.
+        :param masks: (B, H, W), (B, N, H, W) or a list of B masks (N, H, W) or (H, W), all of one size.
+        :param mode: "nearest": each pixel is one of the original, of any dtype; "bilinear" is for soft, floating masks.
+        :param fill: what lies beyond an image: 0, as no instance does, or what a loss for semantic masks ignores, such
+            as 255. None takes what the transforms' padding says, as the image does, where a border or a mirror image
+            has labels.
+        :return: masks of the same form.
+        :raises ValueError: for another mode, masks that do not fit, and a ``fill`` that their dtype does not hold.
         """
         if mode not in ("nearest", "bilinear"):
             raise ValueError(f'mode must be "nearest" or "bilinear", got {mode!r}')
@@ -113,10 +120,15 @@ class Geometry:
         return [read(part[None].reshape(1, -1, *part.shape[-2:]), source).view(part.shape) for part, source in pairs]
 
     def keypoints(self, keypoints: LabelBatch) -> Any:
-        """Move points, (B, ..., 2) or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or (..., 3).
+        """Move points; they are not clipped.
 
-        A visibility becomes 0 once the point has left the image, even if it comes back. Points are not clipped. Those
-        that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the last.
+        Those that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the
+        last.
+
+        :param keypoints: (B, ..., 2) in pixels, or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or
+            (..., 3). A visibility becomes 0 once the point has left the image, even if it comes back.
+        :return: points of the same form.
+        :raises ValueError: for points that do not fit.
         """
         self._check("keypoints", keypoints)
         rows, frame = LabelTable.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
@@ -128,13 +140,16 @@ class Geometry:
         return self._reordered(rows.write(torch.cat(columns, dim=2)))
 
     def boxes(self, boxes: LabelBatch, *, clip: bool = True) -> Any:
-        """Move boxes (x1, y1, x2, y2), (B, ..., 4) or a list of (N, 4): each becomes the box around what it held.
+        """Move boxes: each becomes the box around what it held.
 
-        With ``clip`` it is cut to the image after every resampling, so that what has left stays out; a box of which
-        nothing is left has no width and no height. Where patches are shuffled, the result is the box around all pieces,
-        cut to the image.
+        Where patches are shuffled, the result is the box around all pieces, cut to the image.
 
-        Raises ValueError for NaN and infinite boxes, and warns of x2 < x1 or y2 < y1, which is read as x1 < x2.
+        :param boxes: (x1, y1, x2, y2) in pixels, (B, ..., 4) or a list of B tensors (N, 4). One with x2 < x1 or y2 < y1
+            is read as x1 < x2, with a warning.
+        :param clip: cut boxes to the image after every resampling, so that what has left stays out; a box of which
+            nothing is left has no width and no height.
+        :return: boxes of the same form.
+        :raises ValueError: for NaN and infinite boxes.
         """
         self._check("boxes", boxes)
         rows, frame = LabelTable.read("boxes", boxes, (4,), self.draw.u.device), self._frame()
@@ -162,15 +177,19 @@ class Geometry:
         drop_empty: bool = True,
         min_size: float = 1.0,
     ) -> Any:
-        """Move the labels of B images, a dictionary for each, as torchvision's and ART's detectors take them.
-
-        They come in a list or tuple, and are returned in a list, or in an object array and stay in one.
+        """Move the labels of images as torchvision's and ART's detectors take them.
 
         "boxes" (N, 4), "masks" (N, H, W) and "keypoints" (N, K, 2 or 3) follow the image; "area" becomes that of the
-        new masks, or else of the new boxes. With ``drop_empty`` boxes narrower or lower than ``min_size`` pixels go,
-        and so do their rows of "labels", "scores", "masks", "keypoints", "area" and "iscrowd". All else stays as it
-        is. Tensors stay tensors, NumPy arrays arrays. Raises ValueError if such an entry has not a row for each box,
-        and for detections in another form, such as one dictionary for all images.
+        new masks, or else of the new boxes. All else stays as it is. Tensors stay tensors, NumPy arrays arrays.
+
+        :param targets: a dictionary for each of B images, in a list, a tuple or an object array.
+        :param clip: as in :meth:`boxes`.
+        :param drop_empty: boxes narrower or lower than ``min_size`` go, and so do their rows of "labels", "scores",
+            "masks", "keypoints", "area" and "iscrowd".
+        :param min_size: the least width and height of a box, in pixels.
+        :return: dictionaries in a list, or in an object array if they came in one.
+        :raises ValueError: if such an entry has not a row for each box, and for detections in another form, such as one
+            dictionary for all images.
         """
         given = as_detections("targets", targets)
         listed = targets if given is None else given

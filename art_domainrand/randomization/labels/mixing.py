@@ -45,7 +45,13 @@ class Mixing(ABC):
 
     @abstractmethod
     def blend(self, x: Tensor, partner: Tensor, share: Tensor, u: Tensor) -> Tensor:
-        """Keep ``share`` (B,) of ``x`` (B, C, H, W), the rest is ``partner``'s; ``u`` are the own coordinates."""
+        """Mix images with their partners.
+
+        :param x: images (B, C, H, W).
+        :param partner: the image each is mixed with, of the same shape.
+        :param share: how much of ``x`` is kept, (B,) in [0, 1]; the rest is the partner's.
+        :param u: the subclass's own coordinates of the unit cube, (B, ``coordinates`` - 2).
+        """
 
     def sample(
         self,
@@ -55,17 +61,27 @@ class Mixing(ABC):
         *,
         method: str = "uniform",
     ) -> Draw:
-        """Draw for a batch of ``n`` images, as ``Pipeline.sample`` does; no global generator is touched."""
+        """Draw for a batch of images, as ``Pipeline.sample`` does; no global generator is touched.
+
+        :param n: the number of images, >= 0.
+        :param generator: where the draw comes from, by default the operating system.
+        :param device: where the draw is to lie; by default where the ``generator`` lives.
+        :param method: how the points of the unit cube lie to one another: "uniform", "antithetic", "sobol" or
+            "stratified".
+        :raises ValueError: for a negative ``n`` and an unknown method.
+        """
         return sample_points(n, self.coordinates, generator, device, method)
 
     def mix(self, x: Tensor, y: Tensor, draw: Draw, classes: int | None = None) -> tuple[Tensor, Tensor]:
-        """Mix images ``x`` (B, C, H, W), or clips (B, T, C, H, W), and labels ``y`` with the draw of this batch.
+        """Mix images and labels with the draw of this batch.
 
-        ``y`` holds B class indices, and then ``classes`` is their number, or probabilities (B, K). The labels returned
-        are probabilities (B, K), float32 or wider for indices, which ``torch.nn.CrossEntropyLoss`` takes, alone and
-        inside ART's classifiers.
-
-        Raises ValueError if the draw or the labels do not fit, or ``x`` is no floating tensor.
+        :param x: images (B, C, H, W), or clips (B, T, C, H, W); floating.
+        :param y: class indices (B,), or probabilities (B, K).
+        :param draw: what :meth:`sample` drew for B images.
+        :param classes: the number of classes K; needed where ``y`` holds indices.
+        :return: mixed images, and labels as probabilities (B, K), float32 or wider for indices, which
+            ``torch.nn.CrossEntropyLoss`` takes, alone and inside ART's classifiers.
+        :raises ValueError: if the draw or the labels do not fit, or ``x`` is no floating tensor.
         """
         if not isinstance(x, Tensor) or x.dim() not in (4, 5) or not x.is_floating_point():
             got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
@@ -90,7 +106,11 @@ class Mixing(ABC):
 
 @dataclass(frozen=True)
 class MixUp(Mixing):
-    """Blend two images and their labels with one Beta(``alpha``, ``alpha``) weight (Zhang et al., ICLR 2018)."""
+    """Blend two images and their labels with one random weight (Zhang et al., ICLR 2018).
+
+    :param alpha: the weight is Beta(alpha, alpha); >= 0.01.
+    :raises ValueError: for a smaller ``alpha`` and one that is not finite.
+    """
 
     alpha: float = 0.2
 
@@ -106,8 +126,11 @@ class MixUp(Mixing):
 class CutMix(Mixing):
     """Paste a rectangle of one image into another, labels mixed by area (Yun et al., ICCV 2019, equations 1 and 2).
 
-    The area is Beta(``alpha``, ``alpha``), of the image's aspect and wholly inside it. Pixels on the rectangle's edge
-    are mixed by their share, so the labels' weights are the exact area.
+    The rectangle has the image's aspect and lies wholly inside it. Pixels on its edge are mixed by their share, so the
+    labels' weights are the exact area.
+
+    :param alpha: the area is Beta(alpha, alpha); >= 0.01.
+    :raises ValueError: for a smaller ``alpha`` and one that is not finite.
     """
 
     alpha: float = 1.0

@@ -79,9 +79,12 @@ def foreground(x: Tensor, threshold: Tensor) -> Tensor:
 
 
 def split_mask(x: Tensor, mask_channel: int | None) -> tuple[Tensor, Tensor | None]:
-    """Take the given mask out of ``x``: the other channels, and the mask (B, 1, H, W) or None.
+    """Take the given mask out of images.
 
-    Raises ValueError if there is no such channel or no other.
+    :param x: images (B, C, H, W), the mask among their channels.
+    :param mask_channel: the index of the mask; None if there is none.
+    :return: the other channels, and the mask (B, 1, H, W) or None.
+    :raises ValueError: if there is no such channel or no other.
     """
     if mask_channel is None:
         return x, None

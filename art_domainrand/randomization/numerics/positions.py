@@ -26,7 +26,12 @@ DIFFERENCE = 1e-4
 
 @dataclass(frozen=True)
 class Frame:
-    """What a matrix may depend on besides its values: the size of an image."""
+    """What a matrix may depend on besides its values: the size of an image.
+
+    :param channels: the number of channels.
+    :param height: the number of rows, in pixels.
+    :param width: the number of columns, in pixels.
+    """
 
     channels: int
     height: int

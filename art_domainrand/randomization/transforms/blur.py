@@ -16,10 +16,12 @@ from art_domainrand.randomization.numerics.convolution import convolve, gaussian
 
 @dataclass(frozen=True)
 class GaussianBlur(PixelTransform):
-    """Blur with a Gaussian of standard deviation ``sigma`` pixels, the image mirrored at its border.
+    """Blur with a Gaussian, the image mirrored at its border.
 
-    ``kernel_size``, odd, is the length of the truncated kernel; None takes three standard deviations of the largest
-    sigma on both sides. A kernel is never longer than mirroring allows, 2 * size - 1.
+    :param sigma: the standard deviation in pixels, >= 0.
+    :param kernel_size: the length of the truncated kernel in pixels, odd; None takes three standard deviations of the
+        largest sigma on both sides. A kernel is never longer than mirroring allows, 2 * size - 1.
+    :raises ValueError: for values outside these bounds, and for an unbounded ``sigma`` without ``kernel_size``.
     """
 
     sigma: Range = Uniform(0.1, 1.5)

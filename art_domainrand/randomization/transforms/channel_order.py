@@ -31,7 +31,8 @@ _ODD = 0xBF58476D1CE4E5B9 - (1 << 64)  # a multiplier of SplitMix64
 class ChannelShuffle(ColorTransform):
     """Put the channels into a random order, every order equally likely; the draw's seed decides.
 
-    ``amount`` fades from the image, 0, to the shuffled one, 1.
+    :param amount: how far to fade, in [0, 1], from the image, 0, to the shuffled one, 1.
+    :raises ValueError: for an amount outside [0, 1].
     """
 
     amount: Range = _FULLY
@@ -59,7 +60,12 @@ class ChannelShuffle(ColorTransform):
 
 @dataclass(frozen=True)
 class ChannelDropout(ChannelwiseTransform):
-    """Replace ``count`` channels, picked by the draw's seed, by the constant ``fill`` in units of [0, 1]."""
+    """Replace some channels, picked by the draw's seed, by a constant.
+
+    :param fill: the constant, in units of [0, 1].
+    :param count: how many channels, an int >= 1; images must have at least as many.
+    :raises ValueError: for another ``count``.
+    """
 
     fill: Range = Uniform(0.0, 1.0)
     count: int = 1
@@ -89,7 +95,12 @@ class ChannelDropout(ChannelwiseTransform):
 
 @dataclass(frozen=True)
 class RGBShift(ColorTransform):
-    """Add a constant to each channel of an RGB image: ``red``, ``green`` and ``blue``, in units of [0, 1]."""
+    """Add a constant of its own to each channel of an RGB image.
+
+    :param red: what red gains, in units of [0, 1].
+    :param green: what green gains, in units of [0, 1].
+    :param blue: what blue gains, in units of [0, 1].
+    """
 
     red: Range = Uniform(-0.1, 0.1)
     green: Range = Uniform(-0.1, 0.1)

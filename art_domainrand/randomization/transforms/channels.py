@@ -21,13 +21,15 @@ from art_domainrand.randomization.numerics.positions import Frame, frame_of
 
 @dataclass(frozen=True)
 class OnChannels(Transform):
-    """Apply ``transform`` (or a pipeline, a list, a Kornia module) to the named ``channels``, and leave the others.
+    """Apply a transform to some of the channels, and leave the others.
 
-    ``OnChannels(Saturation(), (0, 1, 2))`` changes the colour of RGB + depth images and keeps their depth; the
-    transform sees an image of these channels, in this order. Colour matrices still fuse with their neighbours.
+    ``OnChannels(Saturation(), (0, 1, 2))`` changes the colour of RGB + depth images and keeps their depth. Colour
+    matrices still fuse with their neighbours.
 
-    Raises ValueError for a transform that moves pixels, after which the channels would no longer lie on one another:
-    put it beside this one, where it moves all channels alike.
+    :param transform: a transform, a pipeline, a list of such, or a Kornia module.
+    :param channels: the channels it sees as an image, in this order.
+    :raises ValueError: for channels that are no different ints >= 0, and for a transform that moves pixels, after which
+        the channels would no longer lie on one another: put it beside this one, where it moves all channels alike.
     """
 
     transform: Transform

@@ -29,7 +29,12 @@ class ChannelwiseTransform(ColorTransform):
 
     @abstractmethod
     def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
-        """The gains and the offsets, the diagonal and the last column of ``matrix``; each (B, C), or (B, 1) for all."""
+        """The gains and the offsets, the diagonal and the last column of ``matrix``.
+
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        :return: two tensors, each (B, C), or (B, 1) where all channels have the same.
+        """
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         return scale_channels(x, *self.scaling(values, frame_of(x)))
@@ -37,7 +42,10 @@ class ChannelwiseTransform(ColorTransform):
 
 @dataclass(frozen=True)
 class Brightness(ColorTransform):
-    """Add one constant, ``shift``, to every channel of an image; in units of [0, 1]."""
+    """Add one constant to every channel of an image.
+
+    :param shift: the constant, in units of [0, 1].
+    """
 
     shift: Range = Uniform(-0.2, 0.2)
     units: ClassVar[Mapping[str, str]] = {"shift": "intensity"}
@@ -52,9 +60,12 @@ class Brightness(ColorTransform):
 
 @dataclass(frozen=True)
 class Contrast(ColorTransform):
-    """Move every pixel away from a pivot by ``factor``: x -> pivot + factor (x - pivot).
+    """Move every pixel away from a pivot: x -> pivot + factor (x - pivot).
 
-    ``pivot`` is "mean", the image's mean grey value (luma of RGB, else the mean of the channels), or a number.
+    :param factor: >= 0; 0 is flat, 1 unchanged, above 1 more contrast.
+    :param pivot: "mean", the image's mean grey value (luma of RGB, else the mean of the channels), or a finite number
+        in units of [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     factor: Range = LogUniform(0.7, 1.4)
@@ -86,7 +97,11 @@ class Contrast(ColorTransform):
 
 @dataclass(frozen=True)
 class Saturation(ColorTransform):
-    """Blend an RGB image with its grey version: 0 is grey, 1 unchanged, above 1 more colourful."""
+    """Blend an RGB image with its grey version.
+
+    :param factor: >= 0; 0 is grey, 1 unchanged, above 1 more colourful.
+    :raises ValueError: for a negative factor.
+    """
 
     factor: Range = Uniform(0.6, 1.4)
     units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
@@ -105,7 +120,11 @@ class Saturation(ColorTransform):
 
 @dataclass(frozen=True)
 class Grayscale(ColorTransform):
-    """Fade an RGB image to grey: ``amount`` 0 is unchanged, 1 has equal channels."""
+    """Fade an RGB image to grey.
+
+    :param amount: the share of grey, in [0, 1]: 0 is unchanged, 1 has equal channels.
+    :raises ValueError: for an amount outside [0, 1].
+    """
 
     amount: Range = Uniform(0.0, 1.0)
     units: ClassVar[Mapping[str, str]] = {"amount": "share"}
@@ -124,7 +143,11 @@ class Grayscale(ColorTransform):
 
 @dataclass(frozen=True)
 class Invert(ChannelwiseTransform):
-    """Fade an image to its negative: ``amount`` 0 is unchanged, 0.5 flat grey, 1 is 1 - x."""
+    """Fade an image to its negative.
+
+    :param amount: the share of the negative, in [0, 1]: 0 is unchanged, 0.5 flat grey, 1 is 1 - x.
+    :raises ValueError: for an amount outside [0, 1].
+    """
 
     amount: Range = Uniform(0.0, 1.0)
     units: ClassVar[Mapping[str, str]] = {"amount": "share"}
@@ -149,9 +172,11 @@ class Invert(ChannelwiseTransform):
 
 @dataclass(frozen=True)
 class Hue(ColorTransform):
-    """Turn the chrominance plane of YIQ by ``shift`` degrees, from red through yellow to green.
+    """Turn the chrominance plane of YIQ of an RGB image.
 
     Linear, so it fuses and has a gradient everywhere, and it keeps the luma; :class:`HSVHue` is the nonlinear one.
+
+    :param shift: degrees, from red through yellow to green.
     """
 
     shift: Range = Uniform(-18.0, 18.0)
@@ -169,9 +194,11 @@ class Hue(ColorTransform):
 
 @dataclass(frozen=True)
 class HSVHue(PixelTransform):
-    """Turn the hue of HSV by ``shift`` degrees (Kornia's conversions): exact, slower, and it does not fuse.
+    """Turn the hue of HSV of an RGB image (Kornia's conversions): exact, slower, and it does not fuse.
 
     Values outside [0, 1] are mapped by the same formulas. The gradient is one-sided where two channels are equal.
+
+    :param shift: degrees, from red through yellow to green.
     """
 
     shift: Range = Uniform(-18.0, 18.0)
@@ -192,8 +219,9 @@ class HSVHue(PixelTransform):
 class WhiteBalance(ChannelwiseTransform):
     """Change the colour of the light on an RGB image by gains that leave no channel below zero.
 
-    Red is multiplied by exp(``temperature``) and blue by exp(-``temperature``): above zero is warmer. Green is
-    multiplied by exp(-``tint``): above zero is more magenta.
+    :param temperature: the logarithm of a gain: red is multiplied by exp(temperature) and blue by exp(-temperature);
+        above zero is warmer.
+    :param tint: the logarithm of a gain: green is multiplied by exp(-tint); above zero is more magenta.
     """
 
     temperature: Range = Uniform(-0.2, 0.2)

@@ -17,10 +17,13 @@ from art_domainrand.randomization.numerics.jpeg import jpeg
 
 @dataclass(frozen=True)
 class Pixelate(PixelTransform):
-    """Show the image in square blocks of ``block`` pixels a side, each of the mean colour behind it.
+    """Show the image in square blocks, each of the mean colour behind it.
 
-    The blocks start at the top left; ``block`` need not be whole: a pixel belongs to the block its centre lies in, and
-    a block's mean counts the pixels on its edge by their share.
+    The blocks start at the top left. A pixel belongs to the block its centre lies in, and a block's mean counts the
+    pixels on its edge by their share.
+
+    :param block: the side of a block in pixels, >= 1; it need not be whole.
+    :raises ValueError: for a side below 1.
     """
 
     block: Range = LogUniform(1.0, 6.0)
@@ -62,11 +65,14 @@ def _blocks(x: Tensor, length: Tensor, dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class JPEG(PixelTransform):
-    """Compress to JPEG of the given ``quality`` (1 to 100, as in libjpeg) and decompress: 4:2:0 chroma for RGB.
+    """Compress to JPEG and decompress: 4:2:0 chroma for RGB, grey images for any other number of channels.
 
-    Any other number of channels is coded as grey images. The forward pass rounds as a real codec does. The gradients
-    are straight-through at every rounding: the image's is that of the chroma's resolution alone, and that of the
-    quality keeps each coefficient's rounding error counted in steps.
+    The forward pass rounds as a real codec does. The gradients are straight-through at every rounding: the image's is
+    that of the chroma's resolution alone, and that of the quality keeps each coefficient's rounding error counted in
+    steps.
+
+    :param quality: from 1 to 100, as in libjpeg.
+    :raises ValueError: for a quality outside these bounds.
     """
 
     quality: Range = Uniform(30.0, 95.0)

@@ -24,10 +24,16 @@ from art_domainrand.randomization.numerics.warp import resample
 class Elastic(DisplacementTransform):
     """Bend the image like rubber: a smooth random displacement field.
 
-    The field is a cubic B-spline over ``cells`` x ``cells`` cells, whose control points are displaced independently and
-    evenly by up to ``strength`` of a cell in x and in y (a free-form deformation: Rueckert et al., IEEE TMI 1999).
-    Below 0.48 it cannot fold (Choi and Lee, "Injectivity conditions of 2D and 3D uniform cubic B-spline functions",
-    Graphical Models 2000). Beyond the image it stays what it is at the border.
+    The field is a cubic B-spline whose control points are displaced independently and evenly (a free-form deformation:
+    Rueckert et al., IEEE TMI 1999). Beyond the image it stays what it is at the border.
+
+    :param strength: how far a control point is displaced at most in x and in y, as a share of a cell; from 0 to 0.48,
+        below which the field cannot fold (Choi and Lee, "Injectivity conditions of 2D and 3D uniform cubic B-spline
+        functions", Graphical Models 2000).
+    :param cells: the spline is laid over ``cells`` x ``cells`` cells; an int >= 1.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for values outside these bounds.
     """
 
     strength: Range = Uniform(0.0, 0.4)
@@ -51,7 +57,11 @@ class Elastic(DisplacementTransform):
         return field[:, 0], field[:, 1]
 
     def field(self, values: Values, frame: Frame) -> Tensor:
-        """The displacement at every pixel, (B, 2, H, W): right, then down."""
+        """The displacement at every pixel, (B, 2, H, W): right, then down, in pixels.
+
+        :param values: what :meth:`values` made of a draw of B images.
+        :param frame: the size of the images.
+        """
         strength = values["strength"]
         count = self.cells + 3
         bits = hash_field(values["seed"], 2 * count * count).view(-1, 2, count, count)
@@ -72,9 +82,14 @@ class Elastic(DisplacementTransform):
 class ThinPlate(DisplacementTransform):
     """Bend the image like a thin plate that is held at 3 x 3 points: corners, middles of the sides, and centre.
 
-    Each point is displaced, in x and in y, by a share ``distortion`` of half the image; 18 coordinates. Between them
-    the plate takes the shape of least bending energy (Bookstein, "Principal warps", IEEE TPAMI 1989), in coordinates
-    that run from -1 to 1 over the image. Up to 0.2 it cannot fold inside the image.
+    Each point is displaced on its own in x and in y: 18 coordinates. Between them the plate takes the shape of least
+    bending energy (Bookstein, "Principal warps", IEEE TPAMI 1989), in coordinates that run from -1 to 1 over the image.
+
+    :param distortion: the displacement, as a share of half the image; from -0.2 to 0.2, within which the plate cannot
+        fold inside the image.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for a distortion outside these bounds.
     """
 
     distortion: Range = Uniform(-0.15, 0.15)
@@ -109,11 +124,17 @@ class ThinPlate(DisplacementTransform):
 class LensDistortion(DisplacementTransform):
     """Radial distortion of a lens: what appears at radius r was at r (1 + ``k1`` r^2 + ``k2`` r^4).
 
-    Radii are in units of half the image's diagonal (Brown, "Close-range camera calibration", 1971). A positive ``k1``
-    is a barrel (a fisheye looks so), a negative one a pincushion. ``x`` and ``y`` shift the lens's centre from the
-    image's by shares of its size. Beyond radius one the curve goes on straight, so that it is one to one everywhere.
+    Radii are in units of half the image's diagonal (Brown, "Close-range camera calibration", 1971). Beyond radius one
+    the curve goes on straight, so that it is one to one everywhere.
 
-    Raises ValueError for coefficients with which the image could fold: the curve must rise all the way to radius one.
+    :param k1: the first coefficient: positive is a barrel (a fisheye looks so), negative a pincushion.
+    :param k2: the second coefficient.
+    :param x: how far right of the image's centre the lens's lies, as a share of the width.
+    :param y: how far below it, as a share of the height.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for values beyond 1000 either way, and for coefficients with which the image could fold: the
+        curve must rise all the way to radius one, 1 + 3 k1 r^2 + 5 k2 r^4 > 0.
     """
 
     k1: Range = Uniform(-0.2, 0.5)
@@ -156,8 +177,14 @@ class LensDistortion(DisplacementTransform):
 class RollingShutter(DisplacementTransform):
     """The camera moves while the sensor is read out row by row, from the top row to the bottom one.
 
-    During one readout it pans by ``x`` of the width and ``y`` of the height (the middle row stays in place), and shakes
-    sideways by ``wobble`` of the width, ``frequency`` times, from the ``phase`` (in turns) at the middle row.
+    :param x: how far it pans to the right during one readout, as a share of the width; the middle row stays in place.
+    :param y: how far it pans down, as a share of the height; from -0.9 to 1000.
+    :param wobble: how far it shakes sideways, as a share of the width; from 0 to 1.
+    :param frequency: how many times it shakes during one readout; from 0 to 1000.
+    :param phase: where in the shake the middle row is read, in turns.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for values outside these bounds.
     """
 
     x: Range = Uniform(-0.1, 0.1)

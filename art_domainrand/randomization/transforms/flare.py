@@ -16,11 +16,16 @@ from art_domainrand.randomization.numerics.luma import tint
 
 @dataclass(frozen=True)
 class SunFlare(PixelTransform):
-    """The sun in the lens: a glare at (``x``, ``y``) and coloured ghosts on the line through the image's centre.
+    """The sun in the lens: a glare and coloured ghosts on the line from it through the image's centre.
 
-    ``x`` and ``y`` are shares of the image from its left and top, ``radius`` that of the glare, as a share of the
-    shorter side, ``strength`` its light at the middle and ``ghosts`` that of the ghosts. Light l is laid over the scene
-    as ``x + l (1 - x)``.
+    Light l is laid over the scene as ``x + l (1 - x)``.
+
+    :param strength: the light of the glare at its middle, in [0, 1].
+    :param x: where the sun is from the left, as a share of the width.
+    :param y: where it is from the top, as a share of the height.
+    :param radius: the radius of the glare, >= 0, as a share of the shorter side; at least one pixel.
+    :param ghosts: the light of the ghosts, in [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     strength: Range = Uniform(0.5, 1.0)

@@ -15,10 +15,13 @@ from art_domainrand.randomization.core.transform import PixelTransform, Values
 
 @dataclass(frozen=True)
 class Gamma(PixelTransform):
-    """Raise every pixel to the power ``gamma``; below 1 brightens.
+    """Raise every pixel to a power.
 
     From ``TOE`` downwards, through black and negative values, the curve goes on as the straight line through the
     origin, so that value and gradient are finite: x^gamma alone has an infinite slope at black for gamma < 1.
+
+    :param gamma: the exponent, >= 0; below 1 brightens.
+    :raises ValueError: for a negative exponent.
     """
 
     gamma: Range = LogUniform(0.7, 1.4)

@@ -44,7 +44,12 @@ _XX_YY, _ROTATED = _entries((0, 0), (1, 1)), _entries((0, 1), (1, 0), sign=-1.0)
 
 @dataclass(frozen=True)
 class Rotation(GeometricTransform):
-    """Turn the image about its centre by ``angle`` degrees, counter-clockwise."""
+    """Turn the image about its centre.
+
+    :param angle: degrees, counter-clockwise.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    """
 
     angle: Range = Uniform(-15.0, 15.0)
     mode: str = "bilinear"
@@ -58,7 +63,14 @@ class Rotation(GeometricTransform):
 
 @dataclass(frozen=True)
 class Scale(GeometricTransform):
-    """Magnify the image about its centre by ``factor``; with ``vertical`` given, that is the factor of the y axis."""
+    """Magnify the image about its centre.
+
+    :param factor: the magnification, > 0, of both axes; of the x axis alone with ``vertical``.
+    :param vertical: the magnification of the y axis, > 0; None takes ``factor``.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for a magnification that can be zero or less.
+    """
 
     factor: Range = LogUniform(0.9, 1.1)
     vertical: Range | None = None
@@ -81,7 +93,14 @@ class Scale(GeometricTransform):
 
 @dataclass(frozen=True)
 class Shear(GeometricTransform):
-    """Slant the image about its centre: ``x`` degrees along the rows, ``y`` degrees along the columns."""
+    """Slant the image about its centre.
+
+    :param x: degrees along the rows, from -89 to 89.
+    :param y: degrees along the columns, from -89 to 89.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for an angle outside these bounds.
+    """
 
     x: Range = Uniform(-10.0, 10.0)
     y: Range = Uniform(0.0, 0.0)
@@ -101,7 +120,13 @@ class Shear(GeometricTransform):
 
 @dataclass(frozen=True)
 class Translation(GeometricTransform):
-    """Shift the image right by ``x`` of its width and down by ``y`` of its height."""
+    """Shift the image.
+
+    :param x: to the right, as a share of the width.
+    :param y: down, as a share of the height.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    """
 
     x: Range = Uniform(-0.1, 0.1)
     y: Range = Uniform(-0.1, 0.1)
@@ -115,10 +140,17 @@ class Translation(GeometricTransform):
 
 @dataclass(frozen=True)
 class Crop(GeometricTransform):
-    """Cut out a box of a share ``area`` of the image and resize it back (a "random resized crop").
+    """Cut out a box and resize it back to the image's size (a "random resized crop").
 
-    ``ratio`` is the box's aspect, width over height, relative to the image's. ``x`` and ``y`` in [0, 1] say where it
-    lies, from one border to the other. A box that would be longer than the image is cut to its length.
+    A box that would be longer than the image is cut to its length.
+
+    :param area: the box's share of the image, from 1e-6 to 1.
+    :param ratio: the box's aspect, width over height, relative to the image's; > 0.
+    :param x: where the box lies, from the left border, 0, to the right one, 1.
+    :param y: the same from the top, 0, to the bottom, 1.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for values outside these bounds.
     """
 
     area: Range = Uniform(0.7, 1.0)
@@ -146,13 +178,16 @@ class Crop(GeometricTransform):
 
 @dataclass(frozen=True)
 class Flip(GeometricTransform):
-    """Mirror the image left to right with probability ``horizontal``, upside down with probability ``vertical``.
+    """Mirror the image left to right or upside down.
 
     It moves pixels onto pixels, so it has no sampling of its own: alone it is exact, and it fuses with any neighbour.
 
-    ``pairs`` are the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
-    and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is half
-    a turn. None do by default.
+    :param horizontal: the probability of a mirroring left to right, in [0, 1].
+    :param vertical: the probability of a mirroring upside down, in [0, 1].
+    :param pairs: the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
+        and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is
+        half a turn. None do by default.
+    :raises ValueError: for a probability outside [0, 1], and for pairs that are no different ints >= 0.
     """
 
     horizontal: float = 0.5
@@ -201,9 +236,13 @@ class Flip(GeometricTransform):
 
 @dataclass(frozen=True)
 class Perspective(GeometricTransform):
-    """Pull each corner inwards, in x and in y, by a share ``distortion`` of half the image; eight coordinates.
+    """Pull each corner inwards by its own random amounts: eight coordinates.
 
-    ``distortion`` stays below 2/3: beyond, the four corners may no longer be a convex quadrilateral.
+    :param distortion: how far, in x and in y, as a share of half the image; from 0 to 0.66, since from 2/3 on the four
+        corners may no longer be a convex quadrilateral.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for a distortion outside these bounds.
     """
 
     distortion: Range = Uniform(0.0, 0.25)

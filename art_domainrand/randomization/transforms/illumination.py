@@ -18,8 +18,12 @@ from art_domainrand.randomization.numerics.elementary import logistic
 class Vignette(PixelTransform):
     """Darken towards the corners by the cosine fourth law of natural vignetting.
 
-    ``strength`` is the share of light lost half a diagonal away from the centre of the lens, which lies at (``x``,
-    ``y``), in shares of the image: the gain is (1 + q r^2)^-2, with r in half diagonals.
+    The gain is (1 + q r^2)^-2, with r in half diagonals from the centre of the lens.
+
+    :param strength: the share of light lost half a diagonal away from that centre, from 0 to 0.99.
+    :param x: where the centre lies from the left, as a share of the width.
+    :param y: where it lies from the top, as a share of the height.
+    :raises ValueError: for a strength outside these bounds.
     """
 
     strength: Range = Uniform(0.0, 0.7)
@@ -44,9 +48,15 @@ class Vignette(PixelTransform):
 class UnevenIllumination(PixelTransform):
     """Light the image from one side and by one lamp: multiply by exp(``slope`` t + ``lamp`` g).
 
-    t runs from -1 to 1 across the image in direction ``angle`` (degrees, 0 to the right, 90 down). g is a Gaussian of
-    height 1 about (``x``, ``y``) with standard deviation ``radius``, all in shares of the image (of its longer side for
-    the radius). ``slope`` and ``lamp`` are logarithms of a gain: 0.69 doubles the light, below zero takes it away.
+    t runs from -1 to 1 across the image, g is a Gaussian of height 1 about the lamp.
+
+    :param slope: the logarithm of the gain at the lit side: 0.69 doubles the light, below zero takes it away.
+    :param angle: the direction in which t grows, in degrees: 0 to the right, 90 down.
+    :param lamp: the logarithm of the gain at the lamp, read as ``slope``.
+    :param x: where the lamp is from the left, as a share of the width.
+    :param y: where it is from the top, as a share of the height.
+    :param radius: the standard deviation of g, >= 0.001, as a share of the longer side.
+    :raises ValueError: for a smaller radius.
     """
 
     slope: Range = Uniform(0.0, 0.5)
@@ -85,10 +95,14 @@ class UnevenIllumination(PixelTransform):
 
 @dataclass(frozen=True)
 class Shadow(PixelTransform):
-    """Cast the shadow of a pole or a wall: a band with soft edges in which the share ``strength`` of the light is gone.
+    """Cast the shadow of a pole or a wall: a band with soft edges that takes a share of the light.
 
-    The band runs at ``angle`` degrees from the horizontal, at ``position`` across the image (0 and 1 touch opposite
-    corners), is ``width`` wide, and fades over about ``softness``, the penumbra; both in shares of the diagonal.
+    :param strength: the share of the light that is gone in the band, in [0, 1].
+    :param angle: the band's direction in degrees from the horizontal.
+    :param position: where it lies across the image; 0 and 1 touch opposite corners.
+    :param width: its width, >= 0, as a share of the diagonal.
+    :param softness: the width of the penumbra over which it fades, >= 0.001, as a share of the diagonal.
+    :raises ValueError: for values outside these bounds.
     """
 
     strength: Range = Uniform(0.2, 0.6)

@@ -22,11 +22,14 @@ from art_domainrand.randomization.numerics.warp import warp
 
 @dataclass(frozen=True)
 class MotionBlur(PixelTransform):
-    """Smear along a straight line of ``length`` pixels at ``angle`` degrees (0 to the right, 90 down).
+    """Smear along a straight line, the image mirrored at its border.
 
-    The line is one pixel wide, with smooth edges, and symmetric about the pixel; length 0 is no motion. ``bias`` from
-    -1 to 1 makes the trace brighter towards its end (or its start), as motion that slows down does. The image is
-    mirrored at its border.
+    The line is one pixel wide, with smooth edges, and symmetric about the pixel.
+
+    :param length: its length in pixels, >= 0 and bounded; 0 is no motion.
+    :param angle: its direction in degrees, 0 to the right and 90 down.
+    :param bias: from -1 to 1; makes the trace brighter towards its end (or its start), as motion that slows down does.
+    :raises ValueError: for values outside these bounds.
     """
 
     length: Range = Uniform(1.0, 9.0)
@@ -47,9 +50,12 @@ class MotionBlur(PixelTransform):
 
 @dataclass(frozen=True)
 class DefocusBlur(PixelTransform):
-    """Blur by a disk of ``radius`` pixels, the picture of a point out of focus; the image is mirrored at its border.
+    """Blur by a disk, the picture of a point out of focus; the image is mirrored at its border.
 
     The disk's edge is smooth over one pixel; below half a pixel of radius it fades to no blur.
+
+    :param radius: the disk's radius in pixels, >= 0 and bounded.
+    :raises ValueError: for values outside these bounds.
     """
 
     radius: Range = Uniform(0.5, 4.0)
@@ -66,12 +72,16 @@ class DefocusBlur(PixelTransform):
 
 @dataclass(frozen=True)
 class ZoomBlur(PixelTransform):
-    """Average the image over magnifications from 1 to ``zoom``, as a lens zoomed during the exposure does.
+    """Average the image over magnifications, as a lens zoomed during the exposure does.
 
     2^``steps`` magnifications in geometric progression cost ``steps`` + 1 resamplings only: averaging an image and its
     copy zoomed by f, then that and its copy zoomed by f^2, and so on, adds up all powers of f. All of it is drawn in by
     the one factor with which the centre of gravity of whatever is smeared stays in place, so that labels stay too; the
     image is mirrored at its border.
+
+    :param zoom: the largest magnification, >= 1 and bounded; the smallest is 1.
+    :param steps: the logarithm to base 2 of the number of magnifications, an int from 1 to 8.
+    :raises ValueError: for values outside these bounds.
     """
 
     zoom: Range = Uniform(1.0, 1.25)
@@ -103,9 +113,13 @@ class ZoomBlur(PixelTransform):
 
 @dataclass(frozen=True)
 class GlassBlur(PixelTransform):
-    """Look through frosted glass: every pixel reads from a random place up to ``distance`` pixels away, either axis.
+    """Look through frosted glass: every pixel reads from a random place nearby.
 
-    Read bilinearly, the image mirrored at its border, then smoothed by a Gaussian of standard deviation ``sigma``.
+    Read bilinearly, the image mirrored at its border, then smoothed by a Gaussian.
+
+    :param distance: how far away that place may be on either axis, in pixels; >= 0.
+    :param sigma: the standard deviation of the Gaussian in pixels, >= 0 and bounded.
+    :raises ValueError: for values outside these bounds.
     """
 
     distance: Range = Uniform(0.5, 2.5)

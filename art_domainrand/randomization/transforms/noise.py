@@ -15,7 +15,11 @@ from art_domainrand.randomization.core.transform import PixelTransform, Values
 
 @dataclass(frozen=True)
 class GaussianNoise(PixelTransform):
-    """Add independent normal noise of standard deviation ``std``, in units of [0, 1]."""
+    """Add independent normal noise to every value.
+
+    :param std: its standard deviation, >= 0, in units of [0, 1].
+    :raises ValueError: for a negative ``std``.
+    """
 
     std: Range = Uniform(0.0, 0.1)
     seeded: ClassVar[bool] = True

@@ -15,11 +15,16 @@ from art_domainrand.randomization.core.transform import PixelTransform, Values
 
 @dataclass(frozen=True)
 class Occlusion(PixelTransform):
-    """Cover a rectangle with one grey value ``fill``.
+    """Cover a rectangle with one grey value.
 
-    ``width`` and ``height`` are shares of the image; ``x`` and ``y`` in [0, 1] say where it lies, from one border to
-    the other. A pixel is covered by the share of its area behind the rectangle, so that there is a gradient to size and
-    position.
+    A pixel is covered by the share of its area behind the rectangle, so that there is a gradient to size and position.
+
+    :param width: the rectangle's, as a share of the image's, in [0, 1].
+    :param height: the rectangle's, as a share of the image's, in [0, 1].
+    :param x: where it lies, from the left border, 0, to the right one, 1.
+    :param y: the same from the top, 0, to the bottom, 1.
+    :param fill: the grey value, in units of [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     width: Range = Uniform(0.1, 0.4)

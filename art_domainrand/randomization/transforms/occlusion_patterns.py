@@ -29,10 +29,15 @@ from art_domainrand.randomization.transforms.sensor import mean_channel
 class Erasing(PixelTransform):
     """Random erasing: put noise, or one value, in place of a rectangle (Zhong et al., AAAI 2020, algorithm 1).
 
-    ``area`` is the rectangle's share of the image and ``ratio`` its height over its width, as shares of the image's; a
-    side that would not fit is cut to the image's. ``x`` and ``y`` in [0, 1] say where it lies, from one border to the
-    other. ``fill`` is "noise", uniform on [0, 1] and new for each value, or a number. Pixels on the edge are covered by
-    their share, so that there is a gradient to all parameters.
+    A side that would not fit is cut to the image's. Pixels on the edge are covered by their share, so that there is a
+    gradient to all parameters.
+
+    :param area: the rectangle's share of the image, from 1e-6 to 1.
+    :param ratio: its height over its width, as shares of the image's; >= 0.001.
+    :param x: where it lies, from the left border, 0, to the right one, 1.
+    :param y: the same from the top, 0, to the bottom, 1.
+    :param fill: "noise", uniform on [0, 1] and new for each value, or a finite number.
+    :raises ValueError: for values outside these bounds.
     """
 
     area: Range = Uniform(0.02, 0.33)
@@ -65,11 +70,17 @@ class Erasing(PixelTransform):
 
 @dataclass(frozen=True)
 class GridMask(PixelTransform):
-    """Cover the squares of a regular grid with one grey value ``fill`` (Chen et al., "GridMask", 2020).
+    """Cover the squares of a regular grid with one grey value (Chen et al., "GridMask", 2020).
 
-    ``period`` is the distance of the squares as a share of the image's shorter side, ``share`` the side of a square
-    over the period, ``x`` and ``y`` in [0, 1] the phase of the grid in periods, ``angle`` its turn in degrees. Edges
-    are one pixel soft, so that there is a gradient to all parameters.
+    Edges are one pixel soft, so that there is a gradient to all parameters.
+
+    :param period: the distance of the squares, >= 0.01, as a share of the image's shorter side.
+    :param share: the side of a square over the period, in [0, 1].
+    :param x: the phase of the grid along its first axis, in periods.
+    :param y: the phase along its second axis, in periods.
+    :param angle: how far the grid is turned, in degrees.
+    :param fill: the grey value, in units of [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     period: Range = Uniform(0.2, 0.5)
@@ -120,9 +131,13 @@ def _stripes(place: Tensor, share: Tensor, period: Tensor) -> Tensor:
 class BackgroundRandomization(PixelTransform):
     """Put a random pattern behind the object, for sim-to-real transfer (Tobin et al., IROS 2017).
 
-    The object is where the channel ``mask_channel`` of the image is 1, if one is named: it travels with the image and
-    is kept. Otherwise it is where the saliency exceeds ``threshold`` times its mean, softly. ``amount`` fades the
-    pattern in; ``cells`` is the number of its lumps along a side.
+    :param amount: how far the pattern is faded in, in [0, 1].
+    :param threshold: without ``mask_channel`` the object is where the saliency exceeds so many times its mean, softly;
+        >= 0.
+    :param cells: the number of the pattern's lumps along a side, an int >= 1.
+    :param mask_channel: the channel of the image that is 1 on the object: it travels with the image and is kept. None
+        looks for the object.
+    :raises ValueError: for values outside these bounds.
     """
 
     amount: Range = Uniform(0.5, 1.0)
@@ -151,8 +166,14 @@ class BackgroundRandomization(PixelTransform):
 class TextureRandomization(PixelTransform):
     """Give the object another surface and keep its shading: a random pattern times the brightness behind it.
 
-    The pattern is scaled by the mean of the channels over 0.5, so light and shadow stay. The object is found as in
-    :class:`BackgroundRandomization`; with ``whole`` the whole image is repainted.
+    The pattern is scaled by the mean of the channels over 0.5, so light and shadow stay.
+
+    :param amount: how far the pattern is faded in, in [0, 1].
+    :param threshold: how the object is found, as in :class:`BackgroundRandomization`; >= 0.
+    :param cells: the number of the pattern's lumps along a side, an int >= 1.
+    :param mask_channel: the channel of the image that is 1 on the object, as in :class:`BackgroundRandomization`.
+    :param whole: whether the whole image is repainted, wherever the object is.
+    :raises ValueError: for values outside these bounds.
     """
 
     amount: Range = Uniform(0.3, 1.0)

@@ -19,10 +19,14 @@ from art_domainrand.randomization.numerics.positions import Frame, Points, Way, 
 
 @dataclass(frozen=True)
 class GridShuffle(PixelTransform):
-    """Cut the image into ``rows`` x ``columns`` equal cells and put them back in a random order.
+    """Cut the image into equal cells and put them back in a random order.
 
     Pixels are moved, never mixed, so the change is exact and can be undone. The pixels to the right and at the bottom
     that do not make up a cell stay where they are; an image of fewer pixels than cells has cells of one pixel.
+
+    :param rows: the number of rows of cells, an int >= 1.
+    :param columns: the number of columns of cells, an int >= 1.
+    :raises ValueError: for values outside these bounds.
     """
 
     rows: int = 3

@@ -21,13 +21,17 @@ _ALL_ALIKE = Choice((1.0, 2.0, 3.0, 4.0, 5.0))
 
 @dataclass(frozen=True)
 class RandomCorruption(PixelTransform):
-    """Corrupt each image by one of ``names``, all equally likely, at a ``severity`` from 1 to 5, rounded to an integer.
+    """Corrupt each image by one of the common corruptions, all equally likely.
 
-    The corruptions are those of :func:`art_domainrand.randomization.corruptions.corrupt`, by default the fifteen of
-    ImageNet-C. An image costs one corruption, not all of them: images are sorted by what happens to them, for which a
-    draw on another device than the CPU is read back once for each call. As there, the result is clipped.
+    They are those of :func:`art_domainrand.randomization.corruptions.corrupt`. An image costs one corruption, not all
+    of them: images are sorted by what happens to them, for which a draw on another device than the CPU is read back
+    once for each call. As there, the result is clipped.
 
     Not differentiable: the gradient of the image is passed through as it is, none reaches the parameters.
+
+    :param names: at least one name from ``CORRUPTIONS``, by default the fifteen of ImageNet-C.
+    :param severity: from 1 to 5, rounded to an integer; by default all five are equally likely.
+    :raises ValueError: for an unknown name, and a severity outside these bounds.
     """
 
     names: tuple[str, ...] = tuple(COMMON)

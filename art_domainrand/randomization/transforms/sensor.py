@@ -19,11 +19,14 @@ from art_domainrand.randomization.numerics.poisson import poisson_field
 
 @dataclass(frozen=True)
 class ShotNoise(PixelTransform):
-    """Count photons: each value is a Poisson number of mean ``photons`` x, over ``photons``, the count at white.
+    """Count photons: each value is a Poisson number, over the count at white.
 
-    So the mean is x and the variance x / ``photons``; a value below zero counts nothing. The gradients are
-    straight-through: the identity for the image, which is that of the mean, and for ``photons`` that of noise whose
-    standard deviation falls with its square root.
+    The number's mean is ``photons`` x, so the mean of the result is x and its variance x / ``photons``; a value below
+    zero counts nothing. The gradients are straight-through: the identity for the image, which is that of the mean, and
+    for ``photons`` that of noise whose standard deviation falls with its square root.
+
+    :param photons: the mean count at white, >= 0.001.
+    :raises ValueError: for a smaller count.
     """
 
     photons: Range = LogUniform(20.0, 500.0)
@@ -50,10 +53,14 @@ class ShotNoise(PixelTransform):
 
 @dataclass(frozen=True)
 class ImpulseNoise(PixelTransform):
-    """Salt and pepper: replace the share ``amount`` of all values by 1 (the share ``salt`` of these) or by 0.
+    """Salt and pepper: replace some of all values by 1 or by 0.
 
     The gradient of the image is exact: zero where a value is replaced, else one. The amounts decide by jumps; their
     gradient is straight-through, that of the mean (1 - amount) x + amount salt.
+
+    :param amount: the share of values that are replaced, in [0, 1].
+    :param salt: the share of these that become 1, in [0, 1].
+    :raises ValueError: for a share outside [0, 1].
     """
 
     amount: Range = Uniform(0.0, 0.1)
@@ -84,7 +91,11 @@ class ImpulseNoise(PixelTransform):
 
 @dataclass(frozen=True)
 class SpeckleNoise(PixelTransform):
-    """Multiply every value by 1 plus normal noise of standard deviation ``std``."""
+    """Multiply every value by 1 plus normal noise.
+
+    :param std: the noise's standard deviation, >= 0, as a share of the value.
+    :raises ValueError: for a negative ``std``.
+    """
 
     std: Range = Uniform(0.0, 0.2)
     seeded: ClassVar[bool] = True
@@ -105,10 +116,14 @@ class SpeckleNoise(PixelTransform):
 class ISONoise(PixelTransform):
     """The noise of a sensor at high amplification: grain that grows with the light, and colour noise.
 
-    All channels share normal grain of variance read^2 + shot^2 m, with m the mean of the channels: ``read`` is its
-    standard deviation in black, and ``shot`` what photons add at white. ``color`` is the standard deviation of noise
-    added to each channel on its own, less its mean over the channels, so that it changes no brightness. In units of
-    [0, 1]. (Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, equation 3.)
+    All channels share normal grain of variance read^2 + shot^2 m, with m the mean of the channels. (Foi et al.,
+    "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, equation 3.)
+
+    :param shot: the standard deviation that photons add at white, >= 0, in units of [0, 1].
+    :param read: the standard deviation of the grain in black, >= 0, in units of [0, 1].
+    :param color: the standard deviation of noise added to each channel on its own, less its mean over the channels, so
+        that it changes no brightness; >= 0, in units of [0, 1].
+    :raises ValueError: for a negative standard deviation.
     """
 
     shot: Range = Uniform(0.0, 0.06)
@@ -149,10 +164,13 @@ def mean_channel(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Quantization(PixelTransform):
-    """Round to 2^``bits`` evenly spaced levels from 0 to 1; ``bits`` may be fractional, levels are whole.
+    """Round to evenly spaced levels from 0 to 1.
 
     The gradients are straight-through: the identity for the image, and for the bits that of the width of a step, each
     value keeping its rounding error counted in steps.
+
+    :param bits: the logarithm to base 2 of the number of levels, from 1 to 16; it may be fractional, levels are whole.
+    :raises ValueError: for bits outside these bounds.
     """
 
     bits: Range = Uniform(2.0, 8.0)

@@ -20,10 +20,12 @@ COUNTED = 256
 
 @dataclass(frozen=True)
 class Solarize(PixelTransform):
-    """Invert what is at least as bright as ``threshold``: x -> 1 - x.
+    """Invert what is at least as bright as a threshold: x -> 1 - x.
 
     The gradient of the image is exact. The threshold moves single pixels by jumps; its gradient is straight-through:
     the central difference over ``2 * REACH``, that is of a threshold spread evenly over that width.
+
+    :param threshold: the threshold, in units of [0, 1].
     """
 
     threshold: Range = Uniform(0.4, 1.0)
@@ -45,10 +47,13 @@ class Solarize(PixelTransform):
 
 @dataclass(frozen=True)
 class Posterize(PixelTransform):
-    """Keep the ``bits`` most significant of the 8 bits of every value, as PIL does; 8 rounds to whole levels only.
+    """Keep the most significant of the 8 bits of every value, as PIL does.
 
-    ``bits`` is read as the nearest whole number. The gradients are straight-through: the identity for the image, and
-    for the bits that of the width of a step, each value staying where it lies in its step.
+    The gradients are straight-through: the identity for the image, and for the bits that of the width of a step, each
+    value staying where it lies in its step.
+
+    :param bits: how many bits are kept, from 1 to 8, read as the nearest whole number; 8 rounds to whole levels only.
+    :raises ValueError: for bits outside these bounds.
     """
 
     bits: Range = Uniform(2.5, 6.5)
@@ -69,10 +74,13 @@ class Posterize(PixelTransform):
 
 @dataclass(frozen=True)
 class Equalize(PixelTransform):
-    """Fade to the image with a flat histogram, each channel on its own: ``amount`` 0 is unchanged, 1 is PIL's result.
+    """Fade to the image with a flat histogram, each channel on its own.
 
     Values are counted in 256 levels, clipped to [0, 1] for the counting alone. The gradient of the image is
     straight-through, the identity; that of the amount is exact.
+
+    :param amount: how far to fade, in [0, 1]: 0 is unchanged, 1 is PIL's result.
+    :raises ValueError: for an amount outside [0, 1].
     """
 
     amount: Range = Uniform(0.0, 1.0)
@@ -109,9 +117,12 @@ def equalized(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class AutoContrast(PixelTransform):
-    """Fade to the image whose channels each span [0, 1]: ``amount`` 0 is unchanged, 1 is fully stretched.
+    """Fade to the image whose channels each span [0, 1].
 
     A channel of a single value stays as it is.
+
+    :param amount: how far to fade, in [0, 1]: 0 is unchanged, 1 is fully stretched.
+    :raises ValueError: for an amount outside [0, 1].
     """
 
     amount: Range = Uniform(0.0, 1.0)
@@ -134,9 +145,12 @@ class AutoContrast(PixelTransform):
 
 @dataclass(frozen=True)
 class Sharpness(PixelTransform):
-    """Move the image away from its smoothed version: ``factor`` 0 is smooth, 1 unchanged, 2 sharper.
+    """Move the image away from its smoothed version.
 
     The smooth version is PIL's: the 3x3 kernel of ones with a centre of 5, over 13; the outermost pixels stay.
+
+    :param factor: >= 0; 0 is smooth, 1 unchanged, 2 sharper.
+    :raises ValueError: for a negative factor.
     """
 
     factor: Range = Uniform(0.0, 3.0)

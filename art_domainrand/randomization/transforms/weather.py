@@ -47,8 +47,11 @@ SPATTER_MUD = (0.25, 0.16, 0.08)
 class Fog(PixelTransform):
     """Drifting fog: ``air + (x - air) t`` with the transmission t = exp(-depth), Koschmieder's law.
 
-    The depth is ``density`` on average and varies by the share ``patchiness`` with a fractal cloud, whose detail falls
-    with ``smoothness`` (1.3 is ragged, 3 one soft bank). ``air`` is the grey of the fog.
+    :param density: the optical depth on average, >= 0.
+    :param patchiness: by which share, in [0, 1], the depth varies with a fractal cloud.
+    :param smoothness: how the cloud's detail falls, >= 1: 1.3 is ragged, 3 one soft bank.
+    :param air: the grey of the fog, in units of [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     density: Range = Uniform(0.3, 1.5)
@@ -78,10 +81,16 @@ class Fog(PixelTransform):
 
 @dataclass(frozen=True)
 class Rain(PixelTransform):
-    """Streaks of rain near and far before a scene dimmed by the share ``gloom``.
+    """Streaks of rain near and far before a dimmed scene.
 
-    ``amount`` is the share of places with a drop, ``angle`` the lean in degrees from straight down, ``length`` and
-    ``width`` those of a near streak as shares of the shorter side, ``opacity`` how much of the scene a drop hides.
+    :param amount: the share of places with a drop, in [0, 1].
+    :param angle: the lean in degrees from straight down.
+    :param length: the length of a near streak, >= 0, as a share of the shorter side.
+    :param width: the width of a near streak, >= 0, as a share of the shorter side; no streak is thinner than 1.5
+        pixels.
+    :param opacity: how much of the scene a near drop hides, in [0, 1].
+    :param gloom: the share of light that the scene loses, in [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     amount: Range = Uniform(0.15, 0.6)
@@ -124,9 +133,12 @@ class Rain(PixelTransform):
 class Snow(PixelTransform):
     """Flakes of snow at three distances before a scene that snow light whitens.
 
-    ``amount`` is the share of places with a flake, ``size`` that of the nearest ones as a share of the shorter side,
-    ``speed`` how many times longer than wide their fall makes them, ``angle`` its lean in degrees from straight down,
-    ``whiteness`` how far the scene moves to 1.5 luma + 0.5, as in the corruption "snow".
+    :param amount: the share of places with a flake, in [0, 1].
+    :param size: the size of the nearest flakes, >= 0, as a share of the shorter side; none is smaller than 3 pixels.
+    :param speed: how many times longer than wide their fall makes them, >= 1.
+    :param angle: the lean of the fall in degrees from straight down.
+    :param whiteness: how far, in [0, 1], the scene moves to 1.5 luma + 0.5, as in the corruption "snow".
+    :raises ValueError: for values outside these bounds.
     """
 
     amount: Range = Uniform(0.1, 0.3)
@@ -165,8 +177,13 @@ class Snow(PixelTransform):
 class Frost(PixelTransform):
     """Look through a frosted pane: ``keep x + strength pane``.
 
-    The pane is blue-white, of its own brightness for each image, with ice flowers; ``roughness`` is the share of fine
-    grain in them. The constants of the corruption "frost" are such ``keep`` and ``strength``.
+    The pane is blue-white, of its own brightness for each image, with ice flowers. The constants of the corruption
+    "frost" are such ``keep`` and ``strength``.
+
+    :param strength: the factor of the pane, >= 0.
+    :param keep: the factor of the image, >= 0.
+    :param roughness: the share of fine grain in the ice flowers, in [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     strength: Range = Uniform(0.2, 0.6)
@@ -188,10 +205,16 @@ class Frost(PixelTransform):
 
 @dataclass(frozen=True)
 class Spatter(PixelTransform):
-    """Splashes on the lens, from water (``mud`` 0) to mud (1), which hide the scene by the share ``opacity``.
+    """Splashes of water or mud on the lens.
 
-    Where smoothed noise exceeds the level that leaves it the share ``amount`` of the image, there is a drop; ``size``
-    is the standard deviation of the smoothing, as a share of the shorter side. Water is lit from the upper left.
+    Where smoothed noise exceeds the level that leaves it the share ``amount`` of the image, there is a drop. Water is
+    lit from the upper left.
+
+    :param amount: the share of the image behind drops, in [0, 1].
+    :param size: the standard deviation of the smoothing, as a share of the shorter side; from 0 to 0.25.
+    :param mud: from water, 0, to mud, 1.
+    :param opacity: how much of the scene a drop hides, in [0, 1].
+    :raises ValueError: for values outside these bounds.
     """
 
     amount: Range = Uniform(0.03, 0.2)
