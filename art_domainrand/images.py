@@ -23,6 +23,7 @@ OVERSHOOT = 1e-5
 def open_image(source: bytes | str | Path) -> Image.Image:
     """Decode an image file, or its bytes, with all pixels loaded; of an animation the first frame.
 
+    :param source: the file, or what is in it.
     :raises UnidentifiedImageError: for what is no image: no reader takes it, or the one that does cannot decode it.
     :raises ValueError: for a broken image.
     :raises OSError: where the system cannot read the file.
@@ -61,7 +62,11 @@ def upright_image(image: Image.Image) -> Image.Image:
 
 
 def image_pixels(image: Image.Image) -> NDArray[np.float32]:
-    """The pixels of a :func:`upright_image` image, (C, H, W) in [0, 1]: C is 1 for "L" and "F", 3 for "RGB"."""
+    """The pixels of an image as numbers in [0, 1].
+
+    :param image: what :func:`upright_image` returned, perhaps resized.
+    :return: (C, H, W); C is 1 for the modes "L" and "F", 3 for "RGB".
+    """
     values = np.asarray(image, dtype=np.float32)
     if image.mode == "F":  # a filter with negative lobes leaves the range
         return values.clip(0, 1)[None]

@@ -16,8 +16,10 @@ MODULES = [
     "art_domainrand.evaluation",
     "art_domainrand.evaluation.plots",
     "art_domainrand.data",
+    "art_domainrand.demo",
     "art_domainrand.gallery",
     "art_domainrand.augment",
+    "art_domainrand.images",
 ]
 """Modules whose public callables are read."""
 

@@ -35,9 +35,11 @@ TITLES = {"fgsm": "FGSM", "pgd": f"PGD-{ATTACK_STEPS}", "shift_pgd": f"shift + P
 def run_demo(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report:
     """Train the models of ``RECIPES`` on digits, judge each in every cell, write ``samples.png`` and ``report.json``.
 
-    ``out`` is the folder for both, made if it is missing. ``seed`` determines the split of the data, the training and
-    the attacks; the same seed gives the same numbers on the same machine. ``verbose`` shows progress bars. Raises
-    ValueError for a seed outside [0, 2^32) and for an ``out`` that is no folder and cannot become one, before any work.
+    :param out: the folder for both, made if it is missing.
+    :param seed: an int in [0, 2^32) that determines the split of the data, the training and the attacks; the same seed
+        gives the same numbers on the same machine.
+    :param verbose: show progress bars.
+    :raises ValueError: for another seed and for an ``out`` that is no folder and cannot become one, before any work.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"seed must be an int from 0 to {LARGEST_SEED}, got {seed!r}")

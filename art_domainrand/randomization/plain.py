@@ -38,7 +38,7 @@ def random_transform(
     :param generator: where the draw comes from; without one a private one is seeded afresh.
     :return: images of the same shape, not clipped.
     :raises TypeError: for a strength that is no number.
-    :raises ValueError: for a strength outside these bounds, and an unknown padding or mode.
+    :raises ValueError: for a strength outside these bounds, and an unknown mode or padding.
     """
     slant = _symmetric("shear", shear, 89)
     magnify = _symmetric("scale", scale, 1 - 1e-6)

@@ -28,8 +28,9 @@ class OnChannels(Transform):
 
     :param transform: a transform, a pipeline, a list of such, or a Kornia module.
     :param channels: the channels it sees as an image, in this order.
-    :raises ValueError: for channels that are no different ints >= 0, and for a transform that moves pixels, after which
-        the channels would no longer lie on one another: put it beside this one, where it moves all channels alike.
+    :raises ValueError: for channels that are not different ints >= 0, and for a transform that moves pixels, after
+        which the channels would no longer lie on one another: put it beside this one, where it moves all channels
+        alike.
     """
 
     transform: Transform

@@ -33,7 +33,7 @@ class Elastic(DisplacementTransform):
     :param cells: the spline is laid over ``cells`` x ``cells`` cells; an int >= 1.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for values outside these bounds.
+    :raises ValueError: for values outside these bounds, and an unknown mode or padding.
     """
 
     strength: Range = Uniform(0.0, 0.4)
@@ -89,7 +89,7 @@ class ThinPlate(DisplacementTransform):
         fold inside the image.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for a distortion outside these bounds.
+    :raises ValueError: for a distortion outside these bounds, and an unknown mode or padding.
     """
 
     distortion: Range = Uniform(-0.15, 0.15)
@@ -133,8 +133,8 @@ class LensDistortion(DisplacementTransform):
     :param y: how far below it, as a share of the height.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for values beyond 1000 either way, and for coefficients with which the image could fold: the
-        curve must rise all the way to radius one, 1 + 3 k1 r^2 + 5 k2 r^4 > 0.
+    :raises ValueError: for values beyond 1000 either way, an unknown mode or padding, and for coefficients with which
+        the image could fold: the curve must rise all the way to radius one, 1 + 3 k1 r^2 + 5 k2 r^4 > 0.
     """
 
     k1: Range = Uniform(-0.2, 0.5)
@@ -184,7 +184,7 @@ class RollingShutter(DisplacementTransform):
     :param phase: where in the shake the middle row is read, in turns.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for values outside these bounds.
+    :raises ValueError: for values outside these bounds, and an unknown mode or padding.
     """
 
     x: Range = Uniform(-0.1, 0.1)

@@ -49,6 +49,7 @@ class Rotation(GeometricTransform):
     :param angle: degrees, counter-clockwise.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for an unknown mode or padding.
     """
 
     angle: Range = Uniform(-15.0, 15.0)
@@ -69,7 +70,7 @@ class Scale(GeometricTransform):
     :param vertical: the magnification of the y axis, > 0; None takes ``factor``.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for a magnification that can be zero or less.
+    :raises ValueError: for a magnification that can be zero or less, and an unknown mode or padding.
     """
 
     factor: Range = LogUniform(0.9, 1.1)
@@ -99,7 +100,7 @@ class Shear(GeometricTransform):
     :param y: degrees along the columns, from -89 to 89.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for an angle outside these bounds.
+    :raises ValueError: for an angle outside these bounds, and an unknown mode or padding.
     """
 
     x: Range = Uniform(-10.0, 10.0)
@@ -126,6 +127,7 @@ class Translation(GeometricTransform):
     :param y: down, as a share of the height.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for an unknown mode or padding.
     """
 
     x: Range = Uniform(-0.1, 0.1)
@@ -150,7 +152,7 @@ class Crop(GeometricTransform):
     :param y: the same from the top, 0, to the bottom, 1.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for values outside these bounds.
+    :raises ValueError: for values outside these bounds, and an unknown mode or padding.
     """
 
     area: Range = Uniform(0.7, 1.0)
@@ -187,7 +189,7 @@ class Flip(GeometricTransform):
     :param pairs: the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
         and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is
         half a turn. None do by default.
-    :raises ValueError: for a probability outside [0, 1], and for pairs that are no different ints >= 0.
+    :raises ValueError: for a probability outside [0, 1], and for pairs that are not of different ints >= 0.
     """
 
     horizontal: float = 0.5
@@ -242,7 +244,7 @@ class Perspective(GeometricTransform):
         corners may no longer be a convex quadrilateral.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
-    :raises ValueError: for a distortion outside these bounds.
+    :raises ValueError: for a distortion outside these bounds, and an unknown mode or padding.
     """
 
     distortion: Range = Uniform(0.0, 0.25)
