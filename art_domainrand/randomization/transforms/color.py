@@ -29,11 +29,10 @@ class ChannelwiseTransform(ColorTransform):
 
     @abstractmethod
     def scaling(self, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
-        """The gains and the offsets, the diagonal and the last column of ``matrix``.
+        """The diagonal and the last column of ``matrix``: gains and offsets, (B, C) each, or (B, 1).
 
         :param values: what :meth:`values` made of a draw of B images.
         :param frame: the size of the images.
-        :return: two tensors, each (B, C), or (B, 1) where all channels have the same.
         """
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
@@ -63,8 +62,7 @@ class Contrast(ColorTransform):
     """Move every pixel away from a pivot: x -> pivot + factor (x - pivot).
 
     :param factor: >= 0; 0 is flat, 1 unchanged, above 1 more contrast.
-    :param pivot: "mean", the image's mean grey value (luma of RGB, else the mean of the channels), or a finite number
-        in units of [0, 1].
+    :param pivot: "mean", the mean grey value (luma of RGB, else the mean of the channels), or a finite intensity.
     :raises ValueError: for values outside these bounds.
     """
 
@@ -219,9 +217,8 @@ class HSVHue(PixelTransform):
 class WhiteBalance(ChannelwiseTransform):
     """Change the colour of the light on an RGB image by gains that leave no channel below zero.
 
-    :param temperature: the logarithm of a gain: red is multiplied by exp(temperature) and blue by exp(-temperature);
-        above zero is warmer.
-    :param tint: the logarithm of a gain: green is multiplied by exp(-tint); above zero is more magenta.
+    :param temperature: a log gain: red is multiplied by exp(temperature), blue by exp(-temperature); > 0 is warmer.
+    :param tint: a log gain: green is multiplied by exp(-tint); > 0 is more magenta.
     """
 
     temperature: Range = Uniform(-0.2, 0.2)
