@@ -186,9 +186,8 @@ class Flip(GeometricTransform):
 
     :param horizontal: the probability of a mirroring left to right, in [0, 1].
     :param vertical: the probability of a mirroring upside down, in [0, 1].
-    :param pairs: the keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for a left and a right eye
-        and ear: they change places in the labels of an image that is mirrored, but not if it is so both ways, which is
-        half a turn. None do by default.
+    :param pairs: keypoints that are each other's mirror images, such as ((1, 2), (3, 4)) for left and right eyes and
+        ears: they change places in the labels of an image that is mirrored, but not if both ways, which is half a turn.
     :raises ValueError: for a probability outside [0, 1], and for pairs that are not of different ints >= 0.
     """
 
