@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,6 +51,15 @@ class Stream:
         """Go on from where a stream stood."""
         self._root, self._path = int(state["root"]), tuple(state["path"])
         self._calls, self._copies = state["calls"], state["copies"]
+
+    @contextmanager
+    def branched(self, *path: int) -> Iterator[None]:
+        """Go on along another path inside the ``with`` block, so as to give other keys there."""
+        before, self._path = self._path, (*self._path, *path)
+        try:
+            yield
+        finally:
+            self._path = before
 
     def _pass(self, n: int) -> int:
         """Count ``n`` samples; how many there were before."""

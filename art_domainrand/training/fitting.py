@@ -72,6 +72,7 @@ def fit_randomized(
     :param randomization: a pipeline, what one is made from, or a preprocessor with one. None randomizes by the
         classifier's own preprocessing alone, of which each batch then sees a new draw.
     :param batch_size: rows of a batch, adversarial images and copies included.
+    :param nb_epochs: how often each image is trained on.
     :param attack: an untargeted attack; part of each batch is then adversarial, made from randomized images.
     :param proportions: originals to randomized copies to adversarial images; None is (0, 1, 0), all randomized, and
         (0, 1, 1) with an attack. See :class:`RandomizedDataGenerator`.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from art_domainrand.preprocessors.streams import Stream
+from art_domainrand.core.random import RANK
+from art_domainrand.core.streams import Stream
 from art_domainrand.training.module import Randomized
-
-_RANK = 2**32 - 4
-"""Branches the streams of processes off; unlike what streams branch by on their own."""
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
@@ -77,27 +75,7 @@ def randomized_modules(model: nn.Module) -> list[Randomized]:
 @contextmanager
 def own_branches(streams: list[Stream], rank: int) -> Iterator[None]:
     """Let the streams of every process but the first go on paths of their own, so that all draw differently."""
-    before = [stream._path for stream in streams]
-    for stream in streams if rank else ():
-        stream._path = (*stream._path, _RANK, rank)
-    try:
+    with ExitStack() as stack:
+        for stream in streams if rank else ():
+            stack.enter_context(stream.branched(RANK, rank))
         yield
-    finally:
-        for stream, path in zip(streams, before, strict=True):
-            stream._path = path
-
-
-def stream_state(stream: Stream) -> dict[str, Any]:
-    """Where a stream stands, in plain values; unlike its pickle, which branches off."""
-    return {
-        "root": str(stream._root),  # has more bits than a weights-only file may hold
-        "path": list(stream._path),
-        "calls": stream._calls,
-        "copies": stream._copies,
-    }
-
-
-def restore_stream(stream: Stream, state: dict[str, Any]) -> None:
-    """Continue a stream from where it stood."""
-    stream._root, stream._path = int(state["root"]), tuple(state["path"])
-    stream._calls, stream._copies = state["calls"], state["copies"]

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from art_domainrand.core.arrays import from_array
 from art_domainrand.core.checks import Said, require
+from art_domainrand.core.memory import onto
 from art_domainrand.core.random import CHOICE, DRAW, MIX, keys_of, seeds_of, times_before, uniform
 from art_domainrand.preprocessors.base import PipelinePreprocessor
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.keyed import keyed_draws
-from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.labels.mixing import Mixing
 from art_domainrand.training.data.epochs import Samples
 from art_domainrand.training.data.proportions import Mix, spread_copies
@@ -63,12 +64,12 @@ class BatchMaker:
         if self.mixing is None:
             return made
         shown = torch.cat((ids if originals else ids[:0], ids[changed[:copies]], ids[changed[:adversarial]]))
-        return self._mixed(*made, self.mixing, onto(self.device, keys_of(seed, MIX, shown, times_before(shown))))
+        return self._mixed(*made, self.mixing, keys_of(seed, MIX, shown, times_before(shown)))
 
     def _randomized(self, x: Tensor, y: BatchLabels, keys: Tensor) -> Pair:
         if self.randomization is None:
             return x, y
-        draw = keyed_draws(self.randomization.pipeline, onto(self.device, keys))
+        draw = keyed_draws(self.randomization.pipeline, keys).to(self.device)
         with torch.no_grad():
             if isinstance(y, list):
                 with self.randomization.replay(draw):
@@ -81,7 +82,7 @@ class BatchMaker:
         rows = y.dim() == 2 and y.shape[1] > 1
         rule = "be given for a mixing of labels that are indices"
         require(rows or self.nb_classes is not None, "nb_classes", rule, None)
-        draw = Draw(uniform(keys, (mixing.coordinates,)), seeds_of(keys))
+        draw = Draw(uniform(keys, (mixing.coordinates,)), seeds_of(keys)).to(self.device)
         first = x if self.channels_first else x.movedim(-1, -3)
         mixed, soft = mixing.mix(first, y.float() if rows else y.flatten(), draw, None if rows else self.nb_classes)
         return mixed if self.channels_first else mixed.movedim(-3, -1), soft
@@ -133,12 +134,6 @@ def to_numpy(y: BatchLabels) -> NDArray[Any] | list[Any]:
     if isinstance(y, Tensor):
         return y.cpu().numpy()  # type: ignore[no-any-return]
     return [{key: np.asarray(torch.as_tensor(value).cpu()) for key, value in label.items()} for label in y]
-
-
-def onto(device: torch.device, values: Tensor) -> Tensor:
-    """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
-    loose = device.type == "cuda" and values.device.type == "cpu" and not values.is_pinned()
-    return (values.pin_memory() if loose else values).to(device, non_blocking=True)
 
 
 def _to(y: BatchLabels, device: torch.device) -> BatchLabels:

@@ -19,8 +19,6 @@ from art_domainrand.estimators.state import as_found
 from art_domainrand.training.randomness import (
     random_state,
     restore_random_state,
-    restore_stream,
-    stream_state,
     streams_of,
 )
 
@@ -42,7 +40,7 @@ def refuses_one_image(estimator: Any) -> bool:
     plain = isinstance(estimator, PyTorchClassifier)
     forward: Callable[[Tensor], Any] = model_forward(estimator) if plain else model
     device, streams = estimator.device, streams_of(estimator)
-    before = random_state(device), [stream_state(stream) for stream in streams]
+    before = random_state(device), [stream.state() for stream in streams]
     try:
         with as_found(model), torch.no_grad():
             model.train()
@@ -52,7 +50,7 @@ def refuses_one_image(estimator: Any) -> bool:
     finally:
         restore_random_state(before[0], device)
         for stream, state in zip(streams, before[1], strict=True):
-            restore_stream(stream, state)
+            stream.restore(state)
     return False
 
 

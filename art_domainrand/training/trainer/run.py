@@ -205,7 +205,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on, in tensors and plain values; asked for in all processes at once."""
         delta = None if self.free is None or self.free.delta is None else self.free.delta.cpu()
-        own = {"preprocessors": [randomness.stream_state(stream) for stream in self.streams], "delta": delta}
+        own = {"preprocessors": [stream.state() for stream in self.streams], "delta": delta}
         return {
             "model": self.net.state_dict(),
             "optimization": self.optimization.state(),
@@ -222,6 +222,6 @@ class Run:
         self.ranges.load({name: value.cpu() for name, value in state["ranges"].items()})
         own = state["processes"][self.rank]
         for stream, saved in zip(self.streams, own["preprocessors"], strict=True):
-            randomness.restore_stream(stream, saved)
+            stream.restore(saved)
         if self.free is not None:
             self.free.delta = None if own["delta"] is None else own["delta"].to(self.device)

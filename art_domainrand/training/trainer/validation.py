@@ -44,13 +44,7 @@ class Validator:
         """``clean``, ``robust`` (PGD of ten steps from a random start), ``fast`` (one step) and ``shift`` accuracy."""
         found = {"clean": self.accuracy(self.x)} | self.attacked()
         if self.pipeline is not None:
-            shifted = DomainRandomization(
-                self.pipeline,
-                clip_values=tuple(self.classifier.clip_values),
-                seed=self.seed,
-                channels_first=self.classifier.channels_first,
-                device_type="cpu" if self.classifier.device.type == "cpu" else "gpu",
-            )
+            shifted = DomainRandomization.for_estimator(self.classifier, self.pipeline, seed=self.seed)
             found["shift"] = self.accuracy(shifted(self.x)[0])
         return found
 

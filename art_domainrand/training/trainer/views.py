@@ -10,13 +10,12 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.randomization.core.transform import Draw
-from art_domainrand.training.data.batches import onto
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.objectives import Views
@@ -35,7 +34,7 @@ class ViewMaker:
         self, classifier: PyTorchClassifier, attack: GradientAttack, pipeline: Pipeline | None, options: TrainingOptions
     ) -> None:
         self.options, self.pipeline, self.device = options, pipeline, classifier.device
-        self.randomization = None if pipeline is None else randomization_for(classifier, pipeline)
+        self.randomization = None if pipeline is None else DomainRandomization.for_estimator(classifier, pipeline)
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.ranges = AutomaticRanges(pipeline) if options.automatic_ranges else Ranges(pipeline)
         self.attack: Any = training_attack(attack, options)
@@ -75,16 +74,6 @@ class ViewMaker:
         if self.randomization is None or self.pipeline is None:
             return clean
         draw = keyed_draws(self.pipeline, keys_of(self.seed, DRAW, keys.ids, keys.times, number))
-        draw = self.ranges.place(draw)[rows]
+        draw = self.ranges.place(draw)[rows].to(self.device)
         with torch.no_grad():
-            return self.randomization.randomize(clean, Draw(onto(self.device, draw.u), onto(self.device, draw.seeds)))
-
-
-def randomization_for(classifier: PyTorchClassifier, pipeline: Pipeline) -> DomainRandomization:
-    """The pipeline on images in the classifier's range and layout."""
-    return DomainRandomization(
-        pipeline,
-        clip_values=tuple(classifier.clip_values),
-        channels_first=classifier.channels_first,
-        device_type="cpu" if classifier.device.type == "cpu" else "gpu",
-    )
+            return self.randomization.randomize(clean, draw)
