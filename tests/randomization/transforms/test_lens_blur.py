@@ -18,7 +18,7 @@ from art_domainrand.randomization import (
     ZoomBlur,
 )
 from art_domainrand.randomization.numerics.convolution import gaussian_kernel
-from art_domainrand.randomization.transforms.lens_blur import convolve_planes, soft_disk, line_kernel
+from art_domainrand.randomization.transforms.lens_blur import convolve_planes, line_kernel, soft_disk
 
 
 def impulse(side=41, dtype=torch.float64):
