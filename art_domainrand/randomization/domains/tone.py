@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from kornia.color import sepia_from_rgb
 from torch import Tensor
 
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain
-from art_domainrand.randomization.numerics.luma import grey, tint
-from art_domainrand.randomization.numerics.matrices import constant
+from art_domainrand.randomization.numerics.luma import grey, negative, tint
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """The sepia matrix of the W3C's Filter Effects Module, section "sepia"."""
@@ -77,7 +77,7 @@ class Negative(Domain):
     """
 
     def full(self, x: Tensor, values: Values) -> Tensor:
-        return 1 - x
+        return negative(x)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,5 @@ class Sepia(Domain):
         if x.shape[1] != 3:
             row_sums = tuple(sum(row) for row in SEPIA)
             return grey(x) * tint(row_sums, x)  # type: ignore[arg-type]
-        red, green, blue = (
-            x[:, k : k + 1] * constant((tuple(row[k] for row in SEPIA),), x.dtype, x.device).view(1, 3, 1, 1)
-            for k in range(3)
-        )
-        return red + green + blue
+        toned: Tensor = sepia_from_rgb(x, rescale=False)
+        return toned

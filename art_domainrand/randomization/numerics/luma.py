@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kornia.color import rgb_to_grayscale
+from kornia.enhance import invert
 from torch import Tensor
 
 from art_domainrand.randomization.numerics.matrices import constant
@@ -12,13 +14,21 @@ LUMA = (0.299, 0.587, 0.114)
 
 def grey(x: Tensor) -> Tensor:
     """The grey value (B, 1, H, W) of ``x`` (B, C, H, W): luma of three channels (ITU-R BT.601), else the mean."""
+    if x.shape[1] == 3:
+        luma: Tensor = rgb_to_grayscale(x)
+        return luma
     if x.shape[1] == 1:
         return x
-    weights = LUMA if x.shape[1] == 3 else (1 / x.shape[1],) * x.shape[1]
-    total = x[:, :1] * weights[0]
+    total = x[:, :1] * (1 / x.shape[1])
     for channel in range(1, x.shape[1]):
-        total = total + x[:, channel : channel + 1] * weights[channel]
+        total = total + x[:, channel : channel + 1] * (1 / x.shape[1])
     return total
+
+
+def negative(x: Tensor) -> Tensor:
+    """The photographic negative, 1 - x."""
+    inverted: Tensor = invert(x, constant(((1.0,),), x.dtype, x.device))
+    return inverted
 
 
 def muted(random: Tensor, dim: int) -> Tensor:

@@ -10,13 +10,13 @@ from functools import cache, lru_cache
 from typing import ClassVar, Literal
 
 import torch
-from kornia.color import hsv_to_rgb, rgb_to_hsv
+from kornia.enhance import adjust_brightness, adjust_hue
 from torch import Tensor
 
 from art_domainrand.randomization.core.distributions import Constant, LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Values, require_rgb
 from art_domainrand.randomization.numerics.color_maps import scale_about_sums, scale_channels
-from art_domainrand.randomization.numerics.luma import LUMA
+from art_domainrand.randomization.numerics.luma import LUMA, negative
 from art_domainrand.randomization.numerics.matrices import Rows, combine, constant
 from art_domainrand.randomization.numerics.positions import Frame, frame_of
 
@@ -53,7 +53,7 @@ class Brightness(ColorTransform):
         return combine(unchanged(frame.channels), (values["shift"], one_offset(frame.channels)))
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
-        shifted: Tensor = x + values["shift"].view(-1, 1, 1, 1)
+        shifted: Tensor = adjust_brightness(x, values["shift"], clip_output=False)
         return shifted
 
 
@@ -164,7 +164,7 @@ class Invert(ChannelwiseTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         if isinstance(self.amount, Constant) and not isinstance(self.amount.value, Tensor):
             share = self.amount.value  # one number for all images: one pass
-            return torch.rsub(x, share, alpha=2 * share - 1)
+            return negative(x) if share == 1 else torch.rsub(x, share, alpha=2 * share - 1)
         return super().apply(x, values)
 
 
@@ -192,7 +192,7 @@ class Hue(ColorTransform):
 
 @dataclass(frozen=True)
 class HSVHue(PixelTransform):
-    """Turn the hue of HSV of an RGB image (Kornia's conversions): exact, slower, and it does not fuse.
+    """Turn the hue of HSV of an RGB image (Kornia's ``adjust_hue``): exact, slower, and it does not fuse.
 
     Values outside [0, 1] are mapped by the same formulas. The gradient is one-sided where two channels are equal.
 
@@ -207,9 +207,7 @@ class HSVHue(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         self.check_channels(x.shape[1])
-        hue, saturation, value = rgb_to_hsv(x).unbind(1)
-        turned = torch.remainder(hue + torch.deg2rad(values["shift"])[:, None, None], 2 * math.pi)
-        changed: Tensor = hsv_to_rgb(torch.stack((turned, saturation, value), dim=1))
+        changed: Tensor = adjust_hue(x, torch.deg2rad(values["shift"]))
         return changed
 
 

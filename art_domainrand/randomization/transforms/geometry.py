@@ -12,7 +12,9 @@ from operator import index
 from typing import Any, ClassVar
 
 import torch
+from kornia.geometry import angle_to_rotation_matrix, hflip, vflip
 from torch import Tensor
+from torch.nn import functional
 
 from art_domainrand.randomization.core.distributions import (
     Distribution,
@@ -29,17 +31,16 @@ from art_domainrand.randomization.numerics.positions import Frame, Sampling, Way
 CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
 
 
-def _entries(*places: tuple[int, int], sign: float = 1.0) -> Rows:
-    """A 3x3 pattern that is one at the first of ``places``, ``sign`` at the others, and zero elsewhere."""
-    marked = {place: 1.0 if place == places[0] else sign for place in places}
-    return tuple(tuple(marked.get((row, column), 0.0) for column in range(3)) for row in range(3))
+def _entries(*places: tuple[int, int]) -> Rows:
+    """A 3x3 pattern that is one at ``places``, and zero elsewhere."""
+    return tuple(tuple(float((row, column) in places) for column in range(3)) for row in range(3))
 
 
 # Where the value of a transform goes: _XY is the share of the source's y in the target's x, _X1 the shift of x.
 _XX, _XY, _X1 = (_entries((0, column)) for column in range(3))
 _YX, _YY, _Y1 = (_entries((1, column)) for column in range(3))
 _LAST, _IDENTITY = _entries((2, 2)), _entries((0, 0), (1, 1), (2, 2))
-_XX_YY, _ROTATED = _entries((0, 0), (1, 1)), _entries((0, 1), (1, 0), sign=-1.0)
+_XX_YY = _entries((0, 0), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Rotation(GeometricTransform):
     units: ClassVar[Mapping[str, str]] = {"angle": "degrees"}
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
-        radians = torch.deg2rad(values["angle"])
-        return combine(_LAST, (torch.cos(radians), _XX_YY), (torch.sin(radians), _ROTATED))
+        turn = functional.pad(angle_to_rotation_matrix(values["angle"]), (0, 1, 0, 1))
+        return turn + constant(_LAST, turn.dtype, turn.device)
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class Flip(GeometricTransform):
         for axis, probability in (("horizontal", self.horizontal), ("vertical", self.vertical)):
             if probability > 0:
                 flipped = (values[axis] < probability).view(-1, 1, 1, 1)
-                x = torch.where(flipped, x.flip(3 if axis == "horizontal" else 2), x)
+                x = torch.where(flipped, hflip(x) if axis == "horizontal" else vflip(x), x)
         return x
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from kornia.filters import filter2d
 from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.core.random import uniform_field
 from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
-from art_domainrand.randomization.numerics.convolution import convolve, depthwise, gaussian_kernel
+from art_domainrand.randomization.numerics.convolution import convolve, gaussian_kernel
 from art_domainrand.randomization.numerics.matrices import is_channels_last
 from art_domainrand.randomization.numerics.positions import Sampling
 from art_domainrand.randomization.numerics.warp import warp
@@ -176,19 +177,17 @@ def convolve_planes(x: Tensor, kernel: Tensor) -> Tensor:
 
     Where the image is too small to be mirrored that far, the kernel's outer part is cut off and the rest scaled up.
     """
-    batch, channels, height, width = x.shape
+    height, width = x.shape[2:]
     half = kernel.shape[1] // 2
     reach_y, reach_x = min(half, height - 1), min(half, width - 1)
     if reach_y < half or reach_x < half:
         kernel = kernel[:, half - reach_y : half + reach_y + 1, half - reach_x : half + reach_x + 1]
         kernel = summing_to_one(kernel)
     x = x.contiguous() if is_channels_last(x) else x
-    planes = functional.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="reflect").flatten(0, 1)[None]
-    weights = kernel.flip(1, 2)[:, None].expand(-1, channels, -1, -1).flatten(0, 1)[:, None]
-    if batch * channels == 1:  # a single group takes another algorithm, with other roundings: it goes in twice
-        planes, weights = planes.expand(-1, 2, -1, -1), weights.expand(2, -1, -1, -1)
-    blurred = depthwise(planes, weights)
-    return (blurred[:, :1] if batch * channels == 1 else blurred).view(batch, channels, height, width)
+    if len(x) * x.shape[1] == 1:  # a single plane takes another algorithm, with other roundings: it goes in twice
+        return convolve_planes(x.expand(2, -1, -1, -1), kernel.expand(2, -1, -1))[:1]
+    blurred: Tensor = filter2d(x, kernel, border_type="reflect", behaviour="conv")
+    return blurred
 
 
 def summing_to_one(kernel: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from kornia.enhance import solarize
 from torch import Tensor
 
 from art_domainrand.core.straight_through import snapped, straight_through, wants_gradient
@@ -36,8 +37,7 @@ class Solarize(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         threshold = values["threshold"].view(-1, 1, 1, 1)
-        bright = x >= threshold
-        changed = torch.where(bright, 1 - x, x)
+        changed: Tensor = solarize(x, values["threshold"])
         if not wants_gradient(threshold):
             return changed
         with torch.no_grad():
@@ -94,12 +94,12 @@ class Equalize(PixelTransform):
     def apply(self, x: Tensor, values: Values) -> Tensor:
         amount = values["amount"].view(-1, 1, 1, 1)
         with torch.no_grad():
-            away = equalized(x) - x
+            away = flat_histogram(x) - x
         changed: Tensor = x + amount * away
         return changed
 
 
-def equalized(x: Tensor) -> Tensor:
+def flat_histogram(x: Tensor) -> Tensor:
     """Equalize the histogram of every channel of ``x`` (B, C, H, W) on 256 levels, by the rule of PIL and Kornia."""
     batch, channels, height, width = x.shape
     levels = (x * (COUNTED - 1)).round_().clamp_(0, COUNTED - 1).to(torch.int64).reshape(batch * channels, -1)
