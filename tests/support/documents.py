@@ -38,7 +38,12 @@ def anchors(document: Path) -> set[str]:
 
 def broken_links(document: Path) -> Iterator[str]:
     """The relative links that lead nowhere, to a missing file or a missing heading."""
-    for link in LINK.findall(prose(document)):
+    return broken_links_in(prose(document), document)
+
+
+def broken_links_in(text: str, document: Path) -> Iterator[str]:
+    """The same for a ``text`` that stands in ``document``."""
+    for link in LINK.findall(text):
         if link.startswith(("http://", "https://", "mailto:")):
             continue
         name, _, anchor = link.partition("#")
