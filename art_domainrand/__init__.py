@@ -18,6 +18,9 @@ from art_domainrand.training.module import randomized
 from art_domainrand.training.paired import paired
 from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
 
+__version__ = "0.1.0"
+__docformat__ = "restructuredtext"
+
 __all__ = [
     "FGSM",
     "PGD",

@@ -1,15 +1,22 @@
-"""Every Python snippet of the README runs, in order, in one namespace, as a reader would paste them."""
+"""The README is short, its snippet runs, and its picture is small."""
 
-import re
-from pathlib import Path
+from support.documents import ROOT, run_snippets
 
-README = Path(__file__).parent.parent / "README.md"
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+README = ROOT / "README.md"
+WORDS = 900
+PICTURE_BYTES = 300_000
 
 
 def test_snippets(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {}
-    assert len(SNIPPETS) >= 3
-    for number, snippet in enumerate(SNIPPETS, start=1):
-        exec(compile(snippet, f"README.md, snippet {number}", "exec"), namespace)
+    assert run_snippets(README) == 1
+
+
+def test_it_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) <= WORDS
+
+
+def test_its_picture_is_small():
+    picture = ROOT / "examples" / "demo_samples.png"
+    assert f"]({picture.relative_to(ROOT)})" in README.read_text(encoding="utf-8")
+    assert 0 < picture.stat().st_size < PICTURE_BYTES

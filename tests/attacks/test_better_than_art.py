@@ -1,4 +1,4 @@
-"""Where ART is wrong, ours is right: each difference that the README lists."""
+"""Where ART is wrong, ours is right: each difference that examples/guides/art.md lists."""
 
 import numpy as np
 import pytest

@@ -67,7 +67,7 @@ PAIRS = [
 @pytest.mark.parametrize("labels_as", LABELS)
 @pytest.mark.parametrize(("norm", "options"), PAIRS)
 def test_pgd(classifier, images, norm, labels_as, options):
-    # The labels are the clean predictions: for others ART's restarts compare with the prediction instead (see README).
+    # The labels are the clean predictions: for others ART's restarts compare with the prediction instead (art.md).
     y = LABELS[labels_as](classifier.predict(images).argmax(1))
     eps, step = BUDGETS[norm]
     options = OPTIONS[options]

@@ -1,4 +1,4 @@
-"""The compatibility contract: one row for each component of ART, the source of the README's table."""
+"""The compatibility contract: one row for each component of ART, the source of the table in examples/guides/art.md."""
 
 from compatibility import (
     certified_rows,

@@ -49,9 +49,9 @@ def name_of(make: MakeAttack) -> str:
 class Row:
     """One component of ART beside domain randomization and beside our attacks.
 
-    ``randomized()`` proves the README's second column and ``attacked(make_attack)`` its third, once for each of
-    ``attacks``; for one in ``refuses`` the check must end in an error with that sentence. ``elsewhere`` names further
-    tests, as "file.py::test", that prove the same.
+    ``randomized()`` proves the second column of the table in examples/guides/art.md and ``attacked(make_attack)`` its
+    third, once for each of ``attacks``; for one in ``refuses`` the check must end in an error with that sentence.
+    ``elsewhere`` names further tests, as "file.py::test", that prove the same.
     """
 
     key: str
@@ -63,17 +63,6 @@ class Row:
     refuses: Mapping[str, str] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
     attacks: tuple[str, ...] = tuple(ATTACKS)
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as the README's table."""
-    head = ["| component | with DomainRandomization | with our attacks | tests |", "|---|---|---|---|"]
-    lines = [
-        f"| {row.component} | {row.with_randomization} | {row.with_attacks} | "
-        f"{', '.join(f'`{name}`' for name in (f'[{row.key}]', *row.elsewhere))} |"
-        for row in rows
-    ]
-    return "\n".join(head + lines)
 
 
 def randomization(**kwargs: Any) -> DomainRandomization:

@@ -1,10 +1,11 @@
-"""Every component of ART beside domain randomization and beside our attacks, and the README's table of them."""
+"""Every component of ART beside domain randomization and beside our attacks, and the guide's table of them."""
 
 from pathlib import Path
 
 import pytest
 from compatibility.components import ROWS
-from compatibility.contract import ATTACKS, Row, table
+from compatibility.contract import ATTACKS, Row
+from compatibility.write_table import GUIDE, table, with_table
 
 TESTS = Path(__file__).parent.parent
 BY_ATTACK = [pytest.param(row, name, id=f"{row.key}-{name}") for row in ROWS for name in row.attacks]
@@ -24,12 +25,11 @@ def test_with_attacks(row: Row, attack: str) -> None:
         row.attacked(ATTACKS[attack])
 
 
-def test_readme_shows_these_rows() -> None:
-    """The table of "At home in ART" is the one the rows make, cell by cell."""
-    readme = (TESTS.parent / "README.md").read_text(encoding="utf-8")
-    section = readme.split("## At home in ART\n")[1].split("\n## ")[0]
-    shown = [line for line in section.splitlines() if line.startswith("|")]
-    assert shown == table(ROWS).splitlines()
+def test_guide_shows_these_rows() -> None:
+    """The guide's table is the one the rows make; ``tests/compatibility/write_table.py`` brings it up to date."""
+    text = GUIDE.read_text(encoding="utf-8")
+    assert table(ROWS) in text
+    assert with_table(text, ROWS) == text
 
 
 def test_rows_are_told_apart() -> None:

@@ -1,0 +1,35 @@
+"""Documents for readers: their snippets run, their links lead somewhere, and each says what it does not cover."""
+
+import pytest
+
+from support.documents import GUIDES, ROOT, broken_links, missing_files, prose, run_snippets
+
+DOCUMENTS = [
+    ROOT / "README.md",
+    *GUIDES,
+    *sorted((ROOT / ".github").glob("*.md")),
+    *sorted((ROOT / "tests").glob("*/README.md")),
+    *sorted((ROOT / "art_domainrand").glob("*.md")),
+]
+
+
+def called(document):
+    return str(document.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=called)
+def test_snippets(guide, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_snippets(guide)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=called)
+def test_links_and_files_exist(document):
+    assert list(broken_links(document)) == []
+    assert missing_files(document) == []
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=called)
+def test_guides_are_found_and_say_what_they_do_not_cover(guide):
+    assert "\n## Not covered\n" in prose(guide)
+    assert f"](examples/guides/{guide.name})" in prose(ROOT / "README.md")
