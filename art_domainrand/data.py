@@ -18,6 +18,7 @@ from torch.utils.data import Subset
 from torchvision.datasets import DatasetFolder, ImageFolder
 from torchvision.datasets.folder import default_loader
 
+from art_domainrand.core.random import ORDER, checked_seed, key_of, permutations
 from art_domainrand.images import image_pixels, open_image, upright_image
 
 DIGITS_TEST = 397
@@ -126,7 +127,8 @@ def from_torchvision(
         raise ValueError(f"classes must be given for a data set that does not name them, got None with {dataset!r}")
     rows: Sequence[int] = range(len(dataset))
     if limit is not None and limit < len(rows):
-        rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:limit]).tolist()
+        key = torch.tensor([key_of(checked_seed(seed), ORDER)])
+        rows = permutations(key, len(rows))[0, :limit].sort().values.tolist()
     if not rows:
         raise ValueError("dataset must hold at least one image, got none")
     reader = _with_our_loader(dataset)

@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from art_domainrand.core.files import whole_file
+from art_domainrand.core.random import TRIAL, keys_of
 from art_domainrand.images import image_pixels, open_image, upright_image
 from art_domainrand.randomization import (
     CORRUPTIONS,
@@ -26,6 +27,8 @@ from art_domainrand.randomization import (
     corrupt,
     domain_mapping,
 )
+from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_points
 
 COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
 """Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""
@@ -119,7 +122,7 @@ def most_visible(transform: Transform, x: Tensor) -> Tensor:
     :return: (3, H, W), clipped to [0, 1].
     """
     pipeline = Pipeline(transform)
-    draw = pipeline.sample(TRIALS, torch.Generator().manual_seed(0))
+    draw = keyed_draws(pipeline, keys_of(0, TRIAL, torch.arange(TRIALS)))
     changed = pipeline.apply(x.expand(TRIALS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
     return changed[(changed - x).abs().flatten(1).mean(1).argmax()]
 
@@ -132,8 +135,8 @@ def most_even(mixing: Mixing, x: Tensor) -> Tensor:
     :return: (3, H, W).
     """
     pair = torch.cat((x, _middle(Image.fromarray(load_sample_image("flower.jpg")), x.shape[3])))
-    labels, generator = torch.tensor([0, 1]), torch.Generator().manual_seed(0)
-    tried = [mixing.mix(pair, labels, mixing.sample(2, generator), classes=2) for _ in range(TRIALS)]
+    draw = keyed_points(keys_of(0, TRIAL, torch.arange(TRIALS)), 2, mixing.coordinates)
+    tried = [mixing.mix(pair, torch.tensor([0, 1]), draw[[2 * k, 2 * k + 1]], classes=2) for k in range(TRIALS)]
     images, _ = min(tried, key=lambda one: abs(one[1][0, 0].item() - 0.5))
     return images[0]
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageOps
 
 from art_domainrand.augment import augment_folder
-from art_domainrand.augment.image import image_generator, read_image, to_image
+from art_domainrand.augment.image import copy_key, read_image, to_image
 from art_domainrand.augment.run import MANIFEST, list_files
 from art_domainrand.core.files import whole_file
 from art_domainrand.randomization import (
@@ -30,6 +30,7 @@ from art_domainrand.randomization import (
     Sometimes,
     preset,
 )
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 PIPELINE = Pipeline([Rotation(), Brightness(), GaussianNoise()])
 COMMAND = [sys.executable, "-c", "from art_domainrand.cli import app; app()", "augment"]
@@ -68,7 +69,7 @@ def test_a_copy_is_what_the_pipeline_makes_of_the_image(source, tmp_path):
     augment_folder(source, tmp_path / "out", PIPELINE, copies=2, seed=7)
     with Image.open(source / "cat/3.png") as image:
         x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
-    draw = PIPELINE.sample(1, image_generator(7, Path("cat/3.png"), 2))
+    draw = keyed_draws(PIPELINE, copy_key(7, Path("cat/3.png"), 2))
     expected = (PIPELINE.apply(x, draw)[0].clamp(0, 1) * 255).round().to(torch.uint8)
     with Image.open(tmp_path / "out/cat/3.png.aug2.png") as image:
         assert torch.equal(torch.from_numpy(np.array(image)).permute(2, 0, 1), expected)
@@ -76,7 +77,7 @@ def test_a_copy_is_what_the_pipeline_makes_of_the_image(source, tmp_path):
 
 def test_the_seed_the_path_and_the_number_of_the_copy_decide():
     def point(*key):
-        return PIPELINE.sample(1, image_generator(*key)).u.tolist()
+        return keyed_draws(PIPELINE, copy_key(*key)).u.tolist()
 
     key = (0, Path("a/1.png"), 1)
     assert point(*key) == point(*key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -17,8 +16,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from art_domainrand.core.files import whole_file
+from art_domainrand.core.random import AUGMENT, keys_of, name_id
 from art_domainrand.images import image_pixels, open_image, upright_image
 from art_domainrand.randomization import Pipeline
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """Errors of writing that concern one file: a name too long, of characters that the disk does not take, or taken."""
@@ -90,7 +91,7 @@ def _augment(job: Job, relative: Path, content: bytes, copies: list[Path]) -> Tr
         return Trouble(_one_line(error))
     for copy, path in enumerate(copies, start=1):
         try:
-            changed = job.pipeline.apply(x, job.pipeline.sample(1, image_generator(job.seed, relative, copy)))
+            changed = job.pipeline.apply(x, keyed_draws(job.pipeline, copy_key(job.seed, relative, copy)))
         except ValueError as error:
             _remove(copies)
             return Trouble(_one_line(error))
@@ -120,10 +121,9 @@ def _is_stub(opener: Any) -> bool:
     return isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
 
 
-def image_generator(seed: int, relative: Path, copy: int) -> torch.Generator:
-    """The generator of one copy of one image: it depends on nothing else, so the order of work changes nothing."""
-    name = f"{seed}\n{copy}\n{relative.as_posix()}".encode(errors="surrogateescape")
-    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name).digest()[:8], "big"))
+def copy_key(seed: int, relative: Path, copy: int) -> Tensor:
+    """The key (1,) of one copy of one image: it depends on nothing else, so the order of work changes nothing."""
+    return keys_of(seed, AUGMENT, torch.tensor([name_id(relative.as_posix())]), copy)
 
 
 def read_image(content: bytes, *, grey: bool) -> tuple[Tensor, dict[str, Any]]:

@@ -86,14 +86,3 @@ def check_unit_range(name: str, x: Tensor) -> None:
     low, high = (value.item() for value in torch.aminmax(x.detach()))
     if not (low >= -1e-5 and high <= 1 + 1e-5):  # false for NaN, too
         raise ValueError(f"{name} must lie within [0, 1], got values from {low:g} to {high:g}")
-
-
-def generator_from(seed: int | None) -> torch.Generator:
-    """A private generator on the CPU, so that a seed means the same on every device."""
-    generator = torch.Generator()
-    if seed is None:
-        generator.seed()
-        return generator
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be None or an int >= 0, got {seed!r}")
-    return generator.manual_seed(int(seed))

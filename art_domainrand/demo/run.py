@@ -15,6 +15,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.environment import environment
 from art_domainrand.core.files import check_folder
+from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.data import LabelledImages, digits
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN
 from art_domainrand.demo.training import DEVICE, EPOCHS, train
@@ -141,13 +142,10 @@ def private_randomness(seed: int) -> Iterator[None]:
     The number of threads is held at one meanwhile: the network is too small for more to pay, on a busy machine they
     cost more than they bring, and the results do not depend on the number of cores.
     """
-    numpy_state, threads = np.random.get_state(), torch.get_num_threads()  # noqa: NPY002 - ART's generator
-    with torch.random.fork_rng(devices=[]):
+    threads = torch.get_num_threads()
+    with seeded_global_rng(seed, gpus=()):
         try:
-            np.random.seed(seed)  # noqa: NPY002
-            torch.default_generator.manual_seed(seed)
             torch.set_num_threads(1)
             yield
         finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
             torch.set_num_threads(threads)

@@ -14,10 +14,12 @@ import torch
 from tqdm.auto import tqdm
 
 from art_domainrand.core.arrays import Array, from_array
+from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.scores import class_scores
 from art_domainrand.evaluation.results import Row
 from art_domainrand.randomization import Pipeline
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 Cell: TypeAlias = Callable[[Any, Array, Array], Array]
 """From an estimator, images (N, C, H, W) and class indices (N,) to the images on which the estimator is judged."""
@@ -55,15 +57,16 @@ def shifted(pipeline: Pipeline, seed: int) -> Cell:
     The cell raises ValueError for pixels outside [0, 1], the range that ``x`` must have.
 
     :param pipeline: the change.
-    :param seed: an int that fixes one draw for each image, so that all models are judged on the same images.
+    :param seed: an int that fixes, with an image's place, its draw, so that all models are judged on the same images.
     """
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         low, high = x.min(initial=0), x.max(initial=1)
         if not (low == 0 and high == 1):  # also for NaN
             raise ValueError(f"x must be in [0, 1] for a shift, got pixels from {low} to {high}")
+        draw = keyed_draws(pipeline, keys_of(seed, SHIFT, torch.arange(len(x))))
         with torch.no_grad():
-            changed = pipeline(from_array(x), torch.Generator().manual_seed(seed))
+            changed = pipeline.apply(from_array(x), draw)
         return changed.clamp(0, 1).numpy()
 
     return cell

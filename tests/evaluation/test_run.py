@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from art_domainrand import FGSM
+from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.evaluation import attacked, clean, evaluate, in_turn, shifted
 from art_domainrand.randomization import Brightness, Pipeline, Rotation
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 PIPELINE = Pipeline([Rotation((-30, 30)), Brightness((0.3, 0.6))])
 
@@ -51,9 +53,11 @@ def test_cells_in_turn_work_on_each_others_images():
 def test_a_shift_is_one_fixed_draw_clipped(images):
     cell = shifted(PIPELINE, seed=5)
     changed = cell(None, images, None)
-    drawn = PIPELINE.apply(torch.from_numpy(images), PIPELINE.sample(len(images), torch.Generator().manual_seed(5)))
+    draw = keyed_draws(PIPELINE, keys_of(5, SHIFT, torch.arange(len(images))))
+    drawn = PIPELINE.apply(torch.from_numpy(images), draw)
     assert drawn.max() > 1
     assert np.array_equal(changed, drawn.clamp(0, 1).numpy())
+    assert np.array_equal(cell(None, images[:4], None), changed[:4])
     assert np.array_equal(changed, cell("another model", images, None))
     assert not np.array_equal(changed, shifted(PIPELINE, seed=6)(None, images, None))
 

@@ -16,12 +16,13 @@ from torch import Tensor
 from art_domainrand.attacks.engine.randomness import near_boundary
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.core import checks as check
+from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.estimators import borrow
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.estimators.state import torch_models
 from art_domainrand.evaluation.diagnose import findings, finite_differences
 from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding, Numbers
-from art_domainrand.evaluation.diagnose.subject import PREDICTIONS, Subject, own_generators
+from art_domainrand.evaluation.diagnose.subject import PREDICTIONS, Subject
 from art_domainrand.evaluation.results import Row
 
 # Steps at the whole range of pixels, and the losses that have a go in turn: only what survives all counts.
@@ -98,7 +99,7 @@ def diagnose(
     if said is not None:
         warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
-    with own_generators(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
+    with seeded_global_rng(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
         subject = Subject(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
         chart = Chart(name)

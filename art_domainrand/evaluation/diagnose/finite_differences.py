@@ -11,11 +11,14 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.preprocessing.standardisation_mean_std import StandardisationMeanStd
 from torch import Tensor
 
+from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.norms import per_sample
+from art_domainrand.core.random import DRAW, TRIAL, derive, integers, keys_of
 from art_domainrand.estimators import Evaluation
 from art_domainrand.estimators.estimates import has_own_estimate
 from art_domainrand.estimators.state import torch_models
-from art_domainrand.evaluation.diagnose.subject import Subject, own_generators
+from art_domainrand.evaluation.diagnose.subject import Subject
+from art_domainrand.randomization.core.keyed import keyed_draws
 
 # Images looked at: a gradient that is not the derivative is so for nearly all of them.
 POINTS = 32
@@ -47,7 +50,7 @@ def measure(subject: Subject, width: float) -> dict[str, float] | None:
     draws = held_draws(subject, len(x))
 
     def at(point: Tensor) -> Evaluation:
-        with own_generators(subject.seed or 0), without_tf32(point.device):
+        with seeded_global_rng(subject.seed or 0), without_tf32(point.device):
             parts = [part_at(point, slice(i, i + subject.batch_size)) for i in range(0, len(x), subject.batch_size)]
         values = torch.cat([known(part.values) for part in parts])
         return Evaluation(torch.cat([p.scores for p in parts]), values, torch.cat([p.gradient for p in parts]))
@@ -70,10 +73,10 @@ def measure(subject: Subject, width: float) -> dict[str, float] | None:
     measured = (known(at(moved).values) - values).double()
     larger = torch.maximum(reported.abs(), measured.abs())
     off = torch.where((larger > noise) & ~flat & sound, (reported - measured).abs() / larger, 0.0)
-    generator = torch.Generator().manual_seed(subject.seed or 0)
+    keys = keys_of(subject.seed or 0, TRIAL, torch.arange(len(x)))
     hidden = torch.zeros_like(flat)
-    for _ in range(DIRECTIONS if bool(flat.any()) else 0):
-        signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
+    for direction in range(DIRECTIONS if bool(flat.any()) else 0):
+        signs = integers(derive(keys, direction), x.shape[1:], 2).to(x) * 2 - 1
         step = per_sample(flat.to(x), x) * LARGE_STEP * width
         hidden |= flat & sound & ((known(at(inside(subject, x + step * signs)).values) - values).abs() > noise)
     slopes = measured[~flat & sound] / reported[~flat & sound]
@@ -104,10 +107,9 @@ def without_tf32(device: torch.device) -> Iterator[None]:
 
 def held_draws(subject: Subject, n: int) -> list[Any]:
     """One draw for each preprocessor of the estimator that takes one."""
-    generator = torch.Generator(subject.source.device).manual_seed(subject.seed or 0)
-    return [
-        view.pipeline.sample(n, generator).to(subject.source.device) for view in subject.source.random_preprocessors
-    ]
+    samples = torch.arange(n, device=subject.source.device)
+    views = enumerate(subject.source.random_preprocessors)
+    return [keyed_draws(view.pipeline, keys_of(subject.seed or 0, DRAW, samples, k)) for k, view in views]
 
 
 def inside(subject: Subject, x: Tensor) -> Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -139,27 +137,3 @@ class Subject:
     def in_batches(self, measure: Callable[[slice], Measured]) -> list[Measured]:
         """What ``measure`` returns for each batch."""
         return [measure(slice(i, i + self.batch_size)) for i in range(0, len(self.x), self.batch_size)]
-
-
-@contextmanager
-def own_generators(seed: int | None) -> Iterator[None]:
-    """Seed the global generators of Python, NumPy and torch inside and put them back afterwards; None leaves them."""
-    if seed is None:
-        yield
-        return
-    devices = list(range(torch.cuda.device_count()))
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng(devices):
-            reseed(seed)
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-
-
-def reseed(seed: int) -> None:
-    """Seed the global generators."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    torch.manual_seed(seed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import check_unit_range, from_array, warn_of_layout, widened
-from art_domainrand.core.random import mix64
+from art_domainrand.core.random import CORRUPT, keys_of
 from art_domainrand.randomization.corruptions import blur, digital, noise, weather
 from art_domainrand.randomization.corruptions.constants import SEVERITIES, severity_constants
 
@@ -146,8 +146,7 @@ def image_seeds(seed: int, n: int, device: torch.device | str = "cpu") -> Tensor
     whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
     if not whole or not -(1 << 63) <= int(seed) < 1 << 63:
         raise ValueError(f"seed must be an int of 64 bits, got {seed!r}")
-    base = mix64(torch.tensor([int(seed)], dtype=torch.int64, device=device))
-    return mix64(base + torch.arange(n, dtype=torch.int64, device=device))
+    return keys_of(int(seed), CORRUPT, torch.arange(n, device=device))
 
 
 @dataclass(frozen=True)

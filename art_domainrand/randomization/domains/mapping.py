@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_domainrand.core.arrays import as_images, check_unit_range, generator_from
+from art_domainrand.core.arrays import as_images, check_unit_range
 from art_domainrand.core.clamp import straight_through_clamp
+from art_domainrand.core.random import DOMAIN, checked_seed, keys_of
 from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.distributions import Range
+from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains.domain import Domain
@@ -46,7 +49,8 @@ def domain_mapping(
     :param severity: from 1 to 5; 5 is the full map, lower ones lie on the line between it and the original. A pair or a
         distribution draws one for each image.
     :param references: images (N, C, H, W) in [0, 1] whose statistics a reference method takes over.
-    :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
+    :param seed: an int >= 0 makes the result repeatable, as it and an image's place among ``x`` decide what is drawn;
+        None takes fresh entropy. No global generator is touched.
     :param channels: the channels that are the picture, such as (0, 1, 2) of RGB + depth; the others are left alone.
         None takes all.
     :return: images of the same kind, shape, dtype and device, clipped to [0, 1].
@@ -57,8 +61,9 @@ def domain_mapping(
     if not (images.is_cuda and images.requires_grad):
         check_unit_range("x", images)
     pipeline = domain_pipeline(domain, severity, references, channels)
-    draw = pipeline.sample(len(images), generator_from(seed), device=images.device)
-    changed = straight_through_clamp(pipeline.apply(images, draw), 0.0, 1.0)
+    keys = keys_of(checked_seed(seed), DOMAIN, torch.arange(len(images), device=images.device))
+    changed = pipeline.apply(images, keyed_draws(pipeline, keys))
+    changed = straight_through_clamp(changed, 0.0, 1.0)
     return changed.numpy() if isinstance(x, np.ndarray) else changed
 
 

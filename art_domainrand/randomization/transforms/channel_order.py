@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import mix64
+from art_domainrand.core.hashing import GOLDEN
+from art_domainrand.core.random import permutations
 from art_domainrand.randomization.core.distributions import Constant, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import ColorTransform, Values, require_rgb
 from art_domainrand.randomization.numerics.matrices import constant, is_channels_last
@@ -23,7 +24,6 @@ _FULLY = Constant(1.0)
 _LISTED = 5
 """Up to so many channels their orders are listed: 120 of them."""
 
-_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # multiples of 2^64 / golden ratio, modulo 2^64, are spread evenly
 _ODD = 0xBF58476D1CE4E5B9 - (1 << 64)  # a multiplier of SplitMix64
 
 
@@ -145,18 +145,18 @@ def _random_order(seeds: Tensor, count: int) -> Tensor:
     """
     if count <= _LISTED:
         orders = _all_orders(count, seeds.device)
-        bits = seeds * _GOLDEN
+        bits = seeds * GOLDEN
         bits = (bits ^ (bits >> 32)) * _ODD
         # Of the 24 highest bits, signed: the orders are equally likely up to one part in 100,000.
         return orders.index_select(0, (bits >> 40).remainder_(len(orders)))
-    return mix64(seeds[:, None] + _places(count, seeds.device) * _GOLDEN).argsort(dim=1)
+    return permutations(seeds, count)
 
 
 @lru_cache(maxsize=64)
 def _all_orders(count: int, device: torch.device) -> Tensor:
     """Every permutation of 0 .. count - 1, copied to the device once."""
     with torch.inference_mode(False):
-        return torch.tensor(list(permutations(range(count))), device=device)
+        return torch.tensor(list(itertools.permutations(range(count))), device=device)
 
 
 @lru_cache(maxsize=64)
