@@ -102,7 +102,7 @@ def save_samples(path: Path, classifier: Any, data: LabelledImages, seed: int) -
     """
     first = np.array([np.flatnonzero(data.y == label)[0] for label in range(min(SAMPLES, len(data.classes)))])
     chosen = data[first]
-    randomized, _ = DomainRandomization(TRAINING_DOMAIN, seed=seed, device_type=DEVICE)(chosen.x)
+    randomized, _ = DomainRandomization.for_estimator(classifier, TRAINING_DOMAIN, seed=seed)(chosen.x)
     adversarial = cells(seed)["pgd"](classifier, chosen.x, chosen.y)
     rows = {
         "clean": chosen.x,

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.hashing import NUMPY_HASHES, hash_field, numbered, unit_words, words
+from art_domainrand.core.memory import onto
 from art_domainrand.core.random import DRAW, fresh_seed, key_of, permutations
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.numerics.matrices import constant
@@ -72,7 +73,8 @@ def sample_points(
     check_method(method)
     if generator is None:
         place = device if device is not None and n * dimensions > NUMPY_HASHES else "cpu"
-        draw = keyed_points(torch.tensor([key_of(fresh_seed(), DRAW)], device=place), int(n), dimensions, method)
+        key = torch.full((1,), key_of(fresh_seed(), DRAW), dtype=torch.int64, device=place)
+        draw = keyed_points(key, int(n), dimensions, method)
     elif not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be None or a torch.Generator, got {generator!r}")
     elif method == "uniform":
@@ -129,7 +131,7 @@ def sobol_cells(n: int, dimensions: int, device: torch.device) -> Tensor:
     """The cells (n, dimensions) of the first points of a scrambled Sobol sequence, int32."""
     engine = torch.quasirandom.SobolEngine(dimensions, scramble=True, seed=0)  # type: ignore[no-untyped-call]
     points: Tensor = engine.draw(n, dtype=torch.float64)  # in float32 the largest would be rounded to 1
-    return (points * CELLS).to(torch.int32).to(device)
+    return onto(device, (points * CELLS).to(torch.int32))
 
 
 _sobol_on = lru_cache(maxsize=16)(sobol_cells)
