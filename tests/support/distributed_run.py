@@ -14,7 +14,6 @@ from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer import checkpoint
 from art_domainrand.training.trainer.distributed import Shard
-from art_domainrand.training.trainer.run import Run
 
 from support.estimators import cnn
 from support.trainer import corners, trainable, trainer_of, weights, with_dropout, with_norm
@@ -52,7 +51,7 @@ def own_draws(rank: int) -> dict:
     own.forward = lambda x, y=None: noisy.append(plain_forward(x, y)[0] - x) or (x, y)
     classifier = trainable(with_dropout(), rate=1e-9, preprocessing_defences=[own])
     trainer = trainer_of(classifier, randomization=[R.GaussianNoise((0.1, 0.1))], objective="madry")
-    run = Run(classifier, trainer.attack, trainer.randomization, trainer.options, 1, 1)
+    run = trainer._run(steps=1, nb_epochs=1)
     seen = {}
 
     def note_input(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
