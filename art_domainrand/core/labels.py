@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from torch import Tensor
 
-Values = TypeVar("Values", Tensor, NDArray[Any])
+Classes = TypeVar("Classes", Tensor, NDArray[Any])
 
 
-def correct(scores: Values, y: Values) -> Values:
+def correct(scores: Classes, y: Classes) -> Classes:
     """Which predictions are right, (B,) bool: the largest score, the first of equal ones, is that of the label's class.
 
     :param scores: Class scores (B, K), tensor or array. NaN counts as large: look for it before.

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.results import Row, RowsFile
-from art_domainrand.evaluation.run import BATCH_SIZE, predicted_scores
+from art_domainrand.evaluation.run import BATCH_SIZE, count_correct, predicted_scores
 from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
 
 CLEAN = "clean"
@@ -134,12 +134,10 @@ def evaluate_corruptions(
 def _correct(model: Any, x: Array, y: Array) -> int:
     """How many of the images ``x`` the model assigns to the class indices ``y``."""
     scores = predicted_scores(model, x) if hasattr(model, "predict") else _called(model, x)
-    undefined = int(np.isnan(scores).any(axis=1).sum())
-    if undefined:
-        raise ValueError(f"model must predict numbers, got NaN for {undefined} of {len(x)} images")
+    right = count_correct(scores, y, "model")
     if not 0 <= y.min() <= y.max() < scores.shape[1]:
         raise ValueError(f"y must be from 0 to {scores.shape[1] - 1}, as many as scores, got {y.min()} to {y.max()}")
-    return int(np.sum(np.argmax(scores, axis=1) == y))
+    return right
 
 
 def _called(model: Callable[[Array], Any], x: Array) -> Array:

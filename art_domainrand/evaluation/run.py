@@ -14,6 +14,8 @@ import torch
 from tqdm.auto import tqdm
 
 from art_domainrand.core.arrays import Array, from_array
+from art_domainrand.core.checks import Said, require
+from art_domainrand.core.labels import correct
 from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.scores import class_scores
@@ -86,25 +88,25 @@ def in_turn(*cells: Cell) -> Cell:
     return cell
 
 
-def correct(estimator: Any, x: Array, y: Array) -> int:
-    """How many images the estimator assigns to their class.
+def count_correct(scores: Array, y: Array, argument: str = "estimator") -> int:
+    """How many images a model assigns to their class.
 
-    A single output unit tells two classes apart, as the estimator's loss says.
-
-    :param estimator: an ART estimator.
-    :param x: images (N, ...).
+    :param scores: what it predicts, (N, K).
     :param y: class indices (N,).
+    :param argument: what the model is called in an error.
     :raises ValueError: for scores that are NaN, which would be counted as some class.
     """
-    scores = predicted_scores(estimator, x)
     undefined = int(np.isnan(scores).any(axis=1).sum())
-    if undefined:
-        raise ValueError(f"estimator must predict numbers, got NaN for {undefined} of {len(x)} images")
-    return int(np.sum(np.argmax(scores, axis=1) == y))
+    got = Said(f"NaN for {undefined} of {len(scores)} images")
+    require(not undefined, argument, "predict numbers", got)
+    return int(correct(scores, y).sum())
 
 
 def predicted_scores(estimator: Any, x: Array) -> Array:
-    """What an estimator predicts for the images ``x``, (N, K) with K >= 2."""
+    """What an estimator predicts for the images ``x``, (N, K) with K >= 2.
+
+    A single output unit tells two classes apart, as the estimator's loss says.
+    """
     found = torch.as_tensor(predict(estimator, x, batch_size=BATCH_SIZE))
     scores: Array = class_scores(found, len(x), getattr(estimator, "_loss", None)).numpy()
     return scores
@@ -130,5 +132,5 @@ def evaluate(
     for model, cell in (bar := tqdm(pairs, desc="evaluating", unit="cell", disable=not verbose)):
         bar.set_postfix_str(f"{model}, {cell}")
         images = cells[cell](models[model], x, y)
-        rows.append(Row.count(model, cell, correct(models[model], images, y), len(y)))
+        rows.append(Row.count(model, cell, count_correct(predicted_scores(models[model], images), y), len(y)))
     return tuple(rows)

@@ -14,7 +14,6 @@ from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer import checkpoint
 from art_domainrand.training.trainer.distributed import Shard
-from art_domainrand.training.trainer.run import Run
 
 from support.estimators import cnn
 from support.trainer import corners, trainable, trainer_of, weights, with_dropout, with_norm
@@ -45,14 +44,14 @@ def several() -> dict:
     }
 
 
-def own_draws(rank: int) -> dict:
+def own_draws(rank: int, world_size: int) -> dict:
     """What this process draws: starts of the attack, noise of the pipeline and of the classifier, units dropped."""
     own = DomainRandomization([R.GaussianNoise((0.1, 0.1))], seed=0, clip=None)
     noisy, plain_forward = [], own.forward
     own.forward = lambda x, y=None: noisy.append(plain_forward(x, y)[0] - x) or (x, y)
     classifier = trainable(with_dropout(), rate=1e-9, preprocessing_defences=[own])
     trainer = trainer_of(classifier, randomization=[R.GaussianNoise((0.1, 0.1))], objective="madry")
-    run = Run(classifier, trainer.attack, trainer.randomization, trainer.options, 1, 1)
+    run = trainer._run(steps=1, nb_epochs=1)
     seen = {}
 
     def note_input(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -67,10 +66,9 @@ def own_draws(rank: int) -> dict:
     randomized = []
     view = run.views.randomization
     view.randomize, plain = lambda x, d: randomized.append(plain(x, d)) or randomized[-1], view.randomize
-    rows = Shard.of(8, rank, 2).rows
-    samples = Samples(
-        SampleKeys.counted(0, 8), rows, torch.full((4, 1, 8, 8), 0.5), torch.zeros(len(rows), dtype=torch.int64)
-    )
+    rows = Shard.of(8, rank, world_size).rows
+    images, labels = torch.full((len(rows), 1, 8, 8), 0.5), torch.zeros(len(rows), dtype=torch.int64)
+    samples = Samples(SampleKeys.counted(0, 8), rows, images, labels)
     with run.opened():
         run.epoch(0, [samples])
     return {"start": seen["start"] - randomized[0], "noise": randomized[0] - 0.5, "kept": seen["kept"], "own": noisy[0]}
@@ -123,7 +121,7 @@ def main() -> None:
     rank = distributed.get_rank()
     if mode == "dying":
         with_death(folder, rank, dying=True)
-    found = several() | {"draws": own_draws(rank), "generator": generated(rank)}
+    found = several() | {"draws": own_draws(rank, 2), "generator": generated(rank)}
     found["norm"] = train("madry", model=with_norm(), epochs=1, ema=0.0)
     found |= {"resumed": with_death(folder, rank, dying=False), "run": with_death(folder / "whole", rank, dying=False)}
     torch.save(found, folder / f"rank{rank}.pt")

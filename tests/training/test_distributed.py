@@ -19,7 +19,7 @@ from art_domainrand.training.trainer.distributed import (
     rank_and_world_size,
 )
 
-from support.distributed_run import EPOCHS, generated, several
+from support.distributed_run import EPOCHS, generated, own_draws, several
 from support.trainer import assert_same
 
 TESTS = Path(__file__).parents[1]
@@ -103,6 +103,13 @@ def test_every_rank_draws_its_own(ranks: list[dict], what: str) -> None:
     assert float(same) < (0.9 if what == "kept" else 0.1)
     if what == "start":
         assert float(first.abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("what", ["start", "noise"])
+def test_a_sample_draws_the_same_whichever_process_has_it(ranks: list[dict], what: str) -> None:
+    alone = own_draws(0, 1)[what]
+    for rank, found in enumerate(ranks):
+        assert torch.equal(found["draws"][what], alone[rank::2])
 
 
 def test_only_the_first_rank_writes(ranks: list[dict], death: Death) -> None:

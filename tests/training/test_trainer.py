@@ -130,13 +130,12 @@ def test_consistency_judges_boundaries_by_the_draw_that_lies_there(monkeypatch: 
     """A model that fails at the upper boundary alone: that boundary closes, the other opens."""
     monkeypatch.setattr("art_domainrand.training.trainer.ranges.BUFFER", 8)
     from art_domainrand.training.trainer.forward import TrainingScores
-    from art_domainrand.training.trainer.run import Run
 
     classifier = trainable(rate=1e-9)
     trainer = trainer_of(
         classifier, objective="consistency", randomization=[R.Brightness((-0.2, 0.2))], automatic_ranges=True
     )
-    run = Run(classifier, trainer.attack, trainer.randomization, trainer.options, 8, 1)
+    run = trainer._run(steps=8, nb_epochs=1)
     placed, place = [], run.ranges.place
     run.ranges.place = lambda draw: placed.append(place(draw)) or placed[-1]
     y = torch.zeros(64, dtype=torch.int64)

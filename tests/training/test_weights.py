@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from art_domainrand.training.trainer.run import Run
 from art_domainrand.training.trainer.weights import MovingAverage, perturbed
 
 from support.estimators import cnn
@@ -128,7 +127,7 @@ def one_step(awp: float, model: nn.Module) -> list[torch.Tensor]:
     """One batch of a trainer with AWP; the weights that every forward pass in training mode saw."""
     classifier = trainable(model)
     trainer = trainer_of(classifier, objective="madry", awp=awp, schedule="constant")
-    run = Run(classifier, trainer.attack, None, trainer.options, 1, 1)
+    run = trainer._run(steps=1, nb_epochs=1)
     seen: list[torch.Tensor] = []
 
     def note(module: nn.Module, _: object) -> None:

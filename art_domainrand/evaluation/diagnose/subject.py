@@ -12,6 +12,7 @@ from art.estimators.classification.classifier import ClassGradientsMixin
 from torch import Tensor
 
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.core.labels import correct
 from art_domainrand.core.losses import margin
 from art_domainrand.core.norms import lp_norm
 from art_domainrand.estimators import Evaluation, Gradients, is_device_estimator
@@ -91,7 +92,7 @@ class Subject:
 
     def correct(self, x: Tensor, varies: bool) -> Tensor:
         """Which images are classified correctly (N,); by the mean over several predictions if they vary."""
-        return self.predictions(x, PREDICTIONS if varies else 1).mean(0).argmax(1) == self.labels
+        return correct(self.predictions(x, PREDICTIONS if varies else 1).mean(0), self.labels)
 
     def attacked(self, attack: Any) -> Tensor:
         """The adversarial examples of an attack."""

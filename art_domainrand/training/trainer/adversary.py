@@ -7,11 +7,7 @@ from typing import Any
 
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.pgd import PGD
-from art_domainrand.training.trainer.options import TrainingOptions
-
-# One step of fast adversarial training, in units of eps (Wong et al. 2020, section 4).
-FAST_STEP = 1.25
-TINY = 1e-30  # a step must be positive, also where eps is zero
+from art_domainrand.training.trainer.options import FAST_STEP, TINY, TrainingOptions
 
 
 def training_attack(attack: GradientAttack, options: TrainingOptions) -> Any:

@@ -40,7 +40,7 @@ class TrainingData:
     watched: Callable[[], tuple[Tensor, Tensor]]
 
 
-def train(
+def run_epochs(
     run: Run,
     data: TrainingData,
     nb_epochs: int,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-ScoresOf = Callable[..., Tensor]
+ForwardViews = Callable[..., Tensor]
 """One or more views (B, ...) -> their scores (views * B, K), under one draw of the classifier's own preprocessors."""
 LossOf = Callable[[Tensor, Tensor], Tensor]
 
@@ -39,14 +39,14 @@ class TrainingObjective:
     where there is none. ``views`` is how many views of each image pass the model at once.
     """
 
-    loss: Callable[[ScoresOf, Views, LossOf, float], tuple[Tensor, Tensor]]
+    loss: Callable[[ForwardViews, Views, LossOf, float], tuple[Tensor, Tensor]]
     attacked: float = 1.0
     draws: int = 1
     weight: float | None = None
     views: int = 1
 
 
-def standard(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def standard(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """The loss on a batch that is part adversarial (half), part randomized and part clean (a quarter each).
 
     Goodfellow et al. 2015, section 6, as ART's AdversarialTrainer does it with ``ratio=0.5``. The adversarial part of
@@ -59,13 +59,13 @@ def standard(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) ->
     return loss_of(scores, views.y), scores
 
 
-def madry(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def madry(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """The loss on adversarial examples alone (Madry et al. 2018, equation 1)."""
     scores = forward(views.adversarial)
     return loss_of(scores, views.y), scores
 
 
-def trades(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def trades(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Natural loss plus ``weight`` times KL(natural || adversarial) (Zhang et al. 2019, equation 5).
 
     As in ART's trainer the examples are the given attack's; the paper climbs the KL itself. Both halves pass the model
@@ -75,7 +75,7 @@ def trades(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> t
     return loss_of(natural, views.y) + weight * divergence(adversarial, natural).mean(), natural
 
 
-def mart(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def mart(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Boosted cross-entropy on adversarial examples plus a KL weighted by misclassification (Wang et al. 2020, eq. 11).
 
     The boosted term is -log p_y - log(1 - max over others of p) on the adversarial, and every sample's KL counts
@@ -91,7 +91,7 @@ def mart(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tup
     return boosted + weight * (divergence(adversarial, natural) * missed).mean(), natural
 
 
-def consistency(forward: ScoresOf, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def consistency(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Adversarial and clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws.
 
     AugMix (Hendrycks et al. 2020, equation 3), whose augmentations are the pipeline here.

@@ -14,6 +14,10 @@ from art_domainrand.training.trainer.checkpoint import plain_setting
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 
 RATE_SCHEDULES = ("cosine", "constant")
+# One step of fast adversarial training, in units of eps (Wong et al. 2020, section 4).
+FAST_STEP = 1.25
+TINY = 1e-30  # a step must be positive, also where eps is zero
+
 WAYS = (*OBJECTIVES, "fast", "free")
 """What ``objective`` can be."""
 

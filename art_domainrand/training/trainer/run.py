@@ -12,7 +12,6 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor, nn
 from torch.nn import functional
 
-from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.core.labels import correct
 from art_domainrand.core.random import EPOCH, GLOBAL, seed_of
 from art_domainrand.randomization.core.pipeline import Pipeline
@@ -41,12 +40,15 @@ HALF_PRECISION_SCALE = 2.0**10
 
 
 class Run:
-    """Trains ``classifier`` for ``nb_epochs`` of ``steps`` batches each; see the trainer for what the options mean."""
+    """Trains ``classifier`` for ``nb_epochs`` of ``steps`` batches each; see the trainer for what the options mean.
+
+    ``attack`` is the run's own, see :func:`training_attack`.
+    """
 
     def __init__(
         self,
         classifier: PyTorchClassifier,
-        attack: GradientAttack,
+        attack: Any,
         pipeline: Pipeline | None,
         options: TrainingOptions,
         steps: int,

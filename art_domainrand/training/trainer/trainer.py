@@ -25,9 +25,10 @@ from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.data.sources import BatchLabels, open_source
+from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
-from art_domainrand.training.trainer.loop import History, TrainingData, train
+from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 from art_domainrand.training.trainer.options import TrainingOptions
 from art_domainrand.training.trainer.run import Run
@@ -238,7 +239,7 @@ class DomainAdversarialTrainer(Trainer):
     def _train(self, data: TrainingData, nb_epochs: int, validation_data: tuple[Array, Array] | None) -> None:
         check_trainable(self._classifier)
         nb_epochs = int(nb_epochs)
-        run = Run(self._classifier, self.attack, self.randomization, self.options, data.steps, nb_epochs)
+        run = self._run(data.steps, nb_epochs)
         validator = self._validator(validation_data, data.size["batch_size"])
         settings = run_settings(self._classifier, self.attack, self.randomization, self.options)
         settings |= data.size | {"nb_epochs": nb_epochs, "steps": data.steps, "processes": rank_and_world_size()[1]}
@@ -253,7 +254,11 @@ class DomainAdversarialTrainer(Trainer):
                 watcher = self._validator((x, y), WATCHED)
             return measured(row, history, validator, watcher)
 
-        train(run, data, nb_epochs, history, measure, settings)
+        run_epochs(run, data, nb_epochs, history, measure, settings)
+
+    def _run(self, steps: int, nb_epochs: int) -> Run:
+        attack = training_attack(self.attack, self.options)
+        return Run(self._classifier, attack, self.randomization, self.options, steps, nb_epochs)
 
     def _seen(self, images: int) -> int:
         """How many rows of a batch of so many images the model sees at once, in the process that has the fewest."""

@@ -14,7 +14,7 @@ from art_domainrand.core.labels import correct
 from art_domainrand.estimators import predict
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.training.trainer.adversary import FAST_STEP, TINY
+from art_domainrand.training.trainer.options import FAST_STEP, TINY
 
 PGD_STEPS = 10
 # Fast training has overfitted to its own one-step attack when PGD breaks this much more than that attack (Wong et al.

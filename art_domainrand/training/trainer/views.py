@@ -9,7 +9,6 @@ import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
-from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
@@ -17,7 +16,6 @@ from art_domainrand.preprocessors.domain_randomization import DomainRandomizatio
 from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.training.data.epochs import SampleKeys, Samples
-from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.objectives import Views
 from art_domainrand.training.trainer.options import TrainingOptions
 from art_domainrand.training.trainer.ranges import AutomaticRanges, Ranges
@@ -27,17 +25,18 @@ class ViewMaker:
     """Makes the views of each batch, under the curricula of eps and ranges.
 
     Draws are functions of the epoch's seed and of what a sample is known by, so neither batch size nor the number of
-    processes changes them; so are the starts of the attack, which hang on the pixels it is given.
+    processes changes them; so are the starts of ``attack`` (see :func:`training_attack`), which hang on the pixels
+    it is given.
     """
 
     def __init__(
-        self, classifier: PyTorchClassifier, attack: GradientAttack, pipeline: Pipeline | None, options: TrainingOptions
+        self, classifier: PyTorchClassifier, attack: Any, pipeline: Pipeline | None, options: TrainingOptions
     ) -> None:
         self.options, self.pipeline, self.device = options, pipeline, classifier.device
         self.randomization = None if pipeline is None else DomainRandomization.for_estimator(classifier, pipeline)
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.ranges = AutomaticRanges(pipeline) if options.automatic_ranges else Ranges(pipeline)
-        self.attack: Any = training_attack(attack, options)
+        self.attack = attack
         self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
         self.seed = 0
 
