@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,6 +64,10 @@ class KorniaMember(GeometricAugmentationBase2D):
     def __repr__(self) -> str:
         return f"KorniaMember({list(self.pipeline.transforms)!r}, p={self.p}, same_on_batch={self.same_on_batch})"
 
+    def forward(self, input: Tensor, params: Params | None = None, data_keys: Sequence[Any] | None = None) -> Tensor:
+        changed: Tensor = super().forward(input, params)
+        return changed
+
     def generate_parameters(self, batch_shape: tuple[int, ...]) -> Params:
         draw = self.pipeline.sample(1 if self.same_on_batch else batch_shape[0], torch.default_generator)
         draw = draw.repeat(batch_shape[0]) if self.same_on_batch else draw
@@ -99,9 +104,7 @@ class KorniaMember(GeometricAugmentationBase2D):
     ) -> Keypoints:
         return self._keypoints(input, params)
 
-    def inverse_inputs(
-        self, input: Tensor, params: Params, flags: Flags, transform: Tensor | None = None, **kwargs: Any
-    ) -> Tensor:
+    def inverse_inputs(self, input: Tensor, params: Params, flags: Flags, transform: Tensor | None = None) -> Tensor:
         image: Tensor = self.transform_tensor(input)
         if all(map(is_still, leaves_of(self.pipeline.chain))):
             return image
@@ -109,20 +112,24 @@ class KorniaMember(GeometricAugmentationBase2D):
         return torch.where(gate_of(self, params, restored), restored, image)
 
     def inverse_masks(
-        self, input: Tensor, params: Params, flags: Flags, transform: Tensor | None = None, **kwargs: Any
+        self,
+        input: Tensor,
+        params: Params,
+        flags: Flags,
+        transform: Tensor | None = None,
+        resample: Resample | None = None,
+        align_corners: bool | None = None,
     ) -> Tensor:
         mask = self.transform_tensor(input, shape=params["forward_input_shape"], match_channel=False)
-        restored = self._masks(mask, params, {**flags, **kwargs}, inverted=True)
+        restored = self._masks(mask, params, {**flags, "resample": resample}, inverted=True)
         return torch.where(gate_of(self, params, mask), restored, mask)
 
-    def inverse_boxes(
-        self, input: Boxes, params: Params, flags: Flags, transform: Tensor | None = None, **kwargs: Any
-    ) -> Boxes:
+    def inverse_boxes(self, input: Boxes, params: Params, flags: Flags, transform: Tensor | None = None) -> Boxes:
         restored = self._boxes(input, params, inverted=True).data
         return with_data(input, torch.where(gate_of(self, params, restored), restored, input.data))
 
     def inverse_keypoints(
-        self, input: Keypoints, params: Params, flags: Flags, transform: Tensor | None = None, **kwargs: Any
+        self, input: Keypoints, params: Params, flags: Flags, transform: Tensor | None = None
     ) -> Keypoints:
         restored = self._keypoints(input, params, inverted=True).data
         return with_data(input, torch.where(gate_of(self, params, restored), restored, input.data))

@@ -34,9 +34,6 @@ LabelBatch: TypeAlias = "Tensor | Sequence[Tensor]"
 Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Where pixels are read, x and y from the image centre, and which have no source: each (B, H, W)."""
 
-EDGE_PIECES = 32
-"""Into how many pieces an edge of a box is cut before a displacement field bends it."""
-
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
@@ -136,11 +133,10 @@ class Geometry:
         rows, frame = LabelTable.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
         x, y = (rows.table[..., :2] - self._corner(frame, 1)).unbind(2)
         moved = self._carry(Points(x[..., None], y[..., None]), frame, mark_lost)
-        columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1)]
-        if rows.table.shape[2] == 3:
-            columns.append(rows.table[..., 2:] if moved.lost is None else rows.table[..., 2:] * ~moved.lost)
-        written = rows.write(torch.cat(columns, dim=2))
-        return self._reordered(written) if swap else written
+        columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1), rows.table[..., 2:]]
+        if moved.lost is not None:
+            columns[1] = columns[1] * ~moved.lost
+        return self._reordered(rows.write(torch.cat(columns, dim=2)), swap)
 
     def boxes(self, boxes: LabelBatch, *, clip: bool = True) -> Any:
         """Move boxes: each becomes the box around what it held.
@@ -161,7 +157,7 @@ class Geometry:
         if any(leaf.kind is Kind.PIXEL and type(leaf).carry is not Transform.carry for leaf in leaves):
             return rows.write(self._boxes_of_pixels(rows.table, frame))
         bent = any(leaf.kind is Kind.GEOMETRY and not leaf.has_matrix for leaf in leaves)
-        along_x, along_y = unit_outline(EDGE_PIECES if bent else 1, rows.table)
+        along_x, along_y = unit_outline(rows.table, bent=bent)
         x1, y1, x2, y2 = rows.table[..., None].unbind(2)
         half_x, half_y = frame.width / 2, frame.height / 2
         outline = Points(torch.lerp(x1, x2, along_x) - half_x, torch.lerp(y1, y2, along_y) - half_y)
@@ -224,9 +220,9 @@ class Geometry:
         moved = self.chain.carry(points, self._values, frame, way)
         return moved if settle is None else settle(moved, Sampling(), frame)
 
-    def _reordered(self, keypoints: Any) -> Any:
+    def _reordered(self, keypoints: Any, swap: bool) -> Any:
         """Moved keypoints, left and right ones in each other's place where the image was mirrored."""
-        if not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
+        if not swap or not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
             return keypoints
         parts = []
         for image, part in enumerate(keypoints):

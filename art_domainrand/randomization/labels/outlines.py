@@ -5,9 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+EDGE_PIECES = 32
+"""Into how many pieces an edge of a box is cut before a displacement field bends it."""
 
-def unit_outline(pieces: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Points around the unit square, from corner to corner."""
+
+def unit_outline(like: Tensor, *, bent: bool) -> tuple[Tensor, Tensor]:
+    """Points around the unit square, from corner to corner; more of them if it is to be ``bent``."""
+    pieces = EDGE_PIECES if bent else 1
     step = torch.arange(pieces, dtype=like.dtype, device=like.device) / pieces
     none, one = torch.zeros_like(step), torch.ones_like(step)
     return torch.cat((step, one, 1 - step, none)), torch.cat((none, step, one, 1 - step))
