@@ -25,6 +25,7 @@ from art_domainrand.randomization.core.transform import (
 )
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
 from art_domainrand.randomization.domains import DOMAINS, domain_mapping
+from art_domainrand.randomization.kornia_member import KorniaMember
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
 from art_domainrand.randomization.numerics.positions import Frame
@@ -128,6 +129,7 @@ __all__ = [
     "ImpulseNoise",
     "Invert",
     "KorniaAugmentation",
+    "KorniaMember",
     "LensDistortion",
     "LogUniform",
     "MixUp",

@@ -1,4 +1,4 @@
-"""Any ``kornia.augmentation`` module as a transform."""
+"""Any ``kornia.augmentation`` module as a transform; the one place that knows Kornia's inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from kornia.augmentation import IntensityAugmentationBase2D, RandomJigsaw
@@ -16,6 +16,8 @@ from kornia.augmentation._2d.mix.base import MixAugmentationBaseV2
 from kornia.augmentation._3d.base import AugmentationBase3D
 from kornia.augmentation.base import _BasicAugmentationBase
 from kornia.augmentation.container.base import SequentialBase
+from kornia.geometry.boxes import Boxes
+from kornia.geometry.keypoints import Keypoints
 from torch import Tensor, nn
 
 from art_domainrand.randomization.core.transform import PixelTransform, Values
@@ -178,3 +180,19 @@ def _runs(part: _BasicAugmentationBase, channels: int) -> bool:
 def _reason(table: Mapping[str, str], part: nn.Module) -> str | None:
     """What ``table`` says about the class of ``part`` or one it is derived from."""
     return next((table[cls.__name__] for cls in type(part).__mro__ if cls.__name__ in table), None)
+
+
+def gate_of(module: _BasicAugmentationBase, params: Mapping[str, Tensor], like: Tensor) -> Tensor:
+    """Which images an augmentation has changed, (B, 1, ...) to broadcast against ``like`` (B, ...)."""
+    gate: Tensor = module._gate(params)
+    return gate.to(like.device).view(-1, *[1] * (like.dim() - 1))
+
+
+_Labels = TypeVar("_Labels", Boxes, Keypoints)
+
+
+def with_data(labels: _Labels, data: Tensor) -> _Labels:
+    """A copy of Kornia's boxes or keypoints with other coordinates, all else kept."""
+    copy = labels.clone()
+    copy._data = data
+    return copy

@@ -22,6 +22,7 @@ from art_domainrand.randomization.labels.detections import (
     tidied,
     to_tensor,
 )
+from art_domainrand.randomization.labels.outlines import occupied_extent, unit_outline
 from art_domainrand.randomization.labels.rows import LabelTable, check_boxes, check_fill
 from art_domainrand.randomization.labels.settling import cut_boxes, cut_sources, mark_lost, pad_sources
 from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Settle, Way, pixel_lattice
@@ -32,9 +33,6 @@ LabelBatch: TypeAlias = "Tensor | Sequence[Tensor]"
 
 Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """Where pixels are read, x and y from the image centre, and which have no source: each (B, H, W)."""
-
-EDGE_PIECES = 32
-"""Into how many pieces an edge of a box is cut before a displacement field bends it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +117,7 @@ class Geometry:
         pairs = zip(masks, zip(*(torch.split(part, 1) for part in points), strict=True), strict=True)
         return [read(part[None].reshape(1, -1, *part.shape[-2:]), source).view(part.shape) for part, source in pairs]
 
-    def keypoints(self, keypoints: LabelBatch) -> Any:
+    def keypoints(self, keypoints: LabelBatch, *, swap: bool = True) -> Any:
         """Move points; they are not clipped.
 
         Those that a :class:`Flip` calls ``pairs`` change places where it mirrors the image, along the axis before the
@@ -127,6 +125,7 @@ class Geometry:
 
         :param keypoints: (B, ..., 2) in pixels, or with a visibility (B, ..., 3), or a list of B tensors (..., 2) or
             (..., 3). A visibility becomes 0 once the point has left the image, even if it comes back.
+        :param swap: whether those ``pairs`` do change places.
         :return: points of the same form.
         :raises ValueError: for points that do not fit.
         """
@@ -134,10 +133,10 @@ class Geometry:
         rows, frame = LabelTable.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
         x, y = (rows.table[..., :2] - self._corner(frame, 1)).unbind(2)
         moved = self._carry(Points(x[..., None], y[..., None]), frame, mark_lost)
-        columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1)]
-        if rows.table.shape[2] == 3:
-            columns.append(rows.table[..., 2:] if moved.lost is None else rows.table[..., 2:] * ~moved.lost)
-        return self._reordered(rows.write(torch.cat(columns, dim=2)))
+        columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1), rows.table[..., 2:]]
+        if moved.lost is not None:
+            columns[1] = columns[1] * ~moved.lost
+        return self._reordered(rows.write(torch.cat(columns, dim=2)), swap)
 
     def boxes(self, boxes: LabelBatch, *, clip: bool = True) -> Any:
         """Move boxes: each becomes the box around what it held.
@@ -158,7 +157,7 @@ class Geometry:
         if any(leaf.kind is Kind.PIXEL and type(leaf).carry is not Transform.carry for leaf in leaves):
             return rows.write(self._boxes_of_pixels(rows.table, frame))
         bent = any(leaf.kind is Kind.GEOMETRY and not leaf.has_matrix for leaf in leaves)
-        along_x, along_y = _outline(EDGE_PIECES if bent else 1, rows.table)
+        along_x, along_y = unit_outline(rows.table, bent=bent)
         x1, y1, x2, y2 = rows.table[..., None].unbind(2)
         half_x, half_y = frame.width / 2, frame.height / 2
         outline = Points(torch.lerp(x1, x2, along_x) - half_x, torch.lerp(y1, y2, along_y) - half_y)
@@ -221,9 +220,9 @@ class Geometry:
         moved = self.chain.carry(points, self._values, frame, way)
         return moved if settle is None else settle(moved, Sampling(), frame)
 
-    def _reordered(self, keypoints: Any) -> Any:
+    def _reordered(self, keypoints: Any, swap: bool) -> Any:
         """Moved keypoints, left and right ones in each other's place where the image was mirrored."""
-        if not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
+        if not swap or not any(getattr(leaf, "pairs", ()) for leaf in leaves_of(self.chain)):
             return keypoints
         parts = []
         for image, part in enumerate(keypoints):
@@ -251,7 +250,7 @@ class Geometry:
         x1, y1, x2, y2 = (pick(*corners[k::2]) for pick in (torch.minimum, torch.maximum) for k in (0, 1))
         columns, rows = (x1 <= x) & (x < x2), (y1 <= y) & (y < y2)
         moved = self.masks(rows[..., :, None] & columns[..., None, :])
-        ends = [_extent(moved.any(axis)) for axis in (2, 3)]
+        ends = [occupied_extent(moved.any(axis)) for axis in (2, 3)]
         return torch.stack((ends[0][0], ends[1][0], ends[0][1], ends[1][1]), dim=2).to(boxes.dtype)
 
     def _frame(self) -> Frame:
@@ -287,13 +286,6 @@ def _double(values: Values) -> dict[str, Any]:
     }
 
 
-def _outline(pieces: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Points around the unit square, from corner to corner."""
-    step = torch.arange(pieces, dtype=like.dtype, device=like.device) / pieces
-    none, one = torch.zeros_like(step), torch.ones_like(step)
-    return torch.cat((step, one, 1 - step, none)), torch.cat((none, step, one, 1 - step))
-
-
 def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) -> Tensor:
     """``image`` (B, C, H, W) at ``sources``, ``fill`` where there is none."""
     x, y, lost = (part.to(image.device) for part in sources)
@@ -306,11 +298,3 @@ def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) 
     lost = lost | (column < 0) | (column >= width) | (row < 0) | (row >= height)
     index = torch.where(lost, 0, row * width + column).flatten(1)[:, None].expand(-1, image.shape[1], -1)
     return image.flatten(2).gather(2, index).view(image.shape).masked_fill(lost[:, None], fill)
-
-
-def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and one past the last true entry along the last axis; equal if there is none."""
-    position = torch.arange(occupied.shape[-1], device=occupied.device)
-    stop = torch.where(occupied, position + 1, 0).amax(-1)
-    start = torch.where(occupied, position, occupied.shape[-1]).amin(-1)
-    return torch.minimum(start, stop), stop

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from art_domainrand.randomization import AutoContrast, Equalize, Pipeline, Posterize, Sharpness, Solarize
-from art_domainrand.randomization.transforms.tone import equalized
+from art_domainrand.randomization.transforms.tone import flat_histogram
 
 
 def photo(n=3, channels=3, height=37, width=41, seed=0):
@@ -50,7 +50,7 @@ def test_posterize_draws_whole_numbers_of_bits_equally_often():
 def test_equalize_is_pils_and_kornias():
     x = photo()
     torch.testing.assert_close(Pipeline(Equalize(1.0))(x), by_pil(x, ImageOps.equalize))
-    torch.testing.assert_close(equalized(x), E.equalize(x), atol=1e-6, rtol=0)
+    torch.testing.assert_close(flat_histogram(x), E.equalize(x), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
