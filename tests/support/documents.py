@@ -1,6 +1,7 @@
 """Markdown documents: their snippets, their links and the files that they name."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,16 @@ def snippets(document: Path, language: str = "python") -> list[str]:
 
 
 def run_snippets(document: Path) -> int:
-    """Run every Python snippet, in order, in one namespace, as a reader would paste them; how many there were."""
-    namespace: dict[str, object] = {"__name__": "__snippet__"}
+    """Run every Python snippet, in order, in one namespace, as a reader would paste them; how many there were.
+
+    A deprecated name in a snippet is an error.
+    """
+    namespace: dict[str, object] = {"__name__": "snippet"}
     blocks = snippets(document)
-    for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"{document.name}, snippet {number}", "exec"), namespace)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=DeprecationWarning, module="snippet")
+        for number, block in enumerate(blocks, start=1):
+            exec(compile(block, f"{document.name}, snippet {number}", "exec"), namespace)
     return len(blocks)
 
 
