@@ -26,7 +26,7 @@ from art_domainrand import (
     domain_mapping,
     fit_randomized,
 )
-from art_domainrand.attacks.engine.search import LOOK_EVERY
+from art_domainrand.attacks.engine.judged import LOOK_EVERY
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, corrupt
 from art_domainrand.training.trainer import loop
 
@@ -237,13 +237,13 @@ def test_mixed_precision_keeps_the_direction(dtype, targeted):
     _, classifier = pair()
     x = some_images()
     y = predicted(classifier, x)
-    aim = (y + 1) % CLASSES if targeted else y
+    criterion = (y + 1) % CLASSES if targeted else y
     loss = nn.CrossEntropyLoss()
 
     def value(images):
-        return float(loss(torch.from_numpy(classifier.predict(images)), torch.from_numpy(aim)))
+        return float(loss(torch.from_numpy(classifier.predict(images)), torch.from_numpy(criterion)))
 
-    adversarial = PGD(classifier, **PGD_8, targeted=targeted, autocast=dtype).generate(x, aim)
+    adversarial = PGD(classifier, **PGD_8, targeted=targeted, autocast=dtype).generate(x, criterion)
     assert (value(adversarial) < value(x) - 0.1) if targeted else (value(adversarial) > value(x) + 0.1)
 
 

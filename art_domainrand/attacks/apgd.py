@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,26 +12,25 @@ from art.attacks.attack import EvasionAttack
 from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGradientDescent
 from torch import Tensor
 
-from art_domainrand.attacks.engine.aim import TARGETED_DLR, Aim
+from art_domainrand.attacks.engine.autopgd import AutoSteps
+from art_domainrand.attacks.engine.balls import Balls, Start
+from art_domainrand.attacks.engine.best import Which
+from art_domainrand.attacks.engine.config import check_name
+from art_domainrand.attacks.engine.criterion import TARGETED_DLR
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
-from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.oracle import Oracle
-from art_domainrand.attacks.engine.search import Stage
-from art_domainrand.attacks.engine.steps import AutoSteps, SettlingSteps, SparseSteps, Steps
-from art_domainrand.attacks.options import (
-    DEFAULTS,
-    AutoOptions,
-    check_options,
-)
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.sparse import SettlingSteps, SparseSteps
+from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core import checks as check
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.losses import LOSSES
-from art_domainrand.core.norms import Ball, lp_norm, rows_of
+from art_domainrand.core.norms import Ball, lp_norm
 from art_domainrand.core.random import CLIMB, START, derive, normal
 
 VARIANTS = ("refined", "original")
 ART_LOSSES = {"difference_logits_ratio": "dlr"}
 LOSS_TYPES = [None, *LOSSES, *ART_LOSSES, TARGETED_DLR]
-APGD_OPTIONS = list(AutoOptions.__annotations__)
 
 # In L1 the first two phases climb in larger balls (Croce & Hein 2021, section 4.2): how much larger, how many steps.
 L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
@@ -40,9 +39,6 @@ L1_PHASES = ((3.0, 0.3), (2.0, 0.3))
 # The last steps of the refined variant settle at the best point, as a share of all.
 SETTLING = 0.2
 SHRINKING = 1 << 20  # what their random draws are for
-
-# Stage, restart, ball and samples (A,) -> where they start.
-Start = Callable[[int, int, Ball, Tensor], Tensor]
 
 
 class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
@@ -71,11 +67,14 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    option_names: ClassVar[list[str]] = APGD_OPTIONS
-    attack_params = (
-        AutoProjectedGradientDescent.attack_params + APGD_OPTIONS + ["early_stop", "nb_target_classes", "variant"]
-    )
+    eps: Any
+    max_iter: int
+    nb_random_init: int
+    loss_type: Any
+    nb_target_classes: int
+    variant: str
 
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -92,53 +91,45 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         nb_target_classes: int = 9,
         early_stop: bool = True,
         variant: str = "refined",
-        **options: Unpack[AutoOptions],
+        seed: int | None = None,
+        eot_samples: int = 1,
+        eot_draws: str = "fresh",
+        randomization: Any = None,
+        quantize: bool = False,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
-        check_auto(norm, eps, eps_step)
-        self._set_options({**options})
         # Not ART's constructor: it builds another estimator around the model to change its loss.
         EvasionAttack.__init__(self, estimator=estimator)
-        self.norm, self.eps, self.eps_step = norm, check.plain(eps), check.plain(eps_step)
-        self.max_iter, self.targeted, self.nb_random_init = max_iter, targeted, nb_random_init
-        self.batch_size, self.loss_type, self.verbose = batch_size, loss_type, verbose
-        self.nb_target_classes, self.early_stop, self.variant = nb_target_classes, early_stop, variant
-        self._check_params()
+        self._set(locals())
 
     def _check_params(self) -> None:
         check_auto(self.norm, self.eps, self.eps_step)
         check.check_counts(
-            max_iter=self.max_iter,
-            nb_random_init=self.nb_random_init,
-            nb_target_classes=self.nb_target_classes,
-            batch_size=self.batch_size,
+            max_iter=self.max_iter, nb_random_init=self.nb_random_init, nb_target_classes=self.nb_target_classes
         )
         check.require(self.nb_target_classes >= 1, "nb_target_classes", "be >= 1", self.nb_target_classes)
-        check.check_flags(targeted=self.targeted, early_stop=self.early_stop, verbose=self.verbose)
-        check.require(self.variant in VARIANTS, "variant", f"be one of {list(VARIANTS)}", self.variant)
+        check_name("variant", self.variant, list(VARIANTS))
         loss = self.loss_type
         rule = f"be one of {LOSS_TYPES} or a function of scores and labels"
         known = loss is None or (loss in LOSS_TYPES if isinstance(loss, str) else callable(loss))
         check.require(known, "loss_type", rule, loss)
         both = self.targeted and loss == TARGETED_DLR
         check.require(not both, "loss_type", 'be other than "targeted_dlr" (it is for leaving y) if targeted', loss)
-        check_options({name: getattr(self, name) for name in DEFAULTS})
+        super()._check_params()
 
-    def _radius_and_step(self) -> tuple[Any, Any]:
-        return self.eps, self.eps  # the step sizes are Auto-PGD's own
-
-    def _restarts(self) -> int:
-        return max(1, self.nb_random_init)
-
-    def _stages(self, job: Job) -> list[Stage]:
-        plan = Plan(
-            self.max_iter, self._restarts(), self.nb_random_init > 0, self.early_stop, self.variant == "original"
-        )
+    def _stages(self, inputs: Inputs) -> list[Stage]:
+        restarts = max(1, self.nb_random_init)
+        original = self.variant == "original"
+        plan = Plan(self.max_iter, restarts, self.nb_random_init > 0, inputs.config.early_stop, original)
+        balls = Balls(inputs, self.norm, self.eps)
         if self.loss_type != TARGETED_DLR:
             loss = ART_LOSSES.get(self.loss_type, self.loss_type) if isinstance(self.loss_type, str) else self.loss_type
-            return [auto_stage(job, plan, loss)]
-        ranked = rank_targets(job)[:, : self.nb_target_classes]
-        return [auto_stage(job, plan, towards=ranked[:, rank]) for rank in range(ranked.shape[1])]
+            return [auto_stage(balls, plan, loss)]
+        rivals = inputs.clean(self.nb_target_classes).rivals[:, : self.nb_target_classes]
+        return [auto_stage(balls, plan, towards=rivals[:, rank]) for rank in range(rivals.shape[1])]
 
 
 def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
@@ -150,118 +141,107 @@ def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter."""
+    """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter.
+
+    ``samples`` is how many draws a gradient is a mean over, if not what the user says.
+    """
 
     max_iter: int
     restarts: int = 1
     at_random: bool = True
     early_stop: bool = True
     original: bool = False
+    samples: int | None = None
 
 
 def auto_stage(
-    job: Job,
+    balls: Balls,
     plan: Plan,
     loss: Any = None,
     towards: Tensor | None = None,
     worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Stage:
     """Auto-PGD with one loss, or with the targeted difference of logits ratio ``towards`` classes (N,)."""
-    sign = -1 if job.targeted else 1
-    loss = loss if plan.original else job.unsaturated(loss)
-
-    def aim(ids: Tensor) -> Aim:
-        return Aim(job.y[ids], sign, loss, None if towards is None else towards[ids])
-
+    inputs = balls.inputs
+    loss = loss if plan.original else inputs.unsaturated(loss, plan.samples)
     whole = Stage(
         name=f"Auto-PGD, {(loss if isinstance(loss, str) else 'loss') if towards is None else TARGETED_DLR}",
-        aim=aim,
-        steps=lambda ball, mask, ids: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
-        start=auto_start(job, plan.at_random),
+        balls=balls,
+        criterion=lambda which: inputs.criterion(which, loss, None if towards is None else towards[which]),
+        steps=lambda ball, mask, which: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
+        start=auto_start(balls, at_random=plan.at_random),
         max_iter=plan.max_iter,
         restarts=plan.restarts,
         early_stop=plan.early_stop,
         worthwhile=worthwhile,
+        samples=plan.samples,
     )
-    return whole if job.starts.norm != 1 else in_l1(whole, job, plan)
+    return whole if balls.norm != 1 else in_l1(whole, plan)
 
 
-def in_l1(stage: Stage, job: Job, plan: Plan) -> Stage:
+def in_l1(stage: Stage, plan: Plan) -> Stage:
     """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
     settling = 0 if plan.original else int(SETTLING * plan.max_iter)
     sparse = plan.max_iter - settling
     lengths = [min(math.ceil(share * sparse), max(sparse - 1, 0) // 2) for _, share in L1_PHASES]
     rest = sparse - sum(lengths)
 
-    def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
+    def steps(ball: Ball, mask: Tensor | None, which: Which) -> StepRule:
         if plan.original:
             return SparseSteps(ball, mask, rest, warm=True, original=True)
         return SettlingSteps(ball, mask, rest, settling, warm=True)
 
-    def start(number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
-        first = stage.start(number, restart, around, ids)
-        return shrinking_balls(job, stage.aim(ids), first, lengths, ids, (number, restart), plan)
+    def start(number: int, restart: int, around: Ball, which: Which) -> Tensor:
+        first = stage.start(number, restart, around, which)
+        return shrinking_balls(stage, first, lengths, which, (number, restart), plan)
 
     return replace(stage, steps=steps, start=start, max_iter=rest + settling)
 
 
-def auto_start(job: Job, at_random: bool) -> Start:
+def auto_start(balls: Balls, *, at_random: bool) -> Start:
     """The starts of Auto-PGD: on the surface of the ball in L-inf and L2, a projected normal point in L1."""
     if not at_random:
-        return lambda stage, restart, around, ids: around.origin()
+        return lambda number, restart, around, which: around.origin()
 
-    def chosen(stage: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
-        noise, mask = surface_noise(job, ids, stage, restart), job.problem.mask(ids)
-        noise = noise if mask is None else noise * mask
-        return around.project(around.x + noise)
+    def chosen(number: int, restart: int, around: Ball, which: Which) -> Tensor:
+        return around.project(around.x + balls.masked(surface_noise(balls, which, number, restart), which))
 
     return chosen
 
 
-def surface_noise(job: Job, ids: Tensor, stage: int, restart: int) -> Tensor:
+def surface_noise(balls: Balls, which: Which, number: int, restart: int) -> Tensor:
     """Noise (A, ...) of length eps in L-inf and L2, or standard normal in L1."""
-    if job.starts.norm == 1:
-        keys = job.problem.keys[ids.to(job.problem.keys.device)].to(ids.device)
-        return normal(derive(keys, START, stage, restart), tuple(job.x.shape[1:]))
-    noise = job.starts.of(ids, restart, stage)
-    eps = job.starts.eps
-    radius = rows_of(eps, job.x, ids.cpu())
-    radius = torch.as_tensor(radius, dtype=torch.float64, device=noise.device)
+    inputs = balls.inputs
+    if balls.norm == 1:
+        return normal(derive(inputs.keys_of(which), START, number, restart), tuple(inputs.x.shape[1:]))
+    noise = balls.starts.of(which, restart, number, inputs.device)
+    radius = torch.as_tensor(balls.rows(balls.eps, which), dtype=torch.float64, device=noise.device)
     unit = torch.where(radius > 0, noise / radius, 0.0)  # in L-inf every feature may have its own radius
-    length = lp_norm(unit, job.starts.norm)
+    length = lp_norm(unit, balls.norm)
     surface: Tensor = (noise / torch.where(length > 0, length, torch.inf)).to(noise.dtype)
     return surface
 
 
 def shrinking_balls(
-    job: Job, aim: Aim, start: Tensor, lengths: list[int], ids: Tensor, run: tuple[int, int], plan: Plan
+    stage: Stage, start: Tensor, lengths: list[int], which: Which, run: tuple[int, int], plan: Plan
 ) -> Tensor:
     """Climb in balls of three and two times the radius, each from the best point of the one before.
 
     A random start's own sparsity counts, as in the authors' code.
     """
-    problem, warm = job.problem, plan.at_random
-    keys = derive(problem.keys[ids.to(problem.keys.device)].to(ids.device), CLIMB, *run, SHRINKING)
-    oracle = Oracle(
-        problem.source, aim, problem.expectation, keys, random=problem.random, batch_size=problem.batch_size
-    )
-    rows = torch.arange(len(ids), device=ids.device)
+    inputs, warm = stage.balls.inputs, plan.at_random
+    evaluator = inputs.evaluator(which, stage.criterion(which), CLIMB, *run, SHRINKING, samples=stage.samples)
+    rows = torch.arange(len(start), device=start.device)
     adv = start
     for (factor, _), length in zip(L1_PHASES, lengths, strict=True):
-        around = problem.ball(ids)
-        around.eps = around.eps * factor
+        around = stage.balls.around(which, factor)
         adv = around.project(adv)
-        steps = SparseSteps(around, problem.mask(ids), length, warm=warm, original=plan.original)
+        steps = SparseSteps(around, inputs.mask_of(which), length, warm=warm, original=plan.original)
         for i in range(length):
-            adv = steps.next(i, adv, oracle.evaluate(adv, rows))
+            found = evaluator.evaluate(adv, rows)
+            adv = steps.next(i, adv, found.gradient, found.value)
         if length:
-            standing = oracle.evaluate(adv, rows)
-            steps.best.observe(adv, standing.gradient, standing.value)
+            found = evaluator.evaluate(adv, rows)
+            steps.best.observe(adv, found.gradient, found.value)
             adv, warm = steps.best.adv, True
-    return problem.ball(ids).project(adv)
-
-
-def rank_targets(job: Job) -> Tensor:
-    """The other classes of every sample (N, K - 1), by falling score of the estimator on the original."""
-    own = job.y.argmax(1, keepdim=True)
-    return job.clean_scores.scatter(1, own, -torch.inf).argsort(dim=1, descending=True)[:, :-1]
+    return stage.balls.around(which).project(adv)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,13 +12,16 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.domain import DomainOptions, DomainSearching
+from art_domainrand.attacks.domain import DomainSearching
+from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
 from art_domainrand.attacks.engine.domain_search import Plan, Track
 from art_domainrand.attacks.engine.scene import BallAround
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
-from art_domainrand.core.norms import Ball, ball, rows_of
+from art_domainrand.core.arguments import suggesting_names
+from art_domainrand.core.norms import Ball
 from art_domainrand.randomization.core.pipeline import Item
 
 ORDERS = ("joint", "domain_first", "pixels_first")
@@ -45,9 +49,14 @@ class CompositeAttack(DomainSearching):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    attack_params: ClassVar[list[str]] = [*DomainSearching.attack_params, "norm", "eps", "max_iter", "order"]
     _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, LossGradientsMixin, ClassifierMixin)
 
+    norm: Any
+    eps: Any
+    max_iter: int
+    order: str
+
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -60,18 +69,28 @@ class CompositeAttack(DomainSearching):
         verbose: bool = True,
         *,
         order: str = "joint",
-        **options: Unpack[DomainOptions],
+        fraction: float = 1.0,
+        evaluations: int = 100,
+        k: int | None = None,
+        points: Any = None,
+        loss: str | Callable[[Tensor, Tensor], Tensor] | None = "margin",
+        early_stop: bool = False,
+        eot_samples: int = 1,
+        seed: int | None = None,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
-        self.norm, self.eps, self.max_iter, self.order = norm, eps, max_iter, order
-        super().__init__(estimator, pipeline, batch_size, targeted, verbose, {**options})
-        self.eps = check.plain(eps)
+        check.check_estimator(estimator, self._estimator_requirements)
+        super().__init__(estimator=estimator)
+        self._set(locals())
 
     def _check_params(self) -> None:
         # The step is the algorithm's; one of the kind of eps passes.
         step = np.ones(self.eps.shape) if isinstance(self.eps, np.ndarray) else 1.0
         check.check_budget(self.norm, self.eps, step)
         check.check_counts(max_iter=self.max_iter)
-        check.require(self.order in ORDERS, "order", f"be one of {list(ORDERS)}", self.order)
+        check_name("order", self.order, list(ORDERS))
         super()._check_params()
 
     def generate(self, x: Any, y: Any = None, mask: Any = None, **kwargs: Any) -> Any:
@@ -93,9 +112,8 @@ class CompositeAttack(DomainSearching):
         return find(self, x, y, mask, self._solve, "before" if self.order == "pixels_first" else "after")
 
     def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
-        host = ids.to(job.x.device)
-        x = job.x[host].to(ids.device)
-        mask = None if job.mask is None else job.mask[host].to(ids.device)
+        x, mask = job.inputs.images(ids), job.inputs.mask_of(ids)
+        mask = None if mask is None else mask.expand(x.shape)
         around = self._around(job, ids)
         plan = Plan(0, 1, self.max_iter, climbs=True, tries=False)
         if self.order == "pixels_first":
@@ -123,15 +141,10 @@ class CompositeAttack(DomainSearching):
 
     def _around(self, job: DomainJob, ids: Tensor) -> BallAround:
         """The balls of the samples ``ids`` around whatever images."""
-        eps = check.sizes_for("eps", self.eps, check.norm_order(self.norm), tuple(job.x.shape))
-        own = rows_of(eps, job.x, ids.cpu())
-        like = job.x[ids.to(job.x.device)]
-        low, high = (None if bound is None else bound.to(ids.device) for bound in job.box)
+        balls = Balls(job.inputs, self.norm, self.eps)
 
         def around(base: Tensor, rows: Tensor) -> Ball:
-            size = rows_of(own, like, rows.cpu())
-            size = size.to(base.device) if isinstance(size, Tensor) else size
-            return self._reaching(ball(check.norm_order(self.norm), base, size, low, high))
+            return balls.over(base, ids[rows])
 
         return around
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,51 +12,22 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
+from art_domainrand.attacks.engine.arguments import Parameters
 from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
 from art_domainrand.attacks.engine.domain_search import Plan
-from art_domainrand.attacks.engine.lenient import Lenient, unexpected
 from art_domainrand.attacks.findings import Findings
-from art_domainrand.attacks.options import DeviceOptions, check_options, with_defaults
-from art_domainrand.attacks.settings import Settings
 from art_domainrand.core import checks as check
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.randomization.transforms.geometry import Rotation, Translation
 
-DEVICE_OPTIONS = list(DeviceOptions.__annotations__)
 # A fifth of the evaluations finds where to start from; the rest climbs.
 STARTS = 5
 
 
-class DomainOptions(DeviceOptions, total=False):
-    """What attacks on the domain take by keyword."""
+class DomainSearching(Parameters, EvasionAttack):
+    """What the attacks on the domain share: their options, checked."""
 
-    fraction: float
-    evaluations: int
-    k: int | None
-    points: Any
-    loss: Any
-    early_stop: bool
-    eot_samples: int
-
-
-DOMAIN_DEFAULTS: dict[str, Any] = {
-    "fraction": 1.0,
-    "evaluations": 100,
-    "k": None,
-    "points": None,
-    "loss": "margin",
-    "early_stop": False,
-    "eot_samples": 1,
-}
-DOMAIN_OPTIONS = [*DOMAIN_DEFAULTS, *DEVICE_OPTIONS]
-
-
-class DomainSearching(Lenient, Settings, EvasionAttack):
-    """What the attacks on the domain share: their options, checked, and their stream of random numbers."""
-
-    attack_params: ClassVar[list[str]] = [
-        *EvasionAttack.attack_params, "pipeline", "batch_size", "targeted", "verbose", *DOMAIN_OPTIONS,
-    ]  # fmt: skip
     _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
 
     pipeline: Any
@@ -63,37 +35,12 @@ class DomainSearching(Lenient, Settings, EvasionAttack):
     evaluations: int
     k: int | None
     points: Any
-    loss: Any
-    early_stop: bool
-    eot_samples: int
-    seed: int | None
-    memory_format: str | None
-    autocast: torch.dtype | None
-    compile: bool | str
-    _round: int = 0
-
-    def __init__(
-        self, estimator: Any, pipeline: Any, batch_size: int, targeted: bool, verbose: bool, options: dict[str, Any]
-    ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
-        super().__init__(estimator=estimator)
-        self.pipeline, self.batch_size, self.targeted, self.verbose = pipeline, batch_size, targeted, verbose
-        unknown = sorted(set(options) - set(DOMAIN_OPTIONS))
-        if unknown:
-            raise TypeError(unexpected(unknown[0], DOMAIN_OPTIONS, self.attack_params, "options"))
-        own = {name: value for name, value in options.items() if name in DOMAIN_DEFAULTS}
-        device = {name: value for name, value in options.items() if name in DEVICE_OPTIONS}
-        for name, value in (DOMAIN_DEFAULTS | own | with_defaults(device, DEVICE_OPTIONS, self.attack_params)).items():
-            setattr(self, name, value)
-        self._check_params()
 
     def _check_params(self) -> None:
         if not isinstance(self.pipeline, Pipeline):
             self.pipeline = Pipeline(self.pipeline)
-        check.check_counts(batch_size=self.batch_size, evaluations=self.evaluations)
-        check.check_flags(targeted=self.targeted, verbose=self.verbose)
-        named = {name: getattr(self, name) for name in ("loss", "early_stop", "eot_samples", *DEVICE_OPTIONS)}
-        check_options(named)
+        check.check_counts(evaluations=self.evaluations)
+        super()._check_params()
         number = isinstance(self.fraction, (int, float, np.number)) and not isinstance(self.fraction, bool)
         check.require(number and 0 < self.fraction <= 1, "fraction", "be a number in (0, 1]", self.fraction)
         if self.points is not None:
@@ -146,6 +93,7 @@ class DomainAttack(DomainSearching):
     Where the estimator is random, what is returned must fool it under ten fresh draws to count.
     """
 
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -153,9 +101,22 @@ class DomainAttack(DomainSearching):
         batch_size: int = 32,
         targeted: bool = False,
         verbose: bool = True,
-        **options: Unpack[DomainOptions],
+        *,
+        fraction: float = 1.0,
+        evaluations: int = 100,
+        k: int | None = None,
+        points: Any = None,
+        loss: str | Callable[[Tensor, Tensor], Tensor] | None = "margin",
+        early_stop: bool = False,
+        eot_samples: int = 1,
+        seed: int | None = None,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
-        super().__init__(estimator, pipeline, batch_size, targeted, verbose, {**options})
+        check.check_estimator(estimator, self._estimator_requirements)
+        super().__init__(estimator=estimator)
+        self._set(locals())
 
     def generate(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """The images under the worst domain found, (N, ...), as a float32 array.
@@ -179,12 +140,13 @@ class DomainAttack(DomainSearching):
         return find(self, x, y, None, self._solve)
 
     def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
-        scene = job.scene(job.x[ids.to(job.x.device)].to(ids.device), ids, job.view, None)
+        scene = job.scene(job.inputs.images(ids), ids, job.view, None)
         search = job.search(scene, ids)
         search.search(self.plan(job))
         return job.judged(scene, search), scene.tainted
 
 
+@suggesting_names
 def worst_of(
     estimator: Any,
     x: Any,
@@ -196,21 +158,45 @@ def worst_of(
     targeted: bool = False,
     verbose: bool = False,
     fraction: float = 1.0,
+    early_stop: bool = False,
+    eot_samples: int = 1,
     seed: int | None = None,
-    **options: Any,
+    memory_format: str | None = None,
+    autocast: torch.dtype | None = None,
+    compile: bool | str = False,
 ) -> Findings:
     """Per image the worst of ``k`` random draws: a success if there is one, then by margin.
 
-    Parameters are those of :class:`DomainAttack`; ``y`` None takes the estimator's own predictions. Costs ``k`` forward
-    passes per image and no gradient.
+    Costs ``k`` forward passes per image and no gradient. Parameters not told here are those of :class:`DomainAttack`.
+
+    :param x: Images (N, C, H, W), or (N, H, W, C) if the estimator has channels last, as an array or tensor.
+    :param y: Labels, or None for the estimator's own predictions.
+    :param k: How many draws.
+    :return: The findings, as arrays or tensors like ``x``.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
     check.check_counts(k=k)
     check.require(k >= 1, "k", "be >= 1", k)
-    own = {"evaluations": k, "k": k, "fraction": fraction, "seed": seed}
-    attack = DomainAttack(estimator, pipeline, batch_size, targeted, verbose, **{**own, **options})
+    attack = DomainAttack(
+        estimator,
+        pipeline,
+        batch_size,
+        targeted,
+        verbose,
+        fraction=fraction,
+        evaluations=k,
+        k=k,
+        early_stop=early_stop,
+        eot_samples=eot_samples,
+        seed=seed,
+        memory_format=memory_format,
+        autocast=autocast,
+        compile=compile,
+    )
     return attack.find(x, y)
 
 
+@suggesting_names
 def grid_attack(
     estimator: Any,
     *,
@@ -220,19 +206,29 @@ def grid_attack(
     shifts: int = 5,
     padding: str = "zeros",
     batch_size: int = 128,
-    **options: Any,
+    targeted: bool = False,
+    verbose: bool = True,
+    evaluations: int | None = None,
+    fraction: float = 1.0,
+    loss: str | Callable[[Tensor, Tensor], Tensor] | None = "margin",
+    early_stop: bool = False,
+    eot_samples: int = 1,
+    seed: int | None = None,
+    memory_format: str | None = None,
+    autocast: torch.dtype | None = None,
+    compile: bool | str = False,
 ) -> DomainAttack:
     """The grid attack of Engstrom et al. 2019 ("Exploring the landscape of spatial robustness", section 4.1).
 
     Every one of 5 x 5 translations by up to 3 pixels of 32 either way, combined with 31 rotations by up to 30 degrees
-    either way, and per image the worst of the 775.
+    either way, and per image the worst of the 775. Parameters not told here are those of :class:`DomainAttack`.
 
     :param angle: The largest rotation, in degrees.
     :param shift: The largest translation, as a share of width and height.
     :param angles, shifts: How many values from one end of the range to the other; with one the range is its middle.
     :param padding: What comes from beyond the image: "zeros" as in the paper, "border" or "reflection".
-    :param options: Those of :class:`DomainAttack`; with more ``evaluations`` than points the ascent goes on from the
-        worst two.
+    :param evaluations: None for as many as there are points; with more the ascent goes on from the worst two.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
     check.check_counts(angles=angles, shifts=shifts)
     check.require(min(angles, shifts) >= 1, "angles and shifts", "be >= 1", min(angles, shifts))
@@ -243,8 +239,23 @@ def grid_attack(
         ]
     )
     points = torch.cartesian_prod(ends(angles), ends(shifts), ends(shifts))
-    own = {"points": points, "evaluations": len(points)}
-    return DomainAttack(estimator, pipeline, batch_size, **{**own, **options})
+    return DomainAttack(
+        estimator,
+        pipeline,
+        batch_size,
+        targeted,
+        verbose,
+        fraction=fraction,
+        evaluations=len(points) if evaluations is None else evaluations,
+        points=points,
+        loss=loss,
+        early_stop=early_stop,
+        eot_samples=eot_samples,
+        seed=seed,
+        memory_format=memory_format,
+        autocast=autocast,
+        compile=compile,
+    )
 
 
 def ends(count: int) -> Tensor:

@@ -1,25 +1,27 @@
 """The fast gradient (sign) method under ART's interface."""
 
-from typing import Any, Unpack
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from art.attacks.evasion.fast_gradient import FastGradientMethod
 from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 
-from art_domainrand.attacks.engine.art_loop import ArtLoop, Batch
-from art_domainrand.attacks.engine.ascent import Ascent, ascend, smallest_step, whole_steps
-from art_domainrand.attacks.engine.gradient_attack import SEARCH_PARAMS
-from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.search import Stage
-from art_domainrand.attacks.engine.steps import GrowingSteps, PGDSteps, Steps, as_size
-from art_domainrand.attacks.options import SearchOptions, check_options
+from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.engine.best import Which
+from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.steps import GrowingSteps, PGDSteps, StepRule, as_size, whole_steps
 from art_domainrand.core import checks as check
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
-from art_domainrand.estimators import Gradients, borrow
+from art_domainrand.estimators import borrow
 
 
-class FGSM(ArtLoop, FastGradientMethod):
+class FGSM(GradientAttack, FastGradientMethod):
     """The fast gradient sign method (Goodfellow et al. 2015) and its other norms, a drop-in for ART's version.
 
     Parameters have ART's names and meaning; ``options`` are those of :class:`~art_domainrand.PGD`.
@@ -33,10 +35,15 @@ class FGSM(ArtLoop, FastGradientMethod):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    attack_params = [*FastGradientMethod.attack_params, "verbose", *SEARCH_PARAMS]  # noqa: RUF012 - declared so by ART
+    _shares_ties: ClassVar[bool] = True
 
+    eps: Any
+    eps_step: Any
     minimal: bool
+    num_random_init: int
+    verbose: bool
 
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -50,80 +57,69 @@ class FGSM(ArtLoop, FastGradientMethod):
         summary_writer: Any = False,
         *,
         verbose: bool = False,
-        **options: Unpack[SearchOptions],
+        seed: int | None = None,
+        loss: str | Callable[[Tensor, Tensor], Tensor] | None = None,
+        early_stop: bool = False,
+        keep_best: bool = False,
+        eot_samples: int = 1,
+        eot_draws: str = "fresh",
+        randomization: Any = None,
+        quantize: bool = False,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
-        check_fgsm(estimator, norm, eps, eps_step, targeted, num_random_init, batch_size, minimal)
-        eps, eps_step = check.plain(eps), check.plain(eps_step)
-        check.check_flags(verbose=verbose)
-        self.verbose = bool(verbose)
-        self._set_options({**options})
+        self._estimator = estimator
+        self._set(locals())
         super().__init__(
             estimator=estimator,
-            norm=norm,
-            eps=eps,
-            eps_step=eps_step,
-            targeted=bool(targeted),
-            num_random_init=int(num_random_init),
-            batch_size=int(batch_size),
-            minimal=bool(minimal),
+            norm=self.norm,
+            eps=self.eps,
+            eps_step=self.eps_step,
+            targeted=self.targeted,
+            num_random_init=self.num_random_init,
+            batch_size=self.batch_size,
+            minimal=self.minimal,
             summary_writer=summary_writer,
         )
 
     def _check_params(self) -> None:
-        check_fgsm(
-            self.estimator,
-            self.norm,
-            self.eps,
-            self.eps_step,
-            self.targeted,
-            self.num_random_init,
-            self.batch_size,
-            self.minimal,
-        )
-        check_options(self._options())
-        check.check_flags(verbose=self.verbose)
+        check.check_budget(self.norm, self.eps, self.eps_step)
+        check.check_counts(num_random_init=self.num_random_init)
+        check.check_flags(minimal=self.minimal)
+        classes = isinstance(self.estimator, ClassifierMixin)
+        check.require(classes or not self.minimal, "minimal", "be False for an estimator without classes", self.minimal)
+        super()._check_params()
 
-    def _radius_and_step(self) -> tuple[Any, Any]:
-        return self.eps, self.eps_step if self.minimal else self.eps
+    def _stages(self, inputs: Inputs) -> list[Stage]:
+        balls, config = Balls(inputs, self.norm, self.eps, one_call=True), inputs.config
+        sizes, loss = balls.step(self.eps_step), inputs.named(self.loss)
+        restarts = 1 if self.minimal else max(1, self.num_random_init)
+        arts_way = self._arts_way(inputs, compares=self.minimal or restarts > 1)
 
-    def _restarts(self) -> int:
-        return 1 if self.minimal else max(1, self.num_random_init)
-
-    def _climb(self, batch: Batch) -> Ascent:
-        if not self.minimal:
-            return ascend(batch.gradient(), batch.space, batch.start, batch.size, 1, batch.mask, observe=batch.observe)
-        return smallest_step(
-            batch.gradient(),
-            lambda adv: batch.judge(adv)[0],
-            batch.space,
-            batch.size,
-            batch.mask,
-            batch.observe,
-        )
-
-    def _stages(self, job: Job) -> list[Stage]:
-        def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
+        def steps(ball: Ball, mask: Tensor | None, which: Which) -> StepRule:
             if self.minimal:
-                return GrowingSteps(ball, mask, job.sizes(ids))
-            return PGDSteps(ball, mask, as_size(ball.eps, ball.x), 1, "constant", None)
+                return GrowingSteps(ball, mask, sizes(which))
+            return PGDSteps(ball, mask, as_size(ball.eps, ball.x))
 
-        stage = Stage(
-            name=type(self).__name__,
-            aim=job.aim(job.named(self.loss)),
-            steps=steps,
-            start=job.start(at_random=self.num_random_init > 0 and not self.minimal),
-            max_iter=whole_steps(job.starts.eps, job.size) if self.minimal else 1,
-            restarts=self._restarts(),
-            early_stop=self.early_stop or self.minimal,
-            keep_best=self.keep_best,
-        )
-        return [stage]
-
-    def _predicted_labels(self, source: Gradients, x: Tensor) -> Tensor:
-        """Predictions as distributions: beyond two classes, ART's FGM shares the label among classes that tie."""
-        top = super()._predicted_labels(source, x)
-        return top / top.sum(1, keepdim=True) if self.estimator.nb_classes > 2 else top
+        return [
+            Stage(
+                name=type(self).__name__,
+                balls=balls,
+                criterion=lambda which: inputs.criterion(which, loss),
+                steps=steps,
+                start=balls.start(at_random=self.num_random_init > 0 and not self.minimal, as_given=arts_way),
+                max_iter=whole_steps(balls.eps, sizes(slice(0, len(inputs)))) if self.minimal else 1,
+                restarts=restarts,
+                early_stop=config.early_stop or self.minimal,
+                keep_best=config.keep_best,
+                gradient_only=arts_way and not self.minimal,
+                later_success=True,
+                judge_start=not (arts_way and self.minimal),
+                observe=self._observer(inputs),
+            )
+        ]
 
     def _generate_ragged(self, x: Any, y: Any, mask: Any) -> check.Array:
         """Images of different sizes (object detection) go through ART's own loop, image by image."""
@@ -132,27 +128,3 @@ class FGSM(ArtLoop, FastGradientMethod):
         with borrow(self.estimator):
             ragged: check.Array = FastGradientMethod.generate(self, x, y, mask=mask)
         return ragged
-
-    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
-        return [(restart, rows) for restart in range(restarts) for rows in batches]
-
-    def _drawn_with(self, rows: slice, n: int) -> slice:
-        return slice(0, n)  # ART's FGM draws the starts of all images in one call
-
-
-def check_fgsm(
-    estimator: Any,
-    norm: Any,
-    eps: Any,
-    eps_step: Any,
-    targeted: Any,
-    num_random_init: Any,
-    batch_size: Any,
-    minimal: Any,
-) -> None:
-    """Check every parameter of :class:`FGSM` that ART has too."""
-    check.check_budget(norm, eps, eps_step)
-    check.check_counts(num_random_init=num_random_init, batch_size=batch_size)
-    check.check_flags(targeted=targeted, minimal=minimal)
-    has_classes = isinstance(estimator, ClassifierMixin)
-    check.require(has_classes or not minimal, "minimal", "be False for an estimator without classes", minimal)

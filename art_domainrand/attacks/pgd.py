@@ -1,7 +1,8 @@
 """Projected gradient descent under ART's interface."""
 
 import math
-from typing import Any, Unpack
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +14,23 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 )
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from scipy.stats import truncnorm
+from torch import Tensor
 
-from art_domainrand.attacks.engine.art_loop import ArtLoop, Batch
-from art_domainrand.attacks.engine.ascent import Ascent, ascend
-from art_domainrand.attacks.engine.gradient_attack import INSTEAD, SEARCH_PARAMS
-from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.search import Stage
-from art_domainrand.attacks.engine.steps import SCHEDULES, PGDSteps
-from art_domainrand.attacks.options import SearchOptions, check_options
+from art_domainrand.attacks.engine.arguments import INSTEAD
+from art_domainrand.attacks.engine.autopgd import HalvingSteps
+from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.engine.best import Which
+from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.steps import PGDSteps, StepRule
 from art_domainrand.core import checks as check
+from art_domainrand.core.arguments import suggesting_names
+from art_domainrand.core.norms import Ball
 from art_domainrand.core.random import derive, uniform_field
 
 
-class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
+class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     """Projected gradient descent (Madry et al. 2018), a drop-in for ART's ``ProjectedGradientDescent``.
 
     Parameters have ART's names and meaning; from ``step_schedule`` on they are keyword-only additions, off by default.
@@ -67,14 +72,16 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
     Any ART estimator with loss gradients will do; ``PyTorchClassifier`` and its subclasses stay on the device.
     """
 
-    attack_params = ProjectedGradientDescentPyTorch.attack_params + SEARCH_PARAMS + ["step_schedule"]
     _estimator_requirements = (BaseEstimator, LossGradientsMixin)
 
+    eps: Any
+    eps_step: Any
     max_iter: int
     decay: float | None
     random_eps: bool
     _eps_drawn: int = 0
 
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -91,54 +98,87 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
         verbose: bool = True,
         *,
         step_schedule: str = "constant",
-        **options: Unpack[SearchOptions],
+        seed: int | None = None,
+        loss: str | Callable[[Tensor, Tensor], Tensor] | None = None,
+        early_stop: bool = False,
+        keep_best: bool = False,
+        eot_samples: int = 1,
+        eot_draws: str = "fresh",
+        randomization: Any = None,
+        quantize: bool = False,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
-        check_pgd(norm, eps, eps_step, decay, max_iter, targeted, num_random_init, batch_size, random_eps, verbose)
-        check_schedule(step_schedule)
-        check_single_run(summary_writer, num_random_init)
-        eps, eps_step = check.plain(eps), check.plain(eps_step)
-        self.step_schedule = step_schedule
-        self._set_options({**options})
+        self._set(locals())
         # Not the constructor of ProjectedGradientDescentPyTorch: it refuses estimators that have no PyTorch
         # preprocessing.
         ProjectedGradientDescentCommon.__init__(
             self,
             estimator=estimator,
-            norm=norm,
-            eps=eps,
-            eps_step=eps_step,
-            decay=decay,
-            max_iter=max_iter,
-            targeted=bool(targeted),
-            num_random_init=int(num_random_init),
-            batch_size=int(batch_size),
+            norm=self.norm,
+            eps=self.eps,
+            eps_step=self.eps_step,
+            decay=self.decay,
+            max_iter=self.max_iter,
+            targeted=self.targeted,
+            num_random_init=self.num_random_init,
+            batch_size=self.batch_size,
             random_eps=False,  # ART would build a distribution from eps here that goes stale with set_params
             summary_writer=summary_writer,
-            verbose=bool(verbose),
+            verbose=self.verbose,
         )
         self.random_eps = bool(random_eps)
 
     def _check_params(self) -> None:
         # ART's PGD has FGM's parameter but ignores it, so that its metrics would take any distance for the least.
-        check.require(not self.minimal, "minimal", f"be False{INSTEAD['minimal']}", self.minimal)
-        check_pgd(
-            self.norm,
-            self.eps,
-            self.eps_step,
-            self.decay,
-            self.max_iter,
-            self.targeted,
-            self.num_random_init,
-            self.batch_size,
-            self.random_eps,
-            self.verbose,
-        )
-        check_options(self._options())
-        check_schedule(self.step_schedule)
-        check_single_run(self.summary_writer, self.num_random_init)
+        check.require(not getattr(self, "minimal", False), "minimal", f"be False{INSTEAD['minimal']}", True)
+        check.check_budget(self.norm, self.eps, self.eps_step)
+        check.check_counts(max_iter=self.max_iter, num_random_init=self.num_random_init)
+        check.check_flags(random_eps=self.random_eps)
+        decay = self.decay is None or (isinstance(self.decay, (int, float, np.number)) and self.decay >= 0)
+        check.require(decay, "decay", "be None or a number >= 0", self.decay)
+        super()._check_params()
+        # ART's summary writer follows one run, not several restarts.
+        alone = not self.summary_writer or self.num_random_init <= 1
+        check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", self.num_random_init)
+
+    def _stages(self, inputs: Inputs) -> list[Stage]:
+        eps, eps_step = self._radius_and_step()
+        balls = Balls(inputs, self.norm, eps)
+        sizes, loss = balls.step(eps_step), inputs.named(self.loss)
+        config, restarts = inputs.config, max(1, self.num_random_init)
+
+        arts_way = self._arts_way(inputs, compares=restarts > 1)
+
+        def steps(ball: Ball, mask: Tensor | None, which: Which) -> StepRule:
+            if config.step_schedule == "halving":
+                return HalvingSteps(ball, mask, sizes(which), self.max_iter, decay=self.decay)
+            cosine = self.max_iter if config.step_schedule == "cosine" else None
+            return PGDSteps(ball, mask, sizes(which), decay=self.decay, cosine_over=cosine)
+
+        return [
+            Stage(
+                name=type(self).__name__,
+                balls=balls,
+                criterion=lambda which: inputs.criterion(which, loss),
+                steps=steps,
+                # ART perturbs at random only as part of the first step, so without steps the image stays as it is.
+                start=balls.start(at_random=self.num_random_init > 0 and self.max_iter > 0, as_given=arts_way),
+                max_iter=self.max_iter,
+                restarts=restarts,
+                early_stop=config.early_stop,
+                keep_best=config.keep_best,
+                gradient_only=arts_way,
+                whole_batches=not config.early_stop,  # the order in which ART runs batches and draws their starts
+                later_success=True,
+                observe=self._observer(inputs),
+            )
+        ]
 
     def _radius_and_step(self) -> tuple[Any, Any]:
+        """eps and the step size of this call."""
         if not self.random_eps:
             return self.eps, self.eps_step
         eps = np.round(self._draw_eps(), 10)
@@ -158,68 +198,3 @@ class PGD(ArtLoop, ProjectedGradientDescentPyTorch):
             u = uniform_field(key, math.prod(shape), torch.float64).reshape(shape or (1,))
             unit = truncnorm(0, 2).ppf(u.numpy())
         return (unit if shape else unit[0]) * self.eps / 2
-
-    def _restarts(self) -> int:
-        return max(1, self.num_random_init)
-
-    def _climb(self, batch: Batch) -> Ascent:
-        # ART perturbs at random only as part of the first step, so without steps the image stays as it is.
-        start = batch.start if self.max_iter > 0 else batch.space.x
-        return ascend(
-            batch.gradient(), batch.space, start, batch.size, self.max_iter, batch.mask, self.decay, batch.observe
-        )
-
-    def _searches(self) -> bool:
-        return super()._searches() or self.step_schedule != "constant"
-
-    def _stages(self, job: Job) -> list[Stage]:
-        stage = Stage(
-            name=type(self).__name__,
-            aim=job.aim(job.named(self.loss)),
-            steps=lambda ball, mask, ids: PGDSteps(
-                ball, mask, job.sizes(ids), self.max_iter, self.step_schedule, self.decay
-            ),
-            start=job.start(at_random=self.num_random_init > 0 and self.max_iter > 0),
-            max_iter=self.max_iter,
-            restarts=self._restarts(),
-            early_stop=self.early_stop,
-            keep_best=self.keep_best,
-        )
-        return [stage]
-
-    def _schedule(self, restarts: int, batches: list[slice]) -> list[tuple[int, slice]]:
-        return [(restart, rows) for rows in batches for restart in range(restarts)]
-
-    def _drawn_with(self, rows: slice, n: int) -> slice:
-        return rows
-
-
-def check_pgd(
-    norm: Any,
-    eps: Any,
-    eps_step: Any,
-    decay: Any,
-    max_iter: Any,
-    targeted: Any,
-    num_random_init: Any,
-    batch_size: Any,
-    random_eps: Any,
-    verbose: Any,
-) -> None:
-    """Check every parameter of :class:`PGD` that ART has too."""
-    check.check_budget(norm, eps, eps_step)
-    check.check_counts(max_iter=max_iter, num_random_init=num_random_init, batch_size=batch_size)
-    check.check_flags(targeted=targeted, random_eps=random_eps, verbose=verbose)
-    number = isinstance(decay, (int, float, np.number))
-    check.require(decay is None or (number and decay >= 0), "decay", "be None or a number >= 0", decay)
-
-
-def check_single_run(summary_writer: Any, num_random_init: int) -> None:
-    """ART's summary writer follows one run, not several restarts."""
-    alone = not summary_writer or num_random_init <= 1
-    check.require(alone, "num_random_init", "be 0 or 1 with a summary_writer", num_random_init)
-
-
-def check_schedule(step_schedule: Any) -> None:
-    """Check the name of PGD's step schedule."""
-    check.require(step_schedule in SCHEDULES, "step_schedule", f"be one of {list(SCHEDULES)}", step_schedule)

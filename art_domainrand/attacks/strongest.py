@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +11,15 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.apgd import Plan, auto_stage, rank_targets
-from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.apgd import Plan, auto_stage
+from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
-from art_domainrand.attacks.engine.job import Job
-from art_domainrand.attacks.engine.search import Stage
-from art_domainrand.attacks.engine.steps import PGDSteps, Steps, as_size
-from art_domainrand.attacks.options import DEFAULTS, AutoOptions, check_options
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.steps import PGDSteps, as_size
 from art_domainrand.core import checks as check
-from art_domainrand.core.norms import Ball
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.estimators import check_class_gradients
 
 # Draws per gradient where the estimator is random and the user does not say.
@@ -84,15 +84,13 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
-    option_names: ClassVar[list[str]] = list(AutoOptions.__annotations__)
-    attack_params: ClassVar[list[str]] = [
-        *EvasionAttack.attack_params,
-        *("norm", "eps", "targeted", "batch_size", "verbose", "budget"),
-        *AutoOptions.__annotations__,
-    ]
     _estimator_requirements = (BaseEstimator, LossGradientsMixin, ClassifierMixin)
-    early_stop = True
 
+    norm: Any
+    eps: Any
+    budget: str
+
+    @suggesting_names
     def __init__(
         self,
         estimator: Any,
@@ -103,72 +101,74 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         verbose: bool = True,
         *,
         budget: str = "standard",
-        **options: Unpack[AutoOptions],
+        seed: int | None = None,
+        eot_samples: int = 1,
+        eot_draws: str = "fresh",
+        randomization: Any = None,
+        quantize: bool = False,
+        memory_format: str | None = None,
+        autocast: torch.dtype | None = None,
+        compile: bool | str = False,
     ) -> None:
         check.check_estimator(estimator, self._estimator_requirements)
-        check.check_radius(norm, eps)
-        self._set_options({**options})
         super().__init__(estimator=estimator)
-        self.norm, self.eps, self.targeted, self.batch_size = norm, check.plain(eps), targeted, batch_size
-        self.verbose, self.budget = verbose, budget
-        self._check_params()
+        self._set(locals())
 
     def _check_params(self) -> None:
         check.check_radius(self.norm, self.eps)
-        check.check_counts(batch_size=self.batch_size)
-        check.check_flags(targeted=self.targeted, verbose=self.verbose)
-        known = isinstance(self.budget, str) and self.budget in BUDGETS
-        check.require(known, "budget", f"be one of {list(BUDGETS)}", self.budget)
-        check_options({name: getattr(self, name) for name in DEFAULTS if name != "early_stop"})
+        check_name("budget", self.budget, list(BUDGETS))
+        super()._check_params()
 
-    def _radius_and_step(self) -> tuple[Any, Any]:
-        return self.eps, self.eps
-
-    def _restarts(self) -> int:
-        return 1
-
-    def _prepared(self, job: Job) -> Job:
-        expectation = job.problem.expectation
-        if not job.problem.random or expectation.samples > 1:
-            return job
-        return replace(job, problem=replace(job.problem, expectation=replace(expectation, samples=RANDOM_EOT_SAMPLES)))
-
-    def _stages(self, job: Job) -> list[Stage]:
+    def _stages(self, inputs: Inputs) -> list[Stage]:
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
-        return [stage for stage_plan in BUDGETS[self.budget] for stage in plan(job, *stage_plan)]
+        budget = BUDGETS[self.budget]
+        samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
+        balls, most = Balls(inputs, self.norm, self.eps), max(classes for _, _, classes, _ in budget)
+        return [stage for line in budget for stage in stages_of(balls, most, samples, *line)]
 
 
-def plan(job: Job, loss: str, max_iter: int, classes: int, reach: float) -> list[Stage]:
-    """The stages of one line of a budget: one, or one for each class aimed at."""
-    worth, run = within_reach(job, reach), Plan(max_iter)
+def stages_of(
+    balls: Balls, most: int, samples: int, loss: str, max_iter: int, classes: int, reach: float
+) -> list[Stage]:
+    """The stages of one line of a budget: one, or one for each class aimed at, of which no line has more than ``most``.
+
+    Gradients are means over ``samples`` draws.
+    """
+    inputs = balls.inputs
+    worth, plan = within_reach(inputs, most, reach), Plan(max_iter, samples=samples)
     if loss in (FGSM, PGD):
-        return [replace(pgd_stage(job, loss, max_iter), worthwhile=worth)]
+        return [replace(pgd_stage(balls, loss, max_iter), worthwhile=worth, samples=samples)]
     if not classes:
-        return [auto_stage(job, run, loss, worthwhile=worth)]
-    if job.targeted:  # the class is given: restarts take the place of classes
-        return [auto_stage(job, replace(run, restarts=classes), "dlr", worthwhile=worth)]
-    ranked = rank_targets(job)[:, :classes]
-    return [auto_stage(job, run, towards=ranked[:, rank], worthwhile=worth) for rank in range(ranked.shape[1])]
+        return [auto_stage(balls, plan, loss, worthwhile=worth)]
+    if inputs.config.targeted:  # the class is given: restarts take the place of classes
+        return [auto_stage(balls, replace(plan, restarts=classes), "dlr", worthwhile=worth)]
+    rivals = inputs.clean(most).rivals[:, :classes]
+    return [auto_stage(balls, plan, towards=rivals[:, rank], worthwhile=worth) for rank in range(rivals.shape[1])]
 
 
-def pgd_stage(job: Job, name: str, max_iter: int) -> Stage:
+def pgd_stage(balls: Balls, name: str, max_iter: int) -> Stage:
     """FGSM, or PGD on the margin with cosine steps, from the original."""
-    share, schedule, loss = (1.0, "constant", job.named(None)) if name == FGSM else (PGD_STEP, "cosine", "margin")
+    inputs = balls.inputs
+    share, over, loss = (1.0, None, inputs.named(None)) if name == FGSM else (PGD_STEP, max_iter, "margin")
+    return Stage(
+        name=name,
+        balls=balls,
+        criterion=lambda which: inputs.criterion(which, loss),
+        steps=lambda ball, mask, which: PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, cosine_over=over),
+        start=balls.start(at_random=False),
+        max_iter=max_iter,
+        # FGSM moves everyone, also who is misclassified already: a trainer wants images that are attacked.
+        early_stop=name != FGSM,
+    )
 
-    def steps(ball: Ball, mask: Tensor | None, ids: Tensor) -> Steps:
-        return PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, max_iter, schedule, None)
 
-    # FGSM moves everyone, also who is misclassified already: a trainer wants images that are attacked.
-    return Stage(name, job.aim(loss), steps, job.start(at_random=False), max_iter, early_stop=name != FGSM)
-
-
-def within_reach(job: Job, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:
+def within_reach(inputs: Inputs, most: int, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:
     """Says which samples have lost enough of their clean margin to be worth more steps, or next to nothing of it."""
     if reach >= 1:
         return None
 
     def worthwhile(ids: Tensor, margin: Tensor) -> Tensor:
-        before = Aim(job.y[ids], -1 if job.targeted else 1).judge(job.clean_scores[ids])[1]
+        before = inputs.clean(most).margin[ids]
         left = margin / torch.where(before < 0, before, -torch.inf)
         return (left <= reach) | (left >= STUCK)
 

@@ -1,42 +1,50 @@
 """Memory of the device: a batch in parts, halved when memory runs out, and copies that nobody waits for."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from types import TracebackType
 
 import torch
 from torch import Tensor
 
-Part = TypeVar("Part")
+
+class Part:
+    """Some ``rows`` of a batch to be worked on inside ``with``, which takes note if memory runs out there."""
+
+    def __init__(self, rows: slice) -> None:
+        self.rows, self.fits = rows, True
+
+    def __enter__(self) -> slice:
+        return self.rows
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
+        divisible = self.rows.stop - self.rows.start > 1
+        self.fits = not (divisible and isinstance(error, RuntimeError) and is_out_of_memory(error))
+        return not self.fits
 
 
 class Parts:
-    """Runs a function over the rows of a batch, as many at a time as memory has been found to hold."""
+    """Hands out the rows of a batch, as many at a time as memory has been found to hold."""
 
     def __init__(self) -> None:
         self.largest: int | None = None
 
-    def over(self, n: int, run: Callable[[slice], Part]) -> list[Part]:
-        """``run(rows)`` for consecutive slices that cover ``n`` rows; MemoryError of the last row is raised."""
-        found: list[Part] = []
+    def over(self, n: int) -> Iterator[Part]:
+        """Consecutive parts that cover ``n`` rows, one empty part for none; one that did not fit comes again, halved.
+
+        Memory that runs out in a part of a single row is an error.
+        """
         start = 0
-        while start < n or (n == 0 and not found):
-            rows = slice(start, n if self.largest is None else min(n, start + self.largest))
-            try:
-                found.append(run(rows))
-            except RuntimeError as error:
-                size = rows.stop - rows.start
-                if not is_out_of_memory(error) or size <= 1:
-                    raise
-                self.largest = (size + 1) // 2
-            else:
-                start = rows.stop
-                if n == 0:
-                    break
+        while start < n or start == n == 0:
+            stop = n if self.largest is None else min(n, start + self.largest)
+            part = Part(slice(start, stop))
+            yield part
+            if part.fits:
+                start = max(stop, 1)
                 continue
+            self.largest = (stop - start + 1) // 2
             # Outside the handler, where the traceback no longer holds on to the tensors that did not fit.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        return found
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

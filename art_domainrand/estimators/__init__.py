@@ -12,7 +12,7 @@
 from art_domainrand.estimators.arrays import check_class_gradients
 from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.opening import borrow, has_cross_entropy, is_device_estimator
-from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective
+from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective, Through
 from art_domainrand.estimators.regressors import loss_of_each
 from art_domainrand.estimators.scores import predict
 
@@ -22,6 +22,7 @@ __all__ = [
     "Gradients",
     "Labels",
     "Objective",
+    "Through",
     "borrow",
     "check_class_gradients",
     "has_cross_entropy",

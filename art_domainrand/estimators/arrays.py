@@ -9,7 +9,7 @@ from art.config import ART_NUMPY_DTYPE
 from art.estimators.classification.classifier import ClassGradientsMixin
 from torch import Tensor
 
-from art_domainrand.estimators.protocol import Evaluation, Labels, Objective
+from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, predict
 
 
@@ -34,9 +34,25 @@ class ArrayGradients:
         return torch.from_numpy(np.array(grad, dtype=ART_NUMPY_DTYPE)).mul_(sign)
 
     def evaluate(
-        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+        self,
+        x: Tensor,
+        y: Labels,
+        sign: int,
+        objective: Objective | None = None,
+        draws: Sequence[Any] = (),
+        through: Through | None = None,
     ) -> Evaluation:
         """Scores, values and gradient; an objective's gradient is that of every class, weighted by the chain rule."""
+        if through is None:
+            return self._evaluate(x, y, sign, objective)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            images = through(leaf, slice(0, len(x)))
+        found = self._evaluate(images.detach(), y, sign, objective)
+        (gradient,) = torch.autograd.grad(images, leaf, found.gradient)
+        return Evaluation(found.scores, found.values, gradient)
+
+    def _evaluate(self, x: Tensor, y: Labels, sign: int, objective: Objective | None) -> Evaluation:
         scores = self.scores(x).float()
         if objective is None:
             return Evaluation(scores, None, self.gradient(x, y, sign))

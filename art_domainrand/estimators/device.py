@@ -14,7 +14,7 @@ from art_domainrand.core.norms import per_sample, power_of_two
 from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.outputs import Adapted, class_outputs
 from art_domainrand.estimators.preprocessing import model_forward, preprocessing_chain, random_preprocessors
-from art_domainrand.estimators.protocol import Evaluation, Labels, Objective
+from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, one_output_error, predict
 
 # Seed the backward pass of float16 models, whose small gradients would flush to zero and whose large ones overflow: the
@@ -62,20 +62,32 @@ class DeviceGradients:
 
     def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
         """Return ``sign`` times the gradient of the estimator's loss with respect to ``x``, in the type of ``x``."""
-        parts = self.parts.over(len(x), lambda rows: self._gradient(x[rows], tuple(part[rows] for part in y), sign))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        found = []
+        for part in self.parts.over(len(x)):
+            with part as rows:
+                found.append(self._gradient(x[rows], y[0][rows], y[1][rows], sign))
+        return found[0] if len(found) == 1 else torch.cat(found)
 
-    def _gradient(self, x: Tensor, y: tuple[Tensor, Tensor], sign: int) -> Tensor:
+    def _gradient(self, x: Tensor, full: Tensor, reduced: Tensor, sign: int) -> Tensor:
         leaf = x.detach().requires_grad_()
         with torch.enable_grad():
-            outputs, labels = self.run(leaf, *y)
+            outputs, labels = self.run(leaf, full, reduced)
             return self.differentiate(self.loss(outputs, labels), outputs, leaf, sign)
 
     def evaluate(
-        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+        self,
+        x: Tensor,
+        y: Labels,
+        sign: int,
+        objective: Objective | None = None,
+        draws: Sequence[Any] = (),
+        through: Through | None = None,
     ) -> Evaluation:
         """Scores, values and gradient from one forward and one backward pass."""
-        parts = self.parts.over(len(x), lambda rows: self._evaluate(x, y, sign, objective, draws, rows))
+        parts = []
+        for part in self.parts.over(len(x)):
+            with part as rows:
+                parts.append(self._evaluate(x, y, sign, objective, draws, through, rows))
         if len(parts) == 1:
             return parts[0]
         values = None if objective is None else torch.cat([part.values for part in parts if part.values is not None])
@@ -83,12 +95,19 @@ class DeviceGradients:
         return Evaluation(scores, values, torch.cat([part.gradient for part in parts]))
 
     def _evaluate(
-        self, x: Tensor, y: Labels, sign: int, objective: Objective | None, draws: Sequence[Any], rows: slice
+        self,
+        x: Tensor,
+        y: Labels,
+        sign: int,
+        objective: Objective | None,
+        draws: Sequence[Any],
+        through: Through | None,
+        rows: slice,
     ) -> Evaluation:
         leaf = x[rows].detach().requires_grad_()
         full, reduced = y
         with torch.enable_grad(), self.drawn([draw[rows] for draw in draws]):
-            outputs, labels = self.run(leaf, full[rows], reduced[rows])
+            outputs, labels = self.run(leaf if through is None else through(leaf, rows), full[rows], reduced[rows])
             scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
             values = None if objective is None else objective(scores, rows)
             target = self.loss(outputs, labels) * self.share(rows, len(x)) if values is None else values.sum()
@@ -175,8 +194,11 @@ class DeviceGradients:
             return class_scores(scores, len(x), self.estimator._loss)
         if any(getattr(preprocessor, "_holding", False) for preprocessor in self.random_preprocessors):
             draws = ()  # the user holds a draw, for so many images: an attack that drops some must say that it cannot
-        parts = self.parts.over(len(x), lambda rows: self._scores(x[rows], [draw[rows] for draw in draws]))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        found = []
+        for part in self.parts.over(len(x)):
+            with part as rows:
+                found.append(self._scores(x[rows], [draw[rows] for draw in draws]))
+        return found[0] if len(found) == 1 else torch.cat(found)
 
     def _scores(self, x: Tensor, draws: Sequence[Any]) -> Tensor:
         with torch.no_grad(), self.drawn(draws):

@@ -10,6 +10,8 @@ from torch import Tensor
 Labels = Any  # a tensor or array of one-hot or soft labels; for detectors a list of dicts
 Objective = Callable[[Tensor, slice], Tensor]
 """Scores (b, K) of the given rows of a batch -> what to ascend, (b,)."""
+Through = Callable[[Tensor, slice], Tensor]
+"""Points (b, ...), the given rows of a batch -> the images (b, ...) made of them, differentiably."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,18 @@ class Gradients(Protocol):
         """Return ``sign`` times the gradient of the loss at ``x`` (B, ...), a fresh tensor of its shape."""
 
     def evaluate(
-        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+        self,
+        x: Tensor,
+        y: Labels,
+        sign: int,
+        objective: Objective | None = None,
+        draws: Sequence[Any] = (),
+        through: Through | None = None,
     ) -> Evaluation:
         """Scores, values and gradient from one pass: of ``objective``, or of ``sign`` times the estimator's own loss.
 
-        ``draws`` holds one draw for each of :attr:`random_preprocessors`; empty leaves them their own.
+        ``draws`` holds one draw for each of :attr:`random_preprocessors`; empty leaves them their own. ``through``
+        makes the images that the estimator is shown from ``x``; the gradient is that at ``x``.
         """
 
     def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
-from art_domainrand.attacks.engine.oracle import at_most
+from art_domainrand.attacks.engine.evaluator import slices
 from art_domainrand.randomization import Brightness, Rotation
 
 from support.attacks import RowWise, predicted, some_images
@@ -56,9 +56,13 @@ def test_without_labels_too():
     assert (PGD(wrap(AtMost(2)), batch_size=2, **SMALL).generate(x) != x).any()
 
 
-@pytest.mark.parametrize(("n", "copies", "bound"), [(16, 16, 6), (12, 3, 12), (7, 7, 3), (5, 5, 1)])
+@pytest.mark.parametrize(
+    ("n", "copies", "bound"), [(1, 16, 6), (4, 3, 12), (1, 7, 3), (1, 5, 1), (5, 4, 9), (3, 2, 99)]
+)
 def test_copies_are_cut_into_equal_parts(n, copies, bound):
-    parts = at_most(n, copies, bound)
-    assert np.concatenate([np.arange(n)[part] for part in parts]).tolist() == list(range(n))
-    assert len({part.stop - part.start for part in parts}) == 1
-    assert parts[0].stop <= bound
+    """All of a sample's copies lie in one part, or in parts of equal size, so that they weigh alike."""
+    parts = slices(n, copies, bound, torch.zeros(n, 1))
+    assert np.concatenate([np.arange(n * copies)[part] for part in parts]).tolist() == list(range(n * copies))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) <= bound
+    assert len(set(sizes)) == 1 or all(size % copies == 0 for size in sizes)

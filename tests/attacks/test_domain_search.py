@@ -1,10 +1,10 @@
-"""The search for one batch, led by an oracle that says what it is told to."""
+"""The search for one batch, led by an evaluator that says what it is told to."""
 
 import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.domain_search import Cube, DomainSearch, Ground, Plan, Track
-from art_domainrand.attacks.engine.oracle import Standing
+from art_domainrand.attacks.engine.evaluator import Assessment
 from art_domainrand.attacks.engine.scene import Point
 
 
@@ -17,11 +17,11 @@ class Told:
         self.climbed: list[Point] = []
         self.trials = 0
 
-    def climb(self, point: Point, rows: Tensor) -> tuple[Standing, Tensor, Tensor]:
+    def climb(self, point: Point, rows: Tensor) -> tuple[Assessment, Tensor, Tensor]:
         value = torch.full((len(rows),), -float(len(self.climbed)))
         self.climbed.append(point)
         zero = torch.zeros(len(rows), 1)
-        return Standing(zero, value, value > 0, value), torch.ones(len(rows), 2), zero
+        return Assessment(zero, value, value > 0, value), torch.ones(len(rows), 2), zero
 
     def look(self, point: Point, rows: Tensor) -> tuple[Tensor, Tensor]:
         self.trials += 1

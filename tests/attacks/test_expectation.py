@@ -7,8 +7,8 @@ from art.estimators.certification.randomized_smoothing import PyTorchRandomizedS
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
-from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.oracle import Expectation, Oracle
+from art_domainrand.attacks.engine.criterion import Criterion
+from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random
 from art_domainrand.core.random import STEP, derive
 from art_domainrand.estimators import borrow
@@ -28,13 +28,13 @@ def looking_through(pipeline=SHIFT, **kwargs):
 
 
 def one_look(classifier, x, y, samples, draws="fresh", view=None, loss="cross_entropy", seed=0, times=1):
-    """What an oracle says of x, ``times`` times over."""
+    """What an evaluator says of x, ``times`` times over."""
     with borrow(classifier) as source:
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), classifier.nb_classes).float()
         keys = derive(torch.arange(len(x)), seed)
-        oracle = Oracle(source, Aim(labels, 1, loss), Expectation(samples, view, draws), keys, random=True)
+        evaluator = Evaluator(source, Criterion(labels, 1, loss), Expectation(samples, view, draws), keys, random=True)
         rows = torch.arange(len(x))
-        return [oracle.evaluate(torch.from_numpy(x), rows) for _ in range(times)]
+        return [evaluator.evaluate(torch.from_numpy(x), rows) for _ in range(times)]
 
 
 @pytest.mark.parametrize("where", ["view", "estimator"])
@@ -104,8 +104,10 @@ def test_a_sample_keeps_its_draws_when_others_leave():
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), 4).float()
 
         def look(rows):
-            oracle = Oracle(source, Aim(labels, 1, "margin"), Expectation(3, view), torch.arange(6), random=True)
-            return oracle.evaluate(torch.from_numpy(x)[rows], rows)
+            evaluator = Evaluator(
+                source, Criterion(labels, 1, "margin"), Expectation(3, view), torch.arange(6), random=True
+            )
+            return evaluator.evaluate(torch.from_numpy(x)[rows], rows)
 
         alone, everyone = look(left), look(torch.arange(6))
     assert torch.equal(alone.gradient, everyone.gradient[left])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainAdversarialTrainer, StrongestAttack, diagnose
-from art_domainrand.attacks.engine.ascent import clean, normalized
+from art_domainrand.attacks.engine.steps import clean, normalized
 from art_domainrand.core.norms import ball, in_range, lp_norm
 
 from support.attacks import distance, predicted

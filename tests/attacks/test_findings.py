@@ -12,9 +12,9 @@ from torch import nn
 from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, grid_attack, worst_of
 from art_domainrand.attacks import Findings
 from art_domainrand.attacks.coordinates import coordinates, sloped
-from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.domain_search import Cube, Plan
-from art_domainrand.attacks.engine.oracle import Expectation
+from art_domainrand.attacks.engine.evaluator import Expectation
 from art_domainrand.attacks.engine.scene import Counting, Point, Scene
 from art_domainrand.core.losses import margin
 from art_domainrand.estimators import borrow
@@ -170,7 +170,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
 
     with borrow(classifier) as source:
         scene = Scene(
-            source, x, Aim(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False, batch_size=3
+            source, x, Criterion(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False, batch_size=3
         )
         _, slope, _ = scene.climb(point, torch.arange(3))
         step = 1e-7

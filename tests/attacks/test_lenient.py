@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack
-from art_domainrand.attacks.engine.lenient import KNOWN_TO_ART
+from art_domainrand.attacks.engine.arguments import KNOWN_TO_ART
 from art_domainrand.randomization import Brightness
 
 ATTACKS = {

@@ -9,8 +9,8 @@ from art.estimators.classification import EnsembleClassifier
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack, diagnose
-from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.oracle import Expectation, Oracle
+from art_domainrand.attacks.engine.criterion import Criterion
+from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random, near_boundary
 from art_domainrand.estimators import borrow, predict
 
@@ -159,8 +159,10 @@ def test_the_gradient_is_a_mean_over_the_models_draws(around, loss):
         labels = torch.eye(CLASSES)[torch.from_numpy(y)]
 
         def mean_over(samples):
-            oracle = Oracle(source, Aim(labels, 1, loss), Expectation(samples), torch.arange(3), random=True)
-            return oracle.evaluate(torch.from_numpy(x), torch.arange(3)).gradient.flatten(1)
+            evaluator = Evaluator(
+                source, Criterion(labels, 1, loss), Expectation(samples), torch.arange(3), random=True
+            )
+            return evaluator.evaluate(torch.from_numpy(x), torch.arange(3)).gradient.flatten(1)
 
         one, many = mean_over(1), mean_over(400)
     seen = torch.from_numpy(x).repeat_interleave(4000, 0).requires_grad_()

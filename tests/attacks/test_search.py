@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
-from art_domainrand.attacks.engine.search import Results
+from art_domainrand.attacks.engine.best import BestSoFar
 
 from support.attacks import SMALL, Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
 from support.estimators import wrap
@@ -257,7 +257,7 @@ def test_inputs_of_every_kind(name):
 def test_nothing_found_is_forgotten_for_scores_that_are_not_numbers():
     """A success stays although its margin, minus infinity, ranks below that of a failure found later."""
     out = torch.zeros(1, 2)
-    results = Results.into(out, torch.device("cpu"))
+    results = BestSoFar.into(out, torch.device("cpu"))
     ids = torch.tensor([0])
     results.offer(ids, torch.ones(1, 2), torch.tensor([True]), torch.tensor([-torch.inf]))
     results.offer(ids, torch.full((1, 2), 2.0), torch.tensor([False]), torch.tensor([-1.0]))

@@ -10,7 +10,8 @@ from art.preprocessing.expectation_over_transformation import EoTImageRotationPy
 from torch import nn
 
 from art_domainrand import FGSM, PGD
-from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.criterion import Criterion
+from art_domainrand.attacks.engine.steps import PGDSteps
 from art_domainrand.core.norms import ball, lp_norm
 
 from support.estimators import CLASSES, SHAPE, cnn, make_classifier
@@ -250,12 +251,12 @@ def test_extreme_norms_and_gradients_move_within_the_budget(norm, scale):
 
 def test_infinite_gradients_still_move():
     x, grad = torch.full((1, 4), 0.5), torch.tensor([[torch.inf, 1.0, -1.0, 0.0]])
-    from art_domainrand.attacks.engine.ascent import ascend
-
     for norm in (1.0, 1.5, 2.0, torch.inf):
-        end = ascend(lambda adv: grad.clone(), ball(norm, x, 0.1), x, 0.1, 2)
-        assert end.tainted.isnan().all()
-        assert end.adv[0, 0] > 0.59
+        steps, adv = PGDSteps(ball(norm, x, 0.1), None, 0.1), x
+        for i in range(2):
+            adv = steps.next(i, adv, grad.clone(), torch.zeros(1))
+        assert steps.tainted.isnan().all()
+        assert adv[0, 0] > 0.59
 
 
 @pytest.mark.parametrize("norm", [1.5, 2, 3])
@@ -323,9 +324,9 @@ def test_a_class_ruled_out_leaves_the_loss_of_the_others(targeted):
     """Minus infinity times a share of nothing is NaN, of which no step size rule can tell better from worse."""
     scores = torch.tensor([[1.0, 2.0, 0.5, -torch.inf], [3.0, 0.1, 0.2, -torch.inf]], requires_grad=True)
     y = torch.tensor([1, 0])
-    aim = Aim(torch.nn.functional.one_hot(y, 4).float(), -1 if targeted else 1, "cross_entropy")
+    criterion = Criterion(torch.nn.functional.one_hot(y, 4).float(), -1 if targeted else 1, "cross_entropy")
     expected = nn.functional.cross_entropy(scores, y, reduction="none") * (-1 if targeted else 1)
-    found = aim.values(scores, slice(0, 2))
+    found = criterion.values(scores, slice(0, 2))
     torch.testing.assert_close(found, expected)
     slopes = [torch.autograd.grad(v.sum(), scores)[0] for v in (found, expected)]
     torch.testing.assert_close(*slopes)

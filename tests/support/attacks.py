@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
+from art_domainrand.attacks.engine.search import search
 from art_domainrand.core.losses import margin
 from art_domainrand.core.norms import lp_norm
 
@@ -99,25 +101,11 @@ def memory_for(model: nn.Module, rows: int, error: Callable[[], Exception] = tor
 def called_fooled(attack, x, y):
     """Whom the attack itself calls fooled."""
     kept = []
-    inner = attack._stages
 
-    def stages(job):
-        found = inner(job)
-        import art_domainrand.attacks.engine.gradient_attack as module
+    def spy(inputs, stages):
+        kept.append(search(inputs, stages))
+        return kept[-1]
 
-        original = module.run_stage
-
-        def spy(problem, stage, results):
-            original(problem, stage, results)
-            kept.append(results.fooled.clone())
-
-        module.run_stage = spy
-        attack._undo = lambda: setattr(module, "run_stage", original)
-        return found
-
-    attack._stages = stages
-    try:
+    with mock.patch("art_domainrand.attacks.engine.gradient_attack.search", spy):
         attack.generate(x, y)
-    finally:
-        attack._undo()
-    return kept[-1].numpy()
+    return kept[-1].fooled.numpy()

@@ -9,23 +9,21 @@ from typing import Any
 
 import torch
 from art.config import ART_NUMPY_DTYPE
-from art.estimators.classification.pytorch import PyTorchClassifier
 from art.estimators.estimator import LossGradientsMixin
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.coordinates import ranged, sloped
-from art_domainrand.attacks.engine.aim import Aim
+from art_domainrand.attacks.engine.config import Config
 from art_domainrand.attacks.engine.domain_search import Cube, DomainSearch, Ground, Track
-from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd, report_tainted
-from art_domainrand.attacks.engine.job import call_keys
-from art_domainrand.attacks.engine.oracle import Expectation
-from art_domainrand.attacks.engine.randomness import is_random
+from art_domainrand.attacks.engine.evaluator import Expectation
+from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
+from art_domainrand.attacks.engine.inputs import Inputs, prepare, view_through, with_predictions
 from art_domainrand.attacks.engine.scene import BallAround, Counting, Scene
+from art_domainrand.attacks.engine.search import report_tainted
 from art_domainrand.attacks.findings import Findings
-from art_domainrand.attacks.options import view_through
 from art_domainrand.core import checks as check
-from art_domainrand.estimators import Gradients, borrow, is_device_estimator
+from art_domainrand.estimators import borrow, is_device_estimator
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
 
@@ -44,17 +42,10 @@ class DomainJob:
     """The images ``x`` (N, ...), one-hot or soft labels ``y`` (N, K), and what they are searched with."""
 
     attack: Any
+    inputs: Inputs
     source: Counting
-    x: Tensor
-    y: Tensor
-    mask: Tensor | None
-    box: tuple[Tensor | None, Tensor | None]
     view: DomainRandomization
     ground: Ground
-    keys: Tensor
-    expectation: Expectation
-    random: bool
-    trusted: bool
 
     @property
     def climbs(self) -> bool:
@@ -63,16 +54,24 @@ class DomainJob:
 
     def scene(self, x: Tensor, ids: Tensor, view: DomainRandomization | None, around: BallAround | None) -> Scene:
         """The samples ``ids``, whose images are ``x``, behind ``view``."""
-        aim = Aim(self.y[ids], -1 if self.attack.targeted else 1, self.attack.loss)
-        keys = self.keys[ids]
-        options = {"random": self.random, "batch_size": self.attack.batch_size}
-        return Scene(self.source, x, aim, view, around, self.expectation, keys, **options)
+        inputs = self.inputs
+        criterion = inputs.criterion(ids, inputs.config.loss)
+        return Scene(
+            self.source,
+            x,
+            criterion,
+            view,
+            around,
+            Expectation(inputs.config.eot_samples),
+            inputs.keys_of(ids),
+            random=inputs.random,
+            batch_size=inputs.config.batch_size,
+        )
 
     def search(self, scene: Scene, ids: Tensor, mask: Tensor | None = None) -> DomainSearch:
         """A search for the samples ``ids`` in their scene."""
-        return DomainSearch(
-            scene, self.ground, self.keys[ids], mask, early_stop=self.attack.early_stop and self.trusted
-        )
+        early_stop = self.inputs.config.early_stop and self.inputs.trusted
+        return DomainSearch(scene, self.ground, self.inputs.keys_of(ids), mask, early_stop=early_stop)
 
     def judged(self, scene: Scene, search: DomainSearch, delta: Tensor | None = None) -> Found:
         """The images of a finished search.
@@ -81,8 +80,8 @@ class DomainJob:
         trusted, and where perturbed pixels were pulled into their ball to the last bit.
         """
         images, best = scene.shown(search.best.point, search.rows, settle=True), search.best
-        if not self.trusted or scene.around is not None:
-            fooled, margin = scene.oracle.judge(images, search.rows)
+        if not self.inputs.trusted or scene.around is not None:
+            fooled, margin = scene.evaluator.judge(images, search.rows)
             best = Track(best.point, fooled, margin)
         return Found(images, best, delta)
 
@@ -96,26 +95,25 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
     with ordinary_autograd():
         images = check.images(x, ART_NUMPY_DTYPE)
         check.require(images.dim() >= 4, "x", "be images (N, C, H, W)", check.Said(f"shape {tuple(images.shape)}"))
-        view = view_of(attack)
+        view, config = view_of(attack), Config.of(attack)
         device = attack.estimator.device if is_device_estimator(attack.estimator) else torch.device("cpu")
-        if isinstance(x, Tensor):
-            images = images.to(device)
-        box = check.clip_bounds(attack.estimator.clip_values, tuple(images.shape[1:]), images.device)
-        check.check_layout(images, attack.estimator)
-        attack._take_pixels(images, *box)
-        mask = check.mask_for(mask, images)
-        mask = None if mask is None else mask.to(images.device)
-        check.require(y is not None or not attack.targeted, "y", "be given for a targeted attack", None)
-        if y is not None:
-            y = check.class_labels(y, len(images), attack.estimator.nb_classes)
-        opened = borrow(attack.estimator, attack.memory_format, attack.autocast, attack.compiler(), summed=True)
-        with explained(attack.estimator, images), opened as source:
-            job = job_of(attack, source, images, y, mask, box, view)
-            parts, tainted = [], []
-            for ids in batches_of(attack, len(images), job.source.device):
-                found, met = solve(job, ids)
-                parts.append(found)
-                tainted.append(met)
+        images = images.to(device) if isinstance(x, Tensor) else images
+        opened = borrow(attack.estimator, config.memory_format, config.autocast, attack.compiler(), summed=True)
+        with opened as source:
+            counting = Counting(source)
+            inputs = prepare(attack.estimator, counting, images, y, mask, config)
+            attack._warn_of_pixels(inputs.outside)
+            with explained(attack.estimator, images):
+                if y is None and len(inputs):
+                    inputs = with_predictions(inputs, shared=False)
+                if len(inputs) and inputs.random is not None:  # asked here, since what is asked before does not count
+                    counting.forwards = 0
+                job = job_of(attack, inputs, counting, view)
+                parts, tainted = [], []
+                for ids in batches_of(inputs, type(attack).__name__):
+                    found, met = solve(job, ids)
+                    parts.append(found)
+                    tainted.append(met)
     if tainted:
         report_tainted(torch.cat(tainted).isnan())
     return together(parts, job, images, isinstance(x, Tensor), added)
@@ -131,57 +129,27 @@ def view_of(attack: Any) -> DomainRandomization:
     return view
 
 
-def job_of(
-    attack: Any, source: Gradients, x: Tensor, y: Tensor | None, mask: Tensor | None, box: Any, view: Any
-) -> DomainJob:
-    """The job of ``attack`` on checked inputs; without labels the estimator's own predictions are taken."""
-    device = source.device
-    if y is None:
-        rows = [x[i : i + attack.batch_size].to(device) for i in range(0, len(x), attack.batch_size)]
-        scores = (
-            torch.cat([source.scores(part) for part in rows])
-            if rows
-            else torch.zeros(0, 2, dtype=torch.float32, device=device)
-        )
-        y = torch.nn.functional.one_hot(scores.argmax(1), scores.shape[1]).float()
-    random = len(x) > 0 and is_random(source, x, attack.batch_size)
-    as_predicted = type(attack.estimator).predict is PyTorchClassifier.predict
-    plain = not (random or attack.autocast or attack.compile)
+def job_of(attack: Any, inputs: Inputs, counting: Counting, view: DomainRandomization) -> DomainJob:
+    """The job of ``attack`` on its inputs."""
     points = None if attack.points is None else torch.as_tensor(attack.points, dtype=torch.float32)
     several = ranged(view.pipeline)
     smooth = isinstance(attack.estimator, LossGradientsMixin)
     ground = Ground(
         Cube.of(attack.fraction),
-        sloped(view, tuple(x.shape[1:])) if smooth else torch.zeros_like(several),
+        sloped(view, tuple(inputs.x.shape[1:])) if smooth else torch.zeros_like(several),
         several,
         view.pipeline.chain.seeded,
         points,
     )
-    return DomainJob(
-        attack=attack,
-        source=Counting(source),
-        x=x,
-        y=y.to(device),
-        mask=None if mask is None else mask.expand(x.shape),
-        box=box,
-        view=view,
-        ground=ground,
-        keys=call_keys(x, attack).to(device),
-        expectation=Expectation(attack.eot_samples),
-        random=random,
-        trusted=(as_predicted or not is_device_estimator(attack.estimator))
-        and plain
-        and not attack.estimator.postprocessing_defences,
-    )
+    return DomainJob(attack, inputs, counting, view, ground)
 
 
-def batches_of(attack: Any, n: int, device: torch.device) -> Iterator[Tensor]:
+def batches_of(inputs: Inputs, name: str) -> Iterator[Tensor]:
     """The samples of each batch."""
-    with progress(n, type(attack).__name__, hidden=not attack.verbose) as bar:
-        for start in range(0, n, attack.batch_size):
-            ids = torch.arange(start, min(start + attack.batch_size, n), device=device)
-            yield ids
-            bar.update(len(ids))
+    with progress(len(inputs), name, hidden=not inputs.config.verbose) as bar:
+        for rows in inputs.batches():
+            yield torch.arange(rows.start, rows.stop, device=inputs.device)
+            bar.update(rows.stop - rows.start)
 
 
 @contextmanager

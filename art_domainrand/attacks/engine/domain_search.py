@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from art_domainrand.attacks.engine.autopgd import Halving
 from art_domainrand.attacks.engine.scene import Point, Scene
-from art_domainrand.attacks.engine.steps import Halving, as_size
+from art_domainrand.attacks.engine.steps import as_size
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import mix64, numbered, seeds_of, uniform_field
 from art_domainrand.randomization.core.sampling import CELLS
@@ -201,14 +202,14 @@ class DomainSearch:
                 return
             everyone = torch.arange(len(rows), device=rows.device)
             if plan.climbs:
-                standing, slope, pixels = self.scene.climb(point, rows)
-                run.offer(everyone, point, standing.fooled, standing.margin)
+                assessment, slope, pixels = self.scene.climb(point, rows)
+                run.offer(everyone, point, assessment.fooled, assessment.margin)
                 flats = self.ranged & ~(self.slope & (slope != 0))
                 gradient = Point(
                     slope * domain, point.seeds, None if point.delta is None else self.masked(pixels, rows)
                 )
-                kept_seeds = torch.where(standing.value > halving.best.value, point.seeds, kept_seeds)
-                flat, ascent = halving.observe(i, point.flat(), gradient.flat(), standing.value)
+                kept_seeds = torch.where(assessment.value > halving.best.value, point.seeds, kept_seeds)
+                flat, ascent = halving.observe(i, point.flat(), gradient.flat(), assessment.value)
                 seeds = torch.where((flat != point.flat()).any(1), kept_seeds, point.seeds)
                 here = point.unflat(flat)
                 here.seeds = seeds

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.aim import Aim
-from art_domainrand.attacks.engine.oracle import Expectation, Oracle, Standing
+from art_domainrand.attacks.engine.criterion import Criterion
+from art_domainrand.attacks.engine.evaluator import Assessment, Evaluator, Expectation
 from art_domainrand.core.memory import Parts
 from art_domainrand.core.norms import Ball, per_sample
 from art_domainrand.estimators import Evaluation, Gradients, Labels
-from art_domainrand.estimators.protocol import Objective
+from art_domainrand.estimators.protocol import Objective, Through
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.transform import Draw
 
@@ -44,11 +44,17 @@ class Counting:
         return self.source.gradient(x, y, sign)
 
     def evaluate(
-        self, x: Tensor, y: Labels, sign: int, objective: Objective | None = None, draws: Sequence[Any] = ()
+        self,
+        x: Tensor,
+        y: Labels,
+        sign: int,
+        objective: Objective | None = None,
+        draws: Sequence[Any] = (),
+        through: Through | None = None,
     ) -> Evaluation:
         self.forwards += len(x)
         self.backwards += len(x)
-        return self.source.evaluate(x, y, sign, objective, draws)
+        return self.source.evaluate(x, y, sign, objective, draws, through)
 
     def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         self.forwards += len(x)
@@ -95,7 +101,7 @@ class Point:
 
 
 class Scene:
-    """The images ``x`` (n, ...) of one batch behind ``view`` (None: seen as they are), and the oracle that judges them.
+    """The images ``x`` (n, ...) of one batch behind ``view`` (None: seen as they are), and their evaluator.
 
     ``around`` gives the ball in which pixels may move after the view; what moves before it is part of ``x``.
     """
@@ -104,7 +110,7 @@ class Scene:
         self,
         source: Gradients,
         x: Tensor,
-        aim: Aim,
+        criterion: Criterion,
         view: DomainRandomization | None,
         around: BallAround | None,
         expectation: Expectation,
@@ -113,8 +119,8 @@ class Scene:
         random: bool,
         batch_size: int,
     ) -> None:
-        self.source, self.x, self.aim, self.view, self.around = source, x, aim, view, around
-        self.oracle = Oracle(source, aim, expectation, keys, random=random, batch_size=batch_size)
+        self.source, self.x, self.criterion, self.view, self.around = source, x, criterion, view, around
+        self.evaluator = Evaluator(source, criterion, expectation, keys, random=random, batch_size=batch_size)
         self.parts = Parts()
         self.tainted = torch.zeros(len(x), dtype=x.dtype, device=x.device)
 
@@ -135,27 +141,30 @@ class Scene:
     def look(self, point: Point, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Which samples are fooled (A,), and their margins (A,): a forward pass for each of ``eot_samples``."""
         shown = self.shown(point, rows)
-        aim = self.aim.take(rows.to(self.aim.y.device))
+        criterion = self.criterion.take(rows.to(self.criterion.y.device))
         fooled = torch.ones(len(rows), dtype=torch.bool, device=shown.device)
         total = torch.zeros(len(rows), dtype=torch.float32, device=shown.device)
-        samples = self.oracle.expectation.samples
+        samples = self.evaluator.expectation.samples
         for _ in range(samples):
-            success, margin = aim.judge(self.source.scores(shown))
+            success, margin = criterion.judge(self.source.scores(shown))
             fooled, total = fooled & success, total + margin
         return fooled, total / samples
 
-    def climb(self, point: Point, rows: Tensor) -> tuple[Standing, Tensor, Tensor]:
+    def climb(self, point: Point, rows: Tensor) -> tuple[Assessment, Tensor, Tensor]:
         """Where the samples stand, and the gradients in their coordinates (A, P) and in the pixels shown (A, ...)."""
-        found = self.parts.over(len(rows), lambda part: self._climb(point, rows, part))
-        standings = [standing for standing, _ in found]
+        found = []
+        for part in self.parts.over(len(rows)):
+            with part as some:
+                found.append(self._climb(point, rows, some))
+        assessments = [assessment for assessment, _ in found]
         values = (
-            torch.cat([getattr(s, name) for s in standings]) for name in ("gradient", "value", "fooled", "margin")
+            torch.cat([getattr(s, name) for s in assessments]) for name in ("gradient", "value", "fooled", "margin")
         )
-        standing, slope = Standing(*values), torch.cat([slope for _, slope in found])
-        self.tainted[rows] += standing.gradient.flatten(1).sum(1) * 0
-        return standing, slope.nan_to_num(0.0, 0.0, 0.0), standing.gradient
+        assessment, slope = Assessment(*values), torch.cat([slope for _, slope in found])
+        self.tainted[rows] += assessment.gradient.flatten(1).sum(1) * 0
+        return assessment, slope.nan_to_num(0.0, 0.0, 0.0), assessment.gradient
 
-    def _climb(self, point: Point, rows: Tensor, part: slice) -> tuple[Standing, Tensor]:
+    def _climb(self, point: Point, rows: Tensor, part: slice) -> tuple[Assessment, Tensor]:
         index = torch.arange(part.start, part.stop, device=rows.device)
         here, rows = point.take(index), rows[part]
         with torch.enable_grad():
@@ -164,9 +173,9 @@ class Scene:
         shown = base.detach()
         if here.delta is not None and self.around is not None:
             shown = self.around(shown, rows).project(shown + here.delta)
-        standing = self.oracle.evaluate(shown, rows)
+        assessment = self.evaluator.evaluate(shown, rows)
         if not base.requires_grad:
-            return standing, torch.zeros_like(u)
+            return assessment, torch.zeros_like(u)
         # A pixel that cannot follow, as the clip range holds it, passes its gradient on: the clamp is straight-through.
-        (slope,) = torch.autograd.grad(base, u, standing.gradient.to(base.dtype), allow_unused=True)
-        return standing, torch.zeros_like(u) if slope is None else slope
+        (slope,) = torch.autograd.grad(base, u, assessment.gradient.to(base.dtype), allow_unused=True)
+        return assessment, torch.zeros_like(u) if slope is None else slope

@@ -1,6 +1,5 @@
 """Random starts inside an Lp ball: drawn as ART draws them, or from each image's own key on the device."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from art.utils import random_sphere
 from torch import Tensor
 
-from art_domainrand.core.checks import rows_of
+from art_domainrand.attacks.engine.best import Which, on
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import START, count, derive, normal_field, uniform_field
 
@@ -44,54 +43,40 @@ def as_noise(values: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 class Starts:
-    """Random starts for the images of one call: from their ``keys`` (N,), or from ``np.random`` where they are None.
+    """Random starts for the images of one call, made for those that ask: from ``keys`` (N,), or None: ``np.random``.
 
-    Keyed starts are made for the images that ask for them. ART's are drawn batch by batch in the order they are asked
-    for; ``drawn_with(rows)`` names the rows whose noise comes from the same call of the generator as that of ``rows``.
+    ART's FGM draws the starts of all images in one call of the generator, which the ``one_call`` asks for. In L-inf and
+    L2 batch after batch draws the same numbers.
     """
 
     def __init__(
-        self,
-        norm: float,
-        shape: tuple[int, ...],
-        eps: float | Tensor,
-        device: torch.device,
-        keys: Tensor | None,
-        drawn_with: Callable[[slice], slice],
+        self, norm: float, shape: tuple[int, ...], eps: float | Tensor, keys: Tensor | None, *, one_call: bool = False
     ) -> None:
-        self.norm, self.shape, self.eps, self.device = norm, shape, eps, device
-        self.keys, self.drawn_with = keys, drawn_with
-        self.drawn: tuple[Any, ...] = ()
+        self.norm, self.shape, self.eps, self.keys = norm, shape, eps, keys
+        self.one_call = one_call and norm not in (2, np.inf)
+        self.drawn: tuple[int, int] | None = None
         self.noise = torch.empty(0)
 
-    def of(self, ids: Tensor, restart: int, stage: int = 0) -> Tensor:
-        """Noise for the images ``ids`` (A,) in this restart of this stage of the attack, on the device."""
-        if self.keys is None:
-            everyone = slice(0, self.shape[0])
-            return self._art(restart, everyone, stage)[ids.to(self.noise.device)].to(self.device)
-        keys = derive(self.keys[ids.to(self.keys.device)].to(self.device), START, stage, restart)
-        noise = uniform_in_ball(self.norm, keys, self.shape[1:])
-        if not isinstance(self.eps, Tensor):
-            return noise * self.eps
-        per_image = self.eps.dim() == len(self.shape) and self.eps.shape[0] == self.shape[0]
-        eps = self.eps[ids.to(self.eps.device)] if per_image else self.eps
-        return noise * eps.to(self.device).float()
-
-    def at(self, restart: int, rows: slice) -> Tensor:
-        """Noise for ``rows`` in this restart, on the device."""
+    def of(self, which: Which, restart: int, stage: int, device: torch.device) -> Tensor:
+        """Noise for some images in this restart of this stage of the attack."""
         if self.keys is not None:
-            return self.of(torch.arange(rows.start, rows.stop), restart)
-        together = self.drawn_with(rows)
-        first = rows.start - together.start
-        return self._art(restart, together)[first : first + rows.stop - rows.start].to(self.device)
+            keys = derive(self.keys[which], START, stage, restart)
+            noise = uniform_in_ball(self.norm, keys, self.shape[1:])
+            eps = self.eps_of(which)
+            return noise * (eps.to(device).float() if isinstance(eps, Tensor) else eps)
+        if not self.one_call:
+            n = which.stop - which.start if isinstance(which, slice) else len(which)
+            return art_noise(self.norm, (n, *self.shape[1:]), self.eps_of(which)).to(device)
+        if self.drawn != (stage, restart):
+            self.drawn, self.noise = (stage, restart), art_noise(self.norm, self.shape, self.eps)
+        return self.noise[on(which, self.noise)].to(device)
 
-    def _art(self, restart: int, rows: slice, stage: int = 0) -> Tensor:
-        """The noise that ART draws for ``rows``, drawn once."""
-        if self.drawn != (restart, rows.start, stage):
-            self.drawn = (restart, rows.start, stage)
-            shape = (rows.stop - rows.start, *self.shape[1:])
-            self.noise = art_noise(self.norm, shape, rows_of(self.eps, self.shape, rows))
-        return self.noise
+    def eps_of(self, which: Which) -> float | Tensor:
+        """The radii of some images."""
+        if not isinstance(self.eps, Tensor):
+            return self.eps
+        per_image = self.eps.dim() == len(self.shape) and len(self.eps) == self.shape[0]
+        return self.eps[on(which, self.eps)] if per_image else self.eps
 
 
 def uniform_in_ball(norm: float, keys: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an attack wants of the class scores: which labels to leave or reach, and by which loss."""
+"""What an attack wants: which labels to leave or reach, and by which loss."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from art_domainrand.core.checks import Said, require
 from art_domainrand.core.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr
+from art_domainrand.estimators import loss_of_each
 
 TARGETED_DLR = "targeted_dlr"
 # Cross-entropy, and log-odds in place of it for each sample whose label is a single class.
@@ -15,7 +16,7 @@ UNSATURATED = "unsaturated"
 
 
 @dataclass(frozen=True)
-class Aim:
+class Criterion:
     """The labels ``y`` (B, K) of a batch, to leave, or with ``sign`` -1 to reach, and the loss that says how far it is.
 
     ``loss`` is a name in :data:`LOSSES`, a function of scores (b, K) and class indices (b,) to (b,), or None for the
@@ -28,10 +29,10 @@ class Aim:
     loss: Any = None
     towards: Tensor | None = None
 
-    def take(self, index: Tensor) -> "Aim":
-        """The aim of some of the samples; indices may repeat."""
+    def take(self, index: Tensor) -> "Criterion":
+        """That of some of the samples; indices may repeat."""
         towards = None if self.towards is None else self.towards[index]
-        return Aim(self.y[index], self.sign, self.loss, towards)
+        return Criterion(self.y[index], self.sign, self.loss, towards)
 
     @property
     def has_values(self) -> bool:
@@ -71,3 +72,19 @@ class Aim:
         strength = (self.sign * margin(scores, label)).float()  # some estimators predict in float64
         strength = strength.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         return (hit if self.sign < 0 else ~hit) & known, strength
+
+
+class LossCriterion:
+    """For an estimator without classes: nobody succeeds, and the estimator's own loss ranks the samples of a batch.
+
+    ``y`` are the batch's targets, as the estimator takes them; ``sign`` is -1 for a targeted attack.
+    """
+
+    def __init__(self, estimator: Any, y: Any, sign: int) -> None:
+        self.estimator, self.y, self.sign = estimator, y, sign
+
+    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
+        """No successes, (B,), and the losses of the images ``adv``, (B,), to rank them."""
+        loss = self.sign * loss_of_each(self.estimator, adv.cpu().numpy(), self.y).to(adv.device)
+        strength = loss.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).float()
+        return torch.zeros(len(adv), dtype=torch.bool, device=adv.device), strength

@@ -1,0 +1,166 @@
+"""Restarts of one batch, each point of which is judged: samples leave once they are fooled, the best point is kept."""
+
+import torch
+from torch import Tensor
+
+from art_domainrand.attacks.engine.best import BestSoFar, Which, better
+from art_domainrand.attacks.engine.evaluator import Assessment
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.quantize import to_levels
+from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.core.norms import Ball, per_sample
+from art_domainrand.core.random import CLIMB
+
+# On a device a look at who is fooled makes the host wait; it is worth it every few steps. On the CPU it costs nothing.
+LOOK_EVERY = 5
+
+
+class JudgedRun:
+    """Restarts of the samples ``ids`` in one batch: ``number`` is that of the stage, of the first, and how many.
+
+    The result is that of the same restarts one after the other: with ``early_stop`` the first restart that fools a
+    sample decides, whichever gets there in fewer steps, so restarts after it leave at once and those before it go on.
+    """
+
+    def __init__(self, inputs: Inputs, stage: Stage, best: BestSoFar, ids: Which, number: tuple[int, int, int]) -> None:
+        assert isinstance(ids, Tensor)
+        stage_number, restart, together = number
+        device = ids.device
+        self.inputs, self.stage, self.results = inputs, stage, best
+        self.restarts, self.samples = together, len(ids)
+        self.ids = ids.repeat(together)
+        ball = stage.balls.around(self.ids)
+        self.steps = stage.steps(ball, inputs.mask_of(self.ids), self.ids)
+        every = torch.arange(len(self.ids), device=device).view(together, -1)
+        starts = [stage.start(stage_number, restart + k, ball.take(own), ids) for k, own in enumerate(every)]
+        self.adv = torch.cat(starts)
+        restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
+        self.evaluator = inputs.evaluator(
+            self.ids, stage.criterion(self.ids), CLIMB, stage_number, restarts, samples=stage.samples
+        )
+        n = len(self.ids)
+        self.rows = torch.arange(n, device=device)
+        # The first restart in this batch that has fooled each sample.
+        self.first = torch.full((self.samples,), together, device=device)
+        # What is proposed as a result, and how good it looked from the step that met it.
+        self.best = self.adv
+        self.best_fooled = torch.zeros(n, dtype=torch.bool, device=device)
+        self.best_margin = torch.full((n,), -torch.inf, dtype=torch.float32, device=device)
+
+    def run(self) -> None:
+        """Climb to the end, and offer the outcome of every sample."""
+        stage, random = self.stage, self.inputs.random
+        looks = 1 if self.adv.device.type == "cpu" and not random else LOOK_EVERY
+        for i in range(stage.max_iter):
+            if i == 0 and not stage.judge_start:
+                self.first_step()
+                continue
+            if self.steps.takes_gradient(i):
+                found = self.evaluator.evaluate(self.adv, self.rows)
+            else:
+                fooled, margin = self.evaluator.judge(self.adv, self.rows)
+                found = Assessment(self.adv, margin, fooled, margin)
+            self.propose(found)
+            if stage.early_stop and i % looks == 0:
+                left = self.drop_fooled()
+                if not len(self.rows):
+                    return
+                found = found if left is None else found.take(left)
+            elif random and stage.keep_best and i % looks == looks - 1:
+                self.settle_proposals()
+            self.adv = self.steps.next(i, self.adv, found.gradient, found.value)
+        self.finish()
+
+    def first_step(self) -> None:
+        """Step from a start that is no result, so that nobody needs its scores."""
+        source = self.inputs.source
+        gradient = source.gradient(self.adv, source.labels(self.inputs.y(self.ids)), self.inputs.sign)
+        if self.stage.observe is not None:
+            self.stage.observe(0, gradient, self.adv, self.ids)
+        self.adv = self.steps.next(0, self.adv, gradient, self.best_margin)
+
+    def propose(self, found: Assessment) -> None:
+        """Remember the best point met: the first that fools, or with ``keep_best`` that of the largest margin."""
+        if self.stage.keep_best:
+            wins = better(found.fooled, found.margin, self.best_fooled, self.best_margin)
+        else:
+            wins = found.fooled & ~self.best_fooled
+        self.best = torch.where(per_sample(wins, self.adv), self.adv, self.best)
+        self.best_margin = torch.where(wins, found.margin, self.best_margin)
+        self.best_fooled = self.best_fooled | wins & found.fooled
+
+    def drop_fooled(self) -> Tensor | None:
+        """Write down the samples that are fooled and go on with the others; returns which, None for all of them."""
+        found = self.best_fooled.nonzero().squeeze(1)
+        if not len(found):
+            return None
+        adv, fooled, margin = self.judged(self.best[found], found)
+        self.offer(found[fooled], adv[fooled], fooled[fooled], margin[fooled])
+        # What did not hold when looked at again was luck: the search goes on from where it is.
+        failed = found[~fooled]
+        self.best_fooled[failed], self.best_margin[failed] = False, -torch.inf
+        keep = (self.rows // self.samples < self.first[self.rows % self.samples]).nonzero().squeeze(1)
+        if len(keep) == len(self.rows):
+            return None
+        self.note_tainted()
+        self.ids, self.rows, self.adv = self.ids[keep], self.rows[keep], self.adv[keep]
+        self.best, self.best_margin, self.best_fooled = self.best[keep], self.best_margin[keep], self.best_fooled[keep]
+        self.steps.take(keep)
+        return keep
+
+    def settle_proposals(self) -> None:
+        """Offer the proposals by what fresh draws say of them, and forget how good they had looked."""
+        rows = torch.arange(len(self.rows), device=self.rows.device)
+        self.offer(rows, *self.judged(self.best, rows))
+        self.best_margin = torch.full_like(self.best_margin, -torch.inf)
+        self.best_fooled = torch.zeros_like(self.best_fooled)
+
+    def judged(self, adv: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The examples as they will be returned, which of them fool, and their margins."""
+        finite = adv.isfinite().flatten(1).all(1)
+        adv = self.finished(adv, self.steps.ball.take(rows))
+        if self.inputs.trusted:
+            return adv, self.best_fooled[rows] & finite, self.best_margin[rows]
+        return adv, *self.evaluator.judge(adv, self.rows[rows])
+
+    def finished(self, adv: Tensor, ball: Ball) -> Tensor:
+        """Exactly inside the ball, and in 8 bits if asked."""
+        adv = ball.settle(adv)
+        return to_levels(adv, ball) if self.inputs.config.quantize else adv
+
+    def finish(self) -> None:
+        """Offer what is left: the last point, or the best."""
+        adv = self.finished(self.adv, self.steps.ball)
+        rows = torch.arange(len(self.rows), device=self.rows.device)
+        if self.stage.compares:
+            fooled, margin = self.evaluator.judge(adv, self.rows)
+        else:
+            fooled, margin = torch.zeros_like(self.best_fooled), torch.zeros_like(self.best_margin)
+        self.offer(rows, adv, fooled, margin)
+        # Without keep_best the proposals that have not fooled are only where the climb began.
+        met = rows if self.stage.keep_best else (self.best_fooled & self.stage.early_stop).nonzero().squeeze(1)
+        if len(met):
+            self.offer(met, *self.judged(self.best[met], met))
+        self.note_tainted()
+
+    def offer(self, rows: Tensor, adv: Tensor, fooled: Tensor, margin: Tensor) -> None:
+        """Hand examples to the results, restart by restart, since the same sample may come once from each."""
+        if self.restarts == 1:
+            self.results.offer(self.ids[rows], adv, fooled, margin)
+            self.first[self.rows[rows[fooled]]] = 0
+            return
+        for restart in range(self.restarts):
+            place = self.rows[rows] % self.samples
+            own = self.rows[rows] // self.samples == restart
+            if self.stage.early_stop:
+                own &= restart <= self.first[place]  # later restarts would not have been run
+            place, wins = place[own], fooled[own]
+            earlier = wins & (restart < self.first[place])
+            instead = earlier & (self.first[place] < self.restarts) if self.stage.early_stop else None
+            self.results.offer(self.ids[rows][own], adv[own], wins, margin[own], instead)
+            self.first[place[earlier]] = restart
+
+    def note_tainted(self) -> None:
+        """Note which samples met a non-finite gradient."""
+        tainted = self.ids[self.steps.tainted.isnan()]  # a sample may be here once per restart
+        self.results.tainted[tainted] = True

@@ -1,0 +1,53 @@
+"""A stage of a search: what is wanted, where to start, how to step, and what to keep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from art_domainrand.attacks.engine.balls import Balls, Start
+from art_domainrand.attacks.engine.best import Which
+from art_domainrand.attacks.engine.criterion import Criterion
+from art_domainrand.attacks.engine.steps import StepRule
+from art_domainrand.core.norms import Ball
+
+Observe = Callable[[int, Tensor, Tensor, Which], None]
+"""Number of the step, gradient and points (A, ...), and whose they are: told before each step."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One attack on the samples that are left.
+
+    ``criterion(which)`` and ``steps(ball, mask, which)`` belong to some samples; ``start(number, restart, ball,
+    which)`` returns where restart 0, 1, ... starts, given the stage's number. With ``early_stop`` a sample leaves once
+    it is fooled, and its later restarts are not run. With ``keep_best`` the result is the point of largest margin
+    on the way, else the last one. ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest
+    margins (A,) found before. ``samples`` is how many draws a gradient is a mean over, if not what the user says.
+
+    What ART does is said by four more: ``gradient_only`` climbs the estimator's own loss and asks for no scores on the
+    way; ``whole_batches`` runs all restarts of one batch before the next batch, with ``gradient_only`` or without;
+    ``later_success`` lets a success replace an earlier one; without ``judge_start`` the start is no result.
+    """
+
+    name: str
+    balls: Balls
+    criterion: Callable[[Which], Criterion]
+    steps: Callable[[Ball, Tensor | None, Which], StepRule]
+    start: Start
+    max_iter: int
+    restarts: int = 1
+    early_stop: bool = True
+    keep_best: bool = True
+    worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None
+    samples: int | None = None
+    gradient_only: bool = False
+    whole_batches: bool = False
+    later_success: bool = False
+    judge_start: bool = True
+    observe: Observe | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it matters which of two examples is the better one."""
+        return self.early_stop or self.keep_best or self.restarts > 1

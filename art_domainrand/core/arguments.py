@@ -1,0 +1,44 @@
+"""Arguments by name: what a callable takes, and what to say of a name that it does not take."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def argument_names(function: Callable[..., Any]) -> list[str]:
+    """The arguments of a function or method by name, without ``self`` and what takes any."""
+    found = inspect.signature(function).parameters.values()
+    return [p.name for p in found if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What to add to an error about a ``name``: the nearest of those ``known``, if one is near."""
+    found = get_close_matches(name, known, 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def unexpected(name: str, known: Sequence[str], others: Sequence[str] = ()) -> str:
+    """What Python says of an argument that a function does not take, with those ``known`` and the nearest name."""
+    return (
+        f"got an unexpected keyword argument {name!r}; the arguments are {list(known)}"
+        f"{nearest(name, [*known, *others])}"
+    )
+
+
+def suggesting_names(function: Callable[P, R]) -> Callable[P, R]:
+    """Let ``function`` answer a misspelt keyword with the nearest name; its signature stays what ``inspect`` shows."""
+    known = argument_names(function)
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                raise TypeError(f"{function.__qualname__}() {unexpected(name, known)}")
+        return function(*args, **kwargs)
+
+    return checked
