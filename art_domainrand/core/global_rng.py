@@ -1,7 +1,7 @@
 """The global generators, which models, defences and ART draw from: read, seeded, and put back as they were.
 
 Everywhere ``device`` says which generators of GPUs belong to them: that of this device, none for a CPU, those of all
-GPUs for None.
+GPUs for None, if any GPU has been used so far.
 """
 
 from __future__ import annotations
@@ -72,5 +72,6 @@ def seeded_global_rng(seed: int | None, device: torch.device | None = None) -> I
 
 def _gpus(device: torch.device | None) -> list[torch.device]:
     if device is None:
-        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+        used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())] if used else []
     return [device] if device.type == "cuda" else []
