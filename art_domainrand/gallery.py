@@ -33,7 +33,7 @@ from art_domainrand.randomization.core.sampling import keyed_points
 COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
 """Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""
 
-TRIALS = 16
+DRAWS_TRIED = 16
 """How many draws of a transform are tried; the one that changes the image most is shown."""
 
 Section = tuple[str, dict[str, Tensor]]
@@ -122,8 +122,8 @@ def most_visible(transform: Transform, x: Tensor) -> Tensor:
     :return: (3, H, W), clipped to [0, 1].
     """
     pipeline = Pipeline(transform)
-    draw = keyed_draws(pipeline, keys_of(0, TRIAL, torch.arange(TRIALS)))
-    changed = pipeline.apply(x.expand(TRIALS, -1, -1, -1).contiguous(), draw).clamp(0, 1)
+    draw = keyed_draws(pipeline, keys_of(0, TRIAL, torch.arange(DRAWS_TRIED)))
+    changed = pipeline.apply(x.expand(DRAWS_TRIED, -1, -1, -1).contiguous(), draw).clamp(0, 1)
     return changed[(changed - x).abs().flatten(1).mean(1).argmax()]
 
 
@@ -135,8 +135,8 @@ def most_even(mixing: Mixing, x: Tensor) -> Tensor:
     :return: (3, H, W).
     """
     pair = torch.cat((x, _middle(Image.fromarray(load_sample_image("flower.jpg")), x.shape[3])))
-    draw = keyed_points(keys_of(0, TRIAL, torch.arange(TRIALS)), 2, mixing.coordinates)
-    tried = [mixing.mix(pair, torch.tensor([0, 1]), draw[[2 * k, 2 * k + 1]], classes=2) for k in range(TRIALS)]
+    draw = keyed_points(keys_of(0, TRIAL, torch.arange(DRAWS_TRIED)), 2, mixing.coordinates)
+    tried = [mixing.mix(pair, torch.tensor([0, 1]), draw[[2 * k, 2 * k + 1]], classes=2) for k in range(DRAWS_TRIED)]
     images, _ = min(tried, key=lambda one: abs(one[1][0, 0].item() - 0.5))
     return images[0]
 

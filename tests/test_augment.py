@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from art_domainrand import augment
 from art_domainrand.augment import augment_folder
 from art_domainrand.augment.image import copy_key, read_image, to_image
 from art_domainrand.augment.run import MANIFEST, list_files
@@ -408,3 +409,10 @@ def test_a_full_disk_stops_the_run_and_leaves_no_trace_of_the_file(source, tmp_p
     with pytest.raises(OSError, match="No space left"):
         augment_folder(source, tmp_path / "out", PIPELINE)
     assert set(tree(tmp_path / "out")) == {MANIFEST, "cat/1.png.aug1.png"}
+
+
+def test_the_old_name_of_the_report_still_works():
+    with pytest.warns(DeprecationWarning, match="Report is deprecated, say AugmentReport"):
+        assert augment.Report is augment.AugmentReport
+    with pytest.raises(AttributeError, match="has no attribute 'Reports'"):
+        augment.Reports  # noqa: B018

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import Choice, Distribution
+from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw, Transform
 from art_domainrand.randomization.numerics.selection import select
@@ -82,16 +84,16 @@ def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
     may = torch.tensor(smooth, dtype=torch.bool)
     if not may.any():
         return may
-    generator = torch.Generator().manual_seed(0)
+    keys = keys_of(0, TRIAL, torch.arange(PROBES))
     low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in view.clip_values)
-    noise = low + (high - low) * torch.rand(PROBES, *shape, dtype=torch.float32, generator=generator)
-    draw = pipeline.sample(PROBES, generator)
+    noise = low + (high - low) * uniform(derive(keys, 0), shape)
+    draw = keyed_draws(pipeline, keys[:1], PROBES, "stratified")  # every choice of a sixteenth or more is seen
     with torch.enable_grad():
         u = draw.u.requires_grad_()
         seen = view.randomize(noise, Draw(u, draw.seeds))
         if not seen.requires_grad:
             return torch.zeros_like(may)
-        weights = torch.randn(seen.shape, generator=generator, dtype=seen.dtype)
+        weights = normal(derive(keys, 2), seen.shape[1:]).to(seen.dtype)
         (slope,) = torch.autograd.grad(seen, u, weights, allow_unused=True)
     return may & (torch.zeros_like(u) if slope is None else slope).ne(0).any(0)
 

@@ -26,7 +26,7 @@ OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, er
 
 
 @dataclass(frozen=True)
-class Job:
+class Augmentation:
     """What is done to every image; it is sent to the worker processes."""
 
     source: Path
@@ -51,7 +51,7 @@ def copy_name(relative: Path, copy: int) -> Path:
     return relative.with_name(f"{relative.name}.aug{copy}.png")
 
 
-def augment_image(job: Job, relative: Path) -> Trouble | None:
+def augment_image(job: Augmentation, relative: Path) -> Trouble | None:
     """Write the copies of one image and then the image itself.
 
     The original comes last: where it stands, with the bytes of the source, its copies are complete and were made of
@@ -79,7 +79,7 @@ def augment_image(job: Job, relative: Path) -> Trouble | None:
         return Trouble(error.strerror or str(error))
 
 
-def _augment(job: Job, relative: Path, content: bytes, copies: list[Path]) -> Trouble | None:
+def _augment(job: Augmentation, relative: Path, content: bytes, copies: list[Path]) -> Trouble | None:
     original = job.out / relative
     if original.is_file() and all(path.is_file() for path in copies) and original.read_bytes() == content:
         return None

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from art_domainrand.augment.image import Job, Trouble, augment_image, copy_name
+from art_domainrand.augment.image import Augmentation, Trouble, augment_image, copy_name
 from art_domainrand.core.environment import installed
 from art_domainrand.core.files import check_folder, partial_prefix, whole_file
 from art_domainrand.randomization import Pipeline, to_dict
@@ -30,7 +30,7 @@ MANIFEST = "augmentation.json"
 
 
 @dataclass(frozen=True)
-class Report:
+class AugmentReport:
     """What became of the files of a folder; all are named relative to the source.
 
     :param images: how many images have their copies now.
@@ -51,7 +51,7 @@ def augment_folder(
     seed: int = 0,
     workers: int = 1,
     verbose: bool = False,
-) -> Report:
+) -> AugmentReport:
     """Write every image below a folder, and randomized versions of it, to the same place below another.
 
     ``cat/1.jpg`` is copied as it is, and ``cat/1.jpg.aug1.png``, ``cat/1.jpg.aug2.png`` ... are drawn from
@@ -100,7 +100,7 @@ def augment_folder(
     _check_names(files)
     _claim(out, settings)
     _sweep(out, files, copies)
-    job = Job(source, out, pipeline, copies, seed, grey=pipeline.takes(1))
+    job = Augmentation(source, out, pipeline, copies, seed, grey=pipeline.takes(1))
     others = []
     done = _in_this_process(job, files) if workers == 1 else _in_workers(job, files, workers)
     images = 0
@@ -111,7 +111,7 @@ def augment_folder(
             failures.append((relative.as_posix(), trouble.reason))
         else:
             others.append(relative.as_posix())
-    return Report(images, tuple(sorted(failures)), tuple(sorted(others)))
+    return AugmentReport(images, tuple(sorted(failures)), tuple(sorted(others)))
 
 
 def list_files(source: Path, failures: list[tuple[str, str]] | None = None) -> list[Path]:
@@ -192,7 +192,7 @@ def _is_partial(path: Path, partials: set[tuple[Path, str, str]]) -> bool:
     return match is not None and (path.parent, match[1], path.suffix) in partials
 
 
-def _in_this_process(job: Job, files: Iterable[Path]) -> Iterator[tuple[Path, Trouble | None]]:
+def _in_this_process(job: Augmentation, files: Iterable[Path]) -> Iterator[tuple[Path, Trouble | None]]:
     with _one_thread():
         for file in files:
             yield file, augment_image(job, file)
@@ -209,7 +209,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _in_workers(job: Job, files: Iterable[Path], workers: int) -> Iterator[tuple[Path, Trouble | None]]:
+def _in_workers(job: Augmentation, files: Iterable[Path], workers: int) -> Iterator[tuple[Path, Trouble | None]]:
     waiting = iter(files)
     context = multiprocessing.get_context("spawn")  # a forked copy of torch's threads may lock up
     with ProcessPoolExecutor(workers, context, initializer=_start_worker) as pool:

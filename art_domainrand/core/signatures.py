@@ -32,7 +32,8 @@ def written_out(**renamed: str | Renamed) -> Callable[[Function], Function]:
 
     def decorate(function: Function) -> Function:
         named = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-        known = [name for name, p in signature(function).parameters.items() if p.kind in named and name != "self"]
+        parameters = signature(function).parameters.items()
+        known = [name for name, p in parameters if p.kind in named and name not in ("self", "cls")]
 
         @wraps(function)
         def wrapper(*args: Any, **given: Any) -> Any:

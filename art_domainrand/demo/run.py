@@ -143,7 +143,7 @@ def private_randomness(seed: int) -> Iterator[None]:
     cost more than they bring, and the results do not depend on the number of cores.
     """
     threads = torch.get_num_threads()
-    with seeded_global_rng(seed, gpus=()):
+    with seeded_global_rng(seed, torch.device(DEVICE)):
         try:
             torch.set_num_threads(1)
             yield

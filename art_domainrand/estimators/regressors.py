@@ -9,6 +9,7 @@ from art.config import ART_NUMPY_DTYPE
 from art.estimators.regression.pytorch import PyTorchRegressor
 from torch import Tensor
 
+from art_domainrand.core.global_rng import preserved_global_rng, seed_global_rng
 from art_domainrand.estimators.arrays import ArrayGradients
 from art_domainrand.estimators.protocol import Labels
 
@@ -39,28 +40,20 @@ def flat_targets(y: Any) -> np.ndarray[Any, Any]:
 def loss_of_each(estimator: Any, x: Any, y: Any) -> Tensor:
     """The estimator's loss of every sample (N,): without reduction where it can, else by one call per sample.
 
-    All are taken under the same random numbers, so that what differs is the images; torch's generator is left alone.
+    All are taken under the same random numbers, so that what differs is the images; global generators are left alone.
     """
-    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if cuda else []):
+    with preserved_global_rng():
         if "reduction" in inspect.signature(estimator.compute_loss).parameters:
-            same_numbers(cuda=cuda)
+            seed_global_rng(0)
             targets = flat_targets(y) if is_framework_regressor(estimator) else y
             whole = as_array(estimator.compute_loss(x, targets, reduction="none"))
             if whole.ndim > 0 and whole.size % len(x) == 0:
                 return torch.from_numpy(whole.reshape(len(x), -1).mean(1))
         each = []
         for i in range(len(x)):
-            same_numbers(cuda=cuda)
+            seed_global_rng(0)
             each.append(as_array(estimator.compute_loss(x[i : i + 1], y[i : i + 1])).mean())
         return torch.tensor(each, dtype=torch.float64)
-
-
-def same_numbers(*, cuda: bool) -> None:
-    """Seed torch's global generators."""
-    torch.default_generator.manual_seed(0)
-    if cuda:
-        torch.cuda.manual_seed_all(0)
 
 
 def as_array(loss: Any) -> np.ndarray[Any, Any]:

@@ -8,15 +8,14 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyTorch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from art_domainrand.core.arrays import from_array
+from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Said, require
+from art_domainrand.core.signatures import written_out
 from art_domainrand.core.straight_through import wants_gradient
 
 Backward = Literal["straight_through", "defence"] | Callable[[Tensor], Tensor]
-Array = NDArray[Any]
 
 
 class DifferentiableDefence(PreprocessorPyTorch):
@@ -53,6 +52,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
 
     params = ["defence", "backward", "batch_size", "apply_fit", "apply_predict", "device_type"]  # noqa: RUF012
 
+    @written_out()
     def __init__(
         self,
         defence: Any,

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from art_domainrand.core.checks import Said, require
+from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
@@ -45,6 +46,7 @@ class DomainRandomization(PipelinePreprocessor):
         "device_type",
     ]
 
+    @written_out()
     def __init__(
         self,
         pipeline: Item,
@@ -71,6 +73,7 @@ class DomainRandomization(PipelinePreprocessor):
         )
 
     @classmethod
+    @written_out()
     def for_estimator(
         cls,
         estimator: Any,

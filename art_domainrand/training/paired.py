@@ -12,7 +12,8 @@ from art.defences.trainer import (
     AdversarialTrainerTRADESPyTorch,
 )
 
-from art_domainrand.training.randomness import random_state, randomized_modules, restore_random_state
+from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
+from art_domainrand.training.randomness import randomized_modules
 
 COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 """ART's trainers that put a clean and an adversarial view of one batch into their loss."""
@@ -96,9 +97,9 @@ class _Batch:
             for op in self._random:
                 self._held.enter_context(op.replay())
             self._held.enter_context(_last_output_of(self._wrapper))  # the attack, which may want all, is over
-            self._states = random_state(self._device)
+            self._states = global_rng_state(self._device)
         else:
-            restore_random_state(self._states, self._device)
+            restore_global_rng(self._states, self._device)
         return preprocess()
 
 

@@ -5,6 +5,7 @@ import inspect
 import multiprocessing
 import pickle
 import warnings
+from functools import partial
 
 import kornia.augmentation as K  # noqa: N812
 import numpy as np
@@ -308,8 +309,13 @@ def test_bad_input_names_the_argument_the_rule_and_the_value(call, message):
 
 
 def test_an_unknown_keyword_is_an_error():
-    with pytest.raises(TypeError, match="strength"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'strength'; the arguments are"):
         DomainRandomization(ITEMS, strength=2)
+    for make in (DomainRandomization, partial(DomainRandomization.for_estimator, Estimator())):
+        with pytest.raises(
+            TypeError, match=r"unexpected keyword argument 'aply_predict'.*did you mean 'apply_predict'"
+        ):
+            make(ITEMS, aply_predict=True)
 
 
 def test_values_just_outside_by_rounding_are_accepted():

@@ -15,11 +15,11 @@ from torch import nn
 
 from art_domainrand import PGD, DomainAdversarialTrainer, DomainRandomization, randomized
 from art_domainrand import randomization as R  # noqa: N812
-from art_domainrand.training.randomness import (
-    kept_random_state,
-    random_state,
-    restore_random_state,
-    seed_global_generators,
+from art_domainrand.core.global_rng import (
+    global_rng_state,
+    preserved_global_rng,
+    restore_global_rng,
+    seed_global_rng,
 )
 from art_domainrand.training.trainer import checkpoint
 
@@ -257,23 +257,23 @@ def draws() -> list[float]:
 
 def test_random_states_go_on_where_they_were_and_load_without_code(tmp_path: Path) -> None:
     np.random.standard_normal()  # leaves a second number for later
-    checkpoint.save(tmp_path, "r.pt", {"settings": {}, "random": random_state(CPU)})
+    checkpoint.save(tmp_path, "r.pt", {"settings": {}, "random": global_rng_state(CPU)})
     first = draws()
     state = checkpoint.load(tmp_path, "r.pt", {}, CPU)
     assert state is not None
-    restore_random_state(state["random"], CPU)
+    restore_global_rng(state["random"], CPU)
     assert draws() == first
 
 
 def test_inside_a_run_the_global_generators_are_its_own_and_come_back() -> None:
-    before = random_state(CPU)
+    before = global_rng_state(CPU)
     found = []
     for seed in (0, 0, 1, 2):
-        with kept_random_state(CPU):
-            seed_global_generators(seed, CPU)
+        with preserved_global_rng(CPU):
+            seed_global_rng(seed, CPU)
             found.append(draws())
     expected = draws()
-    restore_random_state(before, CPU)
+    restore_global_rng(before, CPU)
     assert draws() == expected
     assert found[0] == found[1]
     assert not set(found[1]) & set(found[2])

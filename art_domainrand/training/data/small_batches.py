@@ -14,13 +14,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from art_domainrand.core.checks import Said, require
+from art_domainrand.core.global_rng import preserved_global_rng
 from art_domainrand.estimators.preprocessing import model_forward
 from art_domainrand.estimators.state import as_found
-from art_domainrand.training.randomness import (
-    random_state,
-    restore_random_state,
-    streams_of,
-)
+from art_domainrand.training.randomness import streams_of
 
 TOO_SMALL = "Expected more than 1 value per channel when training"
 """How torch's error about such a batch begins."""
@@ -40,16 +37,15 @@ def refuses_one_image(estimator: Any) -> bool:
     plain = isinstance(estimator, PyTorchClassifier)
     forward: Callable[[Tensor], Any] = model_forward(estimator) if plain else model
     device, streams = estimator.device, streams_of(estimator)
-    before = random_state(device), [stream.state() for stream in streams]
+    before = [stream.state() for stream in streams]
     try:
-        with as_found(model), torch.no_grad():
+        with as_found(model), preserved_global_rng(device), torch.no_grad():
             model.train()
             forward(torch.zeros(1, *estimator.input_shape, device=device))
     except Exception as error:  # any at all: nothing was asked of the model but this
         return TOO_SMALL in str(error)
     finally:
-        restore_random_state(before[0], device)
-        for stream, state in zip(streams, before[1], strict=True):
+        for stream, state in zip(streams, before, strict=True):
             stream.restore(state)
     return False
 

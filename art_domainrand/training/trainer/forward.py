@@ -12,10 +12,11 @@ from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMe
 from torch import Tensor, nn
 
 from art_domainrand.core.checks import Said, require
+from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
 from art_domainrand.estimators.outputs import Adapted
 from art_domainrand.estimators.preprocessing import preprocessing_chain
 from art_domainrand.training.data.small_batches import advice_on_small_batches
-from art_domainrand.training.randomness import random_state, randomized_modules, restore_random_state
+from art_domainrand.training.randomness import randomized_modules
 
 
 class TrainingScores:
@@ -61,10 +62,10 @@ class TrainingScores:
         """The views as the model is shown them; what draws from global generators draws the same for each."""
         if len(views) == 1 or not self.from_global:
             return [self.preprocess(view, None)[0] for view in views]
-        before = random_state(self.device)
+        before = global_rng_state(self.device)
         seen = []
         for view in views:
-            restore_random_state(before, self.device)
+            restore_global_rng(before, self.device)
             seen.append(self.preprocess(view, None)[0])
         return seen
 

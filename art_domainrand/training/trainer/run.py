@@ -12,6 +12,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor, nn
 from torch.nn import functional
 
+from art_domainrand.core.global_rng import preserved_global_rng, seed_global_rng
 from art_domainrand.core.labels import correct
 from art_domainrand.core.random import EPOCH, GLOBAL, seed_of
 from art_domainrand.randomization.core.pipeline import Pipeline
@@ -76,7 +77,7 @@ class Run:
         flags = [(module, module.training) for module in self.net.modules()]
         layouts = [(p, p.stride()) for p in self.net.parameters() if p.dim() == 4]
         try:
-            with randomness.kept_random_state(self.device), randomness.own_branches(self.streams, self.rank):
+            with preserved_global_rng(self.device), randomness.own_branches(self.streams, self.rank):
                 if self.options.channels_last:
                     self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 yield
@@ -99,7 +100,7 @@ class Run:
             self.forward.model = data_parallel(self.net)
         seed = self.epoch_seed(number)
         # Dropout and the like know no other generators: so a run repeats, and its processes drop different units.
-        randomness.seed_global_generators(seed_of(seed, GLOBAL, self.rank), self.device)
+        seed_global_rng(seed_of(seed, GLOBAL, self.rank), self.device)
         warm = self.views.begin_epoch(number, seed)
         self.net.train()
         learn = self.learn if self.free is None else self.learn_free
