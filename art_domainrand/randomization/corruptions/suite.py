@@ -19,7 +19,7 @@ from art_domainrand.randomization.corruptions.constants import SEVERITIES, sever
 Kernel: TypeAlias = Callable[..., Tensor]
 """From images, their (B,) seeds and the constants of a severity to the corrupted images, not yet clipped."""
 
-Images = TypeVar("Images", Tensor, NDArray[np.floating])
+ImageBatch = TypeVar("ImageBatch", Tensor, NDArray[np.floating])
 Seed: TypeAlias = int | Tensor
 
 BLOCK = 1 << 20
@@ -62,7 +62,7 @@ class Corruption:
 
     name: str
 
-    def __call__(self, x: Images, severity: int = 3, seed: Seed = 0) -> Images:
+    def __call__(self, x: ImageBatch, severity: int = 3, seed: Seed = 0) -> ImageBatch:
         """Corrupt images, as :func:`corrupt` does.
 
         :param x: images (B, C, H, W) in [0, 1].
@@ -76,7 +76,7 @@ CORRUPTIONS: dict[str, Corruption] = {name: Corruption(name) for name in (*COMMO
 """Name -> function, the fifteen first."""
 
 
-def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
+def corrupt(x: ImageBatch, name: str, severity: int = 3, seed: Seed = 0) -> ImageBatch:
     """Corrupt images as in ImageNet-C and CIFAR-10-C (Hendrycks and Dietterich, ICLR 2019).
 
     A higher severity means a larger distance from the clean image, except where the published constants themselves say
@@ -103,7 +103,7 @@ def corrupt(x: Images, name: str, severity: int = 3, seed: Seed = 0) -> Images:
     return corrupt_unchecked(x, name, severity, seed)
 
 
-def corrupt_unchecked(x: Images, name: str, severity: int, seed: Seed) -> Images:
+def corrupt_unchecked(x: ImageBatch, name: str, severity: int, seed: Seed) -> ImageBatch:
     """As :func:`corrupt`, for images whose values may lie outside [0, 1], as they do inside a pipeline."""
     kernel = COMMON.get(name) or EXTRA.get(name)
     if kernel is None:
@@ -184,7 +184,7 @@ class CorruptionSuite:
         """Every (name, severity), corruption by corruption."""
         return tuple((name, severity) for name in self.names for severity in self.severities)
 
-    def corrupted(self, x: Images) -> Iterator[tuple[str, int, Images]]:
+    def corrupted(self, x: ImageBatch) -> Iterator[tuple[str, int, ImageBatch]]:
         """Corrupt the images in every case.
 
         :param x: images (N, C, H, W) in [0, 1], as in :func:`corrupt`.
@@ -193,7 +193,7 @@ class CorruptionSuite:
         for name, severity in self.cases:
             yield name, severity, self.corrupt(x, name, severity)
 
-    def corrupt(self, x: Images, name: str, severity: int) -> Images:
+    def corrupt(self, x: ImageBatch, name: str, severity: int) -> ImageBatch:
         """The images in one case, computed ``batch_size`` at a time.
 
         :param x: images (N, C, H, W) in [0, 1], as in :func:`corrupt`.
@@ -209,10 +209,10 @@ class CorruptionSuite:
         return np.concatenate(parts) if isinstance(x, np.ndarray) else torch.cat(parts)
 
 
-Item = TypeVar("Item")
+Chosen = TypeVar("Chosen")
 
 
-def _distinct(argument: str, chosen: Sequence[Item], allowed: tuple[Item, ...]) -> tuple[Item, ...]:
+def _distinct(argument: str, chosen: Sequence[Chosen], allowed: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
     """Return ``chosen`` as a tuple of different members of ``allowed``, not empty; else raise ValueError.
 
     The members are ``allowed``'s own: Python's numbers for NumPy's.
