@@ -15,14 +15,9 @@ from art_domainrand.randomization.core.distributions import (
 )
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
+from art_domainrand.randomization.core.moving import DisplacementTransform, GeometricTransform
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.randomization.core.transform import (
-    ColorTransform,
-    DisplacementTransform,
-    GeometricTransform,
-    PixelTransform,
-    Transform,
-)
+from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Transform
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
 from art_domainrand.randomization.domains import DOMAINS, domain_mapping
 from art_domainrand.randomization.kornia_member import KorniaMember
@@ -58,15 +53,7 @@ from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from art_domainrand.randomization.transforms.flare import SunFlare
 from art_domainrand.randomization.transforms.gamma import Gamma
-from art_domainrand.randomization.transforms.geometry import (
-    Crop,
-    Flip,
-    Perspective,
-    Rotation,
-    Scale,
-    Shear,
-    Translation,
-)
+from art_domainrand.randomization.transforms.geometry import Crop, Flip, Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from art_domainrand.randomization.transforms.noise import GaussianNoise
@@ -78,6 +65,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
     TextureRandomization,
 )
 from art_domainrand.randomization.transforms.patches import GridShuffle
+from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.table import TRANSFORMS

@@ -12,12 +12,13 @@ from art_domainrand.randomization.transforms.compression import JPEG
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter
 from art_domainrand.randomization.transforms.flare import SunFlare
 from art_domainrand.randomization.transforms.gamma import Gamma
-from art_domainrand.randomization.transforms.geometry import Perspective, Rotation, Scale, Shear, Translation
+from art_domainrand.randomization.transforms.geometry import Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, MotionBlur
 from art_domainrand.randomization.transforms.noise import GaussianNoise
 from art_domainrand.randomization.transforms.occlusion import Occlusion
 from art_domainrand.randomization.transforms.occlusion_patterns import BackgroundRandomization, TextureRandomization
+from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter

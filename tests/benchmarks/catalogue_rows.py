@@ -2,7 +2,7 @@
 
 Rows for ``randomization.py``: name -> ours, and a function that makes the other library's module of the same kind and
 about the same range. What neither library has is timed beside a copy of the batch, the least that any change of it
-takes. A test holds that no transform is missing.
+takes, so that no transform is missing.
 """
 
 from __future__ import annotations
@@ -85,12 +85,6 @@ TORCHVISION: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
 }
 """One draw for the whole batch, as torchvision works; the comparison is of the pixels' arithmetic."""
 
-ALONE: dict[str, R.Transform] = {
-    name: R.TRANSFORMS[name]()
-    for name in (
-        "vignette", "shot_noise", "speckle_noise", "iso_noise", "quantization", "defocus_blur", "zoom_blur",
-        "glass_blur", "pixelate", "grid_mask", "background", "texture", "rolling_shutter", "fog", "frost", "spatter",
-        "sun_flare",
-    )
-}  # fmt: skip
+_BESIDE = {name.split(" | ")[0] for table in (KORNIA, SIZED, TORCHVISION) for name in table}
+ALONE: dict[str, R.Transform] = {name: cls() for name, cls in R.TRANSFORMS.items() if name not in _BESIDE}
 """Neither library has these; they are timed beside a copy of the batch."""

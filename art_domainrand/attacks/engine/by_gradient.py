@@ -36,7 +36,8 @@ class ByGradient:
         self.best.tainted[self.which] |= self.steps.tainted.isnan()
         adv = self.steps.ball.settle(self.adv)
         if stage.restarts == 1:
-            return self.best.put(self.which, adv)
+            self.best.put(self.which, adv)
+            return
         fooled, margin = self.judge(adv)
         self.best.offer(self.which, adv, fooled, margin, fooled if stage.later_success else None)
 

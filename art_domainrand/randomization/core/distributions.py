@@ -10,19 +10,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from numbers import Real
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from art_domainrand.core.arrays import as_python
+from art_domainrand.randomization.core.bounds import (
+    Number,
+    as_bound,
+    log_bound,
+    normal_cdf,
+    plain_bound,
+    require_above_zero,
+    require_not_negative,
+    require_ordered,
+    shown_bound,
+)
 from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
 from art_domainrand.randomization.numerics.matrices import Rows, constant
 from art_domainrand.randomization.numerics.selection import check_weights, select
-
-Number: TypeAlias = float | Tensor
-"""A plain number, or a tensor with one element (a learned bound)."""
 
 
 class Distribution(ABC):
@@ -62,14 +69,14 @@ class Constant(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _number("value", self.value)
+        as_bound("value", self.value)
 
     def icdf(self, u: Tensor) -> Tensor:
         return torch.zeros_like(u) + self.value
 
     @property
     def support(self) -> tuple[float, float]:
-        return (_plain(self.value), _plain(self.value))
+        return (plain_bound(self.value), plain_bound(self.value))
 
 
 @dataclass(frozen=True)
@@ -86,14 +93,14 @@ class Uniform(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ordered(self.low, self.high)
+        require_ordered(self.low, self.high)
 
     def icdf(self, u: Tensor) -> Tensor:
         return u * (self.high - self.low) + self.low
 
     @property
     def support(self) -> tuple[float, float]:
-        return (_plain(self.low), _plain(self.high))
+        return (plain_bound(self.low), plain_bound(self.high))
 
 
 @dataclass(frozen=True)
@@ -110,16 +117,16 @@ class LogUniform(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _above_zero("low", self.low)
-        _ordered(self.low, self.high)
+        require_above_zero("low", self.low)
+        require_ordered(self.low, self.high)
 
     def icdf(self, u: Tensor) -> Tensor:
-        low, high = _log(self.low), _log(self.high)
+        low, high = log_bound(self.low), log_bound(self.high)
         return torch.exp(u * (high - low) + low)
 
     @property
     def support(self) -> tuple[float, float]:
-        return (_plain(self.low), _plain(self.high))
+        return (plain_bound(self.low), plain_bound(self.high))
 
 
 @dataclass(frozen=True)
@@ -138,16 +145,16 @@ class Normal(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _number("mean", self.mean)
-        _not_negative("std", self.std)
+        as_bound("mean", self.mean)
+        require_not_negative("std", self.std)
 
     def icdf(self, u: Tensor) -> Tensor:
         return standard_normal_icdf(u) * self.std + self.mean
 
     @property
     def support(self) -> tuple[float, float]:
-        spread = math.inf if _plain(self.std) > 0 else 0.0
-        return (_plain(self.mean) - spread, _plain(self.mean) + spread)
+        spread = math.inf if plain_bound(self.std) > 0 else 0.0
+        return (plain_bound(self.mean) - spread, plain_bound(self.mean) + spread)
 
 
 @dataclass(frozen=True)
@@ -169,13 +176,13 @@ class TruncatedNormal(Distribution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _number("mean", self.mean)
-        _above_zero("std", self.std)
-        _ordered(self.low, self.high)
-        mean, std = _plain(self.mean), _plain(self.std)
-        mass = _normal_cdf((_plain(self.high) - mean) / std) - _normal_cdf((_plain(self.low) - mean) / std)
+        as_bound("mean", self.mean)
+        require_above_zero("std", self.std)
+        require_ordered(self.low, self.high)
+        mean, std = plain_bound(self.mean), plain_bound(self.std)
+        mass = normal_cdf((plain_bound(self.high) - mean) / std) - normal_cdf((plain_bound(self.low) - mean) / std)
         if mass < 1e-4:
-            raise ValueError(f"[low, high] must hold at least 1e-4 of the normal's mass, got {_show(mass)}")
+            raise ValueError(f"[low, high] must hold at least 1e-4 of the normal's mass, got {shown_bound(mass)}")
 
     def icdf(self, u: Tensor) -> Tensor:
         floor, ceiling = torch.zeros_like(u) + self.low, torch.zeros_like(u) + self.high
@@ -186,7 +193,7 @@ class TruncatedNormal(Distribution):
 
     @property
     def support(self) -> tuple[float, float]:
-        return (_plain(self.low), _plain(self.high))
+        return (plain_bound(self.low), plain_bound(self.high))
 
 
 @dataclass(frozen=True)
@@ -207,7 +214,7 @@ class Choice(Distribution):
         super().__post_init__()
         if len(self.values) == 0:
             raise ValueError("values must not be empty, got ()")
-        object.__setattr__(self, "values", tuple(_number("values", value) for value in self.values))
+        object.__setattr__(self, "values", tuple(as_bound("values", value) for value in self.values))
         if self.weights is not None:
             object.__setattr__(self, "weights", tuple(check_weights(self.weights, len(self.values))))
 
@@ -261,7 +268,7 @@ def as_distribution(name: str, value: Range) -> Distribution:
             return Uniform(value[0], value[1])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    return Constant(_number(name, value))
+    return Constant(as_bound(name, value))
 
 
 def require_support(
@@ -272,51 +279,6 @@ def require_support(
     smallest, largest = distribution.support
     inside = low < smallest and largest < high if exclusive else low <= smallest and largest <= high
     if not inside:
-        rules = [f"{sign}{'' if exclusive else '='} {_show(bound)}" for sign, bound in ((">", low), ("<", high))]
+        rules = [f"{sign}{'' if exclusive else '='} {shown_bound(bound)}" for sign, bound in ((">", low), ("<", high))]
         rule = " and ".join(rule for rule, bound in zip(rules, (low, high), strict=True) if math.isfinite(bound))
-        raise ValueError(f"{name} must be {rule}, got values from {_show(smallest)} to {_show(largest)}")
-
-
-def _number(name: str, value: object) -> Number:
-    if isinstance(value, Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"{name} must be a number or a tensor with one element, got shape {tuple(value.shape)}")
-    elif not isinstance(value, Real) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a number, a (low, high) pair or a distribution, got {value!r}")
-    number: Number = value.reshape(()) if isinstance(value, Tensor) else float(value)
-    if not math.isfinite(_plain(number)):
-        raise ValueError(f"{name} must be finite, got {_show(number)}")
-    return number
-
-
-def _ordered(low: Number, high: Number) -> None:
-    _number("low", low)
-    _number("high", high)
-    if _plain(high) < _plain(low):
-        raise ValueError(f"high must be >= low, got low={_show(low)}, high={_show(high)}")
-
-
-def _above_zero(name: str, value: Number) -> None:
-    if _plain(_number(name, value)) <= 0:
-        raise ValueError(f"{name} must be > 0, got {_show(value)}")
-
-
-def _not_negative(name: str, value: Number) -> None:
-    if _plain(_number(name, value)) < 0:
-        raise ValueError(f"{name} must be >= 0, got {_show(value)}")
-
-
-def _plain(value: Number) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
-
-
-def _show(value: Number) -> str:
-    return f"{_plain(value):g}"
-
-
-def _log(value: Number) -> Number:
-    return torch.log(value) if isinstance(value, Tensor) else math.log(value)
-
-
-def _normal_cdf(z: float) -> float:
-    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
+        raise ValueError(f"{name} must be {rule}, got values from {shown_bound(smallest)} to {shown_bound(largest)}")

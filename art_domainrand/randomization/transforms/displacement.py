@@ -14,7 +14,8 @@ from torch import Tensor
 
 from art_domainrand.core.random import hash_field
 from art_domainrand.randomization.core.distributions import Distribution, LogUniform, Range, Uniform, require_support
-from art_domainrand.randomization.core.transform import DisplacementTransform, Values
+from art_domainrand.randomization.core.moving import DisplacementTransform
+from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply
 from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Way, broadcast
 from art_domainrand.randomization.numerics.warp import resample

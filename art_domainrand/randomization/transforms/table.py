@@ -19,15 +19,7 @@ from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from art_domainrand.randomization.transforms.flare import SunFlare
 from art_domainrand.randomization.transforms.gamma import Gamma
-from art_domainrand.randomization.transforms.geometry import (
-    Crop,
-    Flip,
-    Perspective,
-    Rotation,
-    Scale,
-    Shear,
-    Translation,
-)
+from art_domainrand.randomization.transforms.geometry import Crop, Flip, Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from art_domainrand.randomization.transforms.noise import GaussianNoise
@@ -39,6 +31,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
     TextureRandomization,
 )
 from art_domainrand.randomization.transforms.patches import GridShuffle
+from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
