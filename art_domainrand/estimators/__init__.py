@@ -9,11 +9,11 @@
   arrays.
 """
 
-from art_domainrand.estimators.arrays import check_class_gradients
 from art_domainrand.estimators.compiling import Compiler
-from art_domainrand.estimators.opening import borrow, has_cross_entropy, is_device_estimator
+from art_domainrand.estimators.each_loss import loss_of_each
+from art_domainrand.estimators.kinds import check_class_gradients, has_cross_entropy, is_device_estimator
+from art_domainrand.estimators.opening import borrow
 from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective, Through
-from art_domainrand.estimators.regressors import loss_of_each
 from art_domainrand.estimators.scores import predict
 
 __all__ = [

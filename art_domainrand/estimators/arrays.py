@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
-from art.estimators.classification.classifier import ClassGradientsMixin
 from torch import Tensor
 
+from art_domainrand.estimators.kinds import check_class_gradients
 from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, predict
 
@@ -74,13 +74,3 @@ class ArrayGradients:
         """Class scores from ``estimator.predict``."""
         scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
         return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))
-
-
-def check_class_gradients(estimator: Any) -> None:
-    """Raise ValueError for an estimator that tells the gradient of its own loss only."""
-    if not isinstance(estimator, ClassGradientsMixin):
-        name = type(estimator).__name__
-        raise ValueError(
-            f"estimator must have class gradients for a loss on the class scores, got {name}; FGSM, PGD and "
-            "AutoPGD without a loss take the gradient of its own"
-        )

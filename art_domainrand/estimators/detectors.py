@@ -1,28 +1,10 @@
 """Loss gradients of PyTorch object detectors, mapped back through their preprocessing."""
 
-from typing import Any
-
 import torch
-from art.estimators.object_detection.pytorch_object_detector import PyTorchObjectDetector
 from torch import Tensor
 
 from art_domainrand.estimators.arrays import ArrayGradients
 from art_domainrand.estimators.protocol import Labels
-
-_ARTS_OWN = ("loss_gradient", "compute_loss", "_get_losses")
-
-
-def is_framework_detector(estimator: Any) -> bool:
-    """Whether ART's own loss of this detector can be differentiated from the images on.
-
-    True for a PyTorchObjectDetector with PyTorch preprocessing only, unless it defines a loss or gradient of its own.
-    """
-    if not isinstance(estimator, PyTorchObjectDetector) or not estimator.all_framework_preprocessing:
-        return False
-    return all(
-        name not in vars(estimator) and getattr(type(estimator), name) is getattr(PyTorchObjectDetector, name)
-        for name in _ARTS_OWN
-    )
 
 
 class DetectorGradients(ArrayGradients):

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
-from torch import Tensor, nn
+from torch import Tensor
 
 from art_domainrand.core.memory import Parts
 from art_domainrand.core.norms import per_sample, power_of_two
 from art_domainrand.estimators.compiling import Compiler
+from art_domainrand.estimators.kinds import plain_cross_entropy
 from art_domainrand.estimators.outputs import Adapted, class_outputs
 from art_domainrand.estimators.preprocessing import model_forward, preprocessing_chain, random_preprocessors
 from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
@@ -214,11 +215,6 @@ def as_sum(loss: Any) -> tuple[Any, bool]:
     total = copy(loss)
     total.reduction = "sum"
     return total, True
-
-
-def plain_cross_entropy(loss: Any) -> bool:
-    """Whether a loss is torch's cross-entropy, without weights or smoothing."""
-    return type(loss) is nn.CrossEntropyLoss and loss.weight is None and loss.label_smoothing == 0
 
 
 def not_differentiable() -> ValueError:

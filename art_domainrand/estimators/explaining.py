@@ -8,7 +8,7 @@ import numpy as np
 from art.estimators.classification.classifier import ClassifierMixin
 from torch import Tensor
 
-from art_domainrand.estimators import predict
+from art_domainrand.estimators.scores import predict
 
 
 @contextmanager

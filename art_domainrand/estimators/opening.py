@@ -5,36 +5,17 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from art.estimators.certification.randomized_smoothing.pytorch import PyTorchRandomizedSmoothing
-from art.estimators.classification.pytorch import PyTorchClassifier
 
 from art_domainrand.estimators.arrays import ArrayGradients
 from art_domainrand.estimators.compiling import Compiler
-from art_domainrand.estimators.detectors import DetectorGradients, is_framework_detector
-from art_domainrand.estimators.device import DeviceGradients, plain_cross_entropy
+from art_domainrand.estimators.detectors import DetectorGradients
+from art_domainrand.estimators.device import DeviceGradients
 from art_domainrand.estimators.estimates import estimated
+from art_domainrand.estimators.kinds import is_device_estimator, is_framework_detector, is_framework_regressor
 from art_domainrand.estimators.outputs import adapted
 from art_domainrand.estimators.protocol import Gradients
-from art_domainrand.estimators.regressors import RegressorGradients, is_framework_regressor
+from art_domainrand.estimators.regressors import RegressorGradients
 from art_domainrand.estimators.state import as_found, channels_last, torch_models
-
-# Classes whose loss gradient is the plain one of model and loss; smoothing averages only when asked to.
-PLAIN_LOSS_GRADIENTS = (PyTorchClassifier.loss_gradient, PyTorchRandomizedSmoothing.loss_gradient)
-
-
-def is_device_estimator(estimator: Any) -> bool:
-    """Whether the loss gradient can be computed on the device.
-
-    True for a PyTorchClassifier with PyTorch preprocessing only, unless it defines a loss gradient of its own.
-    """
-    if not isinstance(estimator, PyTorchClassifier) or "loss_gradient" in vars(estimator):
-        return False
-    return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
-
-
-def has_cross_entropy(estimator: Any) -> bool:
-    """Whether the estimator's own loss is the plain cross-entropy of its scores."""
-    return is_device_estimator(estimator) and plain_cross_entropy(estimator._loss)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from art_domainrand.core.checks import check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.signatures import written_out
 from art_domainrand.core.streams import Stream
-from art_domainrand.estimators.opening import is_device_estimator
+from art_domainrand.estimators.kinds import is_device_estimator
 from art_domainrand.randomization.labels.mixing import Mixing
 from art_domainrand.training.data.batches import BatchMaker, as_randomization, check_parts, to_numpy
 from art_domainrand.training.data.epochs import Epochs
