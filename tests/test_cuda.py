@@ -26,7 +26,7 @@ from art_domainrand import (
     domain_mapping,
     fit_randomized,
 )
-from art_domainrand.attacks.engine.judged import LOOK_EVERY
+from art_domainrand.attacks.engine.runs import LOOK_EVERY
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, corrupt
 from art_domainrand.training.trainer import loop
 

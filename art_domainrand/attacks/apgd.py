@@ -19,6 +19,7 @@ from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.criterion import TARGETED_DLR
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.sparse import SettlingSteps, SparseSteps
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.engine.steps import StepRule
@@ -123,7 +124,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     def _stages(self, inputs: Inputs) -> list[Stage]:
         restarts = max(1, self.nb_random_init)
         original = self.variant == "original"
-        plan = Plan(self.max_iter, restarts, self.nb_random_init > 0, inputs.config.early_stop, original)
+        plan = AutoPlan(self.max_iter, restarts, self.nb_random_init > 0, inputs.config.early_stop, original)
         balls = Balls(inputs, self.norm, self.eps)
         if self.loss_type != TARGETED_DLR:
             loss = ART_LOSSES.get(self.loss_type, self.loss_type) if isinstance(self.loss_type, str) else self.loss_type
@@ -140,7 +141,7 @@ def check_auto(norm: Any, eps: Any, eps_step: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AutoPlan:
     """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter.
 
     ``samples`` is how many draws a gradient is a mean over, if not what the user says.
@@ -156,7 +157,7 @@ class Plan:
 
 def auto_stage(
     balls: Balls,
-    plan: Plan,
+    plan: AutoPlan,
     loss: Any = None,
     towards: Tensor | None = None,
     worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -166,6 +167,7 @@ def auto_stage(
     loss = loss if plan.original else inputs.unsaturated(loss, plan.samples)
     whole = Stage(
         name=f"Auto-PGD, {(loss if isinstance(loss, str) else 'loss') if towards is None else TARGETED_DLR}",
+        way=JudgedRun,
         balls=balls,
         criterion=lambda which: inputs.criterion(which, loss, None if towards is None else towards[which]),
         steps=lambda ball, mask, which: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
@@ -179,7 +181,7 @@ def auto_stage(
     return whole if balls.norm != 1 else in_l1(whole, plan)
 
 
-def in_l1(stage: Stage, plan: Plan) -> Stage:
+def in_l1(stage: Stage, plan: AutoPlan) -> Stage:
     """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
     settling = 0 if plan.original else int(SETTLING * plan.max_iter)
     sparse = plan.max_iter - settling
@@ -223,7 +225,7 @@ def surface_noise(balls: Balls, which: Which, number: int, restart: int) -> Tens
 
 
 def shrinking_balls(
-    stage: Stage, start: Tensor, lengths: list[int], which: Which, run: tuple[int, int], plan: Plan
+    stage: Stage, start: Tensor, lengths: list[int], which: Which, run: tuple[int, int], plan: AutoPlan
 ) -> Tensor:
     """Climb in balls of three and two times the radius, each from the best point of the one before.
 

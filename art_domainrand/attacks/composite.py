@@ -8,26 +8,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from art.attacks.attack import EvasionAttack
 from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.domain import DomainSearching
+from art_domainrand.attacks.domain import check_domain, plan_of
+from art_domainrand.attacks.engine.arguments import Parameters
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
-from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
-from art_domainrand.attacks.engine.domain_search import Plan, Track
-from art_domainrand.attacks.engine.scene import BallAround
+from art_domainrand.attacks.engine.draw_search import DrawPlan
+from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, find, judged
+from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
-from art_domainrand.randomization.core.pipeline import Item
+from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
 ORDERS = ("joint", "domain_first", "pixels_first")
 
 
-class CompositeAttack(DomainSearching):
+class CompositeAttack(Parameters, EvasionAttack):
     """The adversary chooses the domain and, within an Lp budget, the pixels.
 
     The images returned are what the model is to be shown; the estimator's own preprocessors come after. ``order`` says
@@ -51,6 +53,7 @@ class CompositeAttack(DomainSearching):
 
     _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, LossGradientsMixin, ClassifierMixin)
 
+    pipeline: Pipeline
     norm: Any
     eps: Any
     max_iter: int
@@ -91,6 +94,7 @@ class CompositeAttack(DomainSearching):
         check.check_budget(self.norm, self.eps, step)
         check.check_counts(max_iter=self.max_iter)
         check_name("order", self.order, list(ORDERS))
+        check_domain(self)
         super()._check_params()
 
     def generate(self, x: Any, y: Any = None, mask: Any = None, **kwargs: Any) -> Any:
@@ -111,48 +115,38 @@ class CompositeAttack(DomainSearching):
         self._check_params()
         return find(self, x, y, mask, self._solve, "before" if self.order == "pixels_first" else "after")
 
-    def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
-        x, mask = job.inputs.images(ids), job.inputs.mask_of(ids)
+    def _solve(self, stage: DrawStage, inputs: Inputs, ids: Tensor) -> WorstDraws:
+        x, mask = inputs.images(ids), inputs.mask_of(ids)
         mask = None if mask is None else mask.expand(x.shape)
-        around = self._around(job, ids)
-        plan = Plan(0, 1, self.max_iter, climbs=True, tries=False)
-        if self.order == "pixels_first":
-            scene = job.scene(x, ids, None, around)
-            search = job.search(scene, ids, mask)
-            search.best = still(search.best, x)
-            search.climb(search.best.take(search.rows), search.rows, plan, domain=False)
-            perturbed = scene.shown(search.best.point, search.rows, settle=True)
-            behind = job.scene(perturbed, ids, job.view, None)
-            final = job.search(behind, ids)
-            final.search(self.plan(job))
-            return job.judged(behind, final, perturbed.double() - x.double()), scene.tainted + behind.tainted
-        scene = job.scene(x, ids, job.view, around)
-        search = job.search(scene, ids, mask)
-        search.search(self.plan(job))
-        search.best = still(search.best, x)
-        rows = search.left()
-        if self.order == "joint":
-            plan = replace(plan, tries=job.ground.tries)
-        search.climb(search.best.take(rows), rows, plan, number=AFTER, domain=self.order == "joint")
-        found = job.judged(scene, search)
-        with torch.no_grad():
-            delta = found.images.double() - scene.base(search.best.point, search.rows).double()
-        return replace(found, delta=delta), scene.tainted
-
-    def _around(self, job: DomainJob, ids: Tensor) -> BallAround:
-        """The balls of the samples ``ids`` around whatever images."""
-        balls = Balls(job.inputs, self.norm, self.eps)
+        balls = Balls(inputs, self.norm, self.eps)
+        plan = DrawPlan(0, 1, self.max_iter, climbs=True, tries=False)
 
         def around(base: Tensor, rows: Tensor) -> Ball:
             return balls.over(base, ids[rows])
 
-        return around
+        if self.order == "pixels_first":
+            space = stage.space(inputs, x, ids, seen=False, around=around)
+            search = stage.search(inputs, space, ids, mask)
+            search.best = search.best.with_pixels(x)
+            search.climb(search.best.take(search.rows), search.rows, plan, domain=False)
+            perturbed = space.shown(search.best.points, search.rows, settle=True)
+            final = stage.search(inputs, stage.space(inputs, perturbed, ids), ids)
+            final.search(plan_of(self, stage))
+            found = judged(inputs, final)
+            return replace(found, delta=perturbed.double() - x.double(), tainted=found.tainted | space.tainted)
+        space = stage.space(inputs, x, ids, around=around)
+        search = stage.search(inputs, space, ids, mask)
+        search.search(plan_of(self, stage))
+        search.best = search.best.with_pixels(x)
+        rows = search.left()
+        if self.order == "joint":
+            plan = replace(plan, tries=stage.region.tries)
+        search.climb(search.best.take(rows), rows, plan, number=AFTER, domain=self.order == "joint")
+        found = judged(inputs, search)
+        with torch.no_grad():
+            delta = found.images.double() - space.base(search.best.points, search.rows).double()
+        return replace(found, delta=delta)
 
 
 # Trials of the joint climb are numbered apart from those of the domain's.
 AFTER = 1 << 33
-
-
-def still(track: Track, x: Tensor) -> Track:
-    """The same points, with pixels that may move but have not yet."""
-    return Track(replace(track.point, delta=torch.zeros_like(x)), track.fooled, track.margin)

@@ -13,8 +13,9 @@ from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
 from art_domainrand.attacks.engine.arguments import Parameters
-from art_domainrand.attacks.engine.domain_job import DomainJob, Found, find
-from art_domainrand.attacks.engine.domain_search import Plan
+from art_domainrand.attacks.engine.draw_search import DrawPlan
+from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, find, judged
+from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
@@ -25,41 +26,7 @@ from art_domainrand.randomization.transforms.geometry import Rotation, Translati
 STARTS = 5
 
 
-class DomainSearching(Parameters, EvasionAttack):
-    """What the attacks on the domain share: their options, checked."""
-
-    _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
-
-    pipeline: Any
-    fraction: float
-    evaluations: int
-    k: int | None
-    points: Any
-
-    def _check_params(self) -> None:
-        if not isinstance(self.pipeline, Pipeline):
-            self.pipeline = Pipeline(self.pipeline)
-        check.check_counts(evaluations=self.evaluations)
-        super()._check_params()
-        number = isinstance(self.fraction, (int, float, np.number)) and not isinstance(self.fraction, bool)
-        check.require(number and 0 < self.fraction <= 1, "fraction", "be a number in (0, 1]", self.fraction)
-        if self.points is not None:
-            check_points(self.points, self.pipeline)
-            rule = f"be >= {len(self.points)}, so that every one of the points is tried"
-            check.require(self.evaluations >= len(self.points), "evaluations", rule, self.evaluations)
-        if self.k is not None:
-            check.check_counts(k=self.k)
-            check.require(1 <= self.k <= self.evaluations, "k", f"be from 1 to evaluations={self.evaluations}", self.k)
-        check.require(self.evaluations >= 1, "evaluations", "be >= 1", self.evaluations)
-
-    def plan(self, job: DomainJob) -> Plan:
-        """How the evaluations of the domain are spent."""
-        starts = max(1, self.evaluations // STARTS) if self.points is None else len(self.points)
-        k = min(self.evaluations, starts if self.k is None else self.k)
-        return Plan.of(self.evaluations, k, climbs=job.climbs, tries=job.ground.tries or not job.climbs)
-
-
-class DomainAttack(DomainSearching):
+class DomainAttack(Parameters, EvasionAttack):
     """The adversary chooses the domain, not the pixels: the draw of ``pipeline`` under which each image fares worst.
 
     The worst of ``k`` random draws starts a projected ascent on the draw's coordinates u inside the unit cube: sign
@@ -93,6 +60,13 @@ class DomainAttack(DomainSearching):
     Where the estimator is random, what is returned must fool it under ten fresh draws to count.
     """
 
+    _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
+
+    pipeline: Pipeline
+    evaluations: int
+    k: int | None
+    points: Any
+
     @suggesting_names
     def __init__(
         self,
@@ -118,6 +92,10 @@ class DomainAttack(DomainSearching):
         super().__init__(estimator=estimator)
         self._set(locals())
 
+    def _check_params(self) -> None:
+        check_domain(self)
+        super()._check_params()
+
     def generate(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """The images under the worst domain found, (N, ...), as a float32 array.
 
@@ -139,11 +117,10 @@ class DomainAttack(DomainSearching):
         self._check_params()
         return find(self, x, y, None, self._solve)
 
-    def _solve(self, job: DomainJob, ids: Tensor) -> tuple[Found, Tensor]:
-        scene = job.scene(job.inputs.images(ids), ids, job.view, None)
-        search = job.search(scene, ids)
-        search.search(self.plan(job))
-        return job.judged(scene, search), scene.tainted
+    def _solve(self, stage: DrawStage, inputs: Inputs, ids: Tensor) -> WorstDraws:
+        search = stage.search(inputs, stage.space(inputs, inputs.images(ids), ids), ids)
+        search.search(plan_of(self, stage))
+        return judged(inputs, search)
 
 
 @suggesting_names
@@ -158,6 +135,7 @@ def worst_of(
     targeted: bool = False,
     verbose: bool = False,
     fraction: float = 1.0,
+    points: Any = None,
     early_stop: bool = False,
     eot_samples: int = 1,
     seed: int | None = None,
@@ -172,6 +150,7 @@ def worst_of(
     :param x: Images (N, C, H, W), or (N, H, W, C) if the estimator has channels last, as an array or tensor.
     :param y: Labels, or None for the estimator's own predictions.
     :param k: How many draws.
+    :param points: (k, P) points of the unit cube in place of random ones.
     :return: The findings, as arrays or tensors like ``x``.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
@@ -186,6 +165,7 @@ def worst_of(
         fraction=fraction,
         evaluations=k,
         k=k,
+        points=points,
         early_stop=early_stop,
         eot_samples=eot_samples,
         seed=seed,
@@ -261,6 +241,31 @@ def grid_attack(
 def ends(count: int) -> Tensor:
     """``count`` points evenly spaced over [0, 1], ends included; its middle for one."""
     return torch.linspace(0, 1, count, dtype=torch.float32) if count > 1 else torch.tensor([0.5], dtype=torch.float32)
+
+
+def check_domain(attack: Any) -> None:
+    """Check what attacks on the domain take, and make a pipeline of what one is made from."""
+    if not isinstance(attack.pipeline, Pipeline):
+        attack.pipeline = Pipeline(attack.pipeline)
+    check.check_counts(evaluations=attack.evaluations)
+    number = isinstance(attack.fraction, (int, float, np.number)) and not isinstance(attack.fraction, bool)
+    check.require(number and 0 < attack.fraction <= 1, "fraction", "be a number in (0, 1]", attack.fraction)
+    if attack.points is not None:
+        check_points(attack.points, attack.pipeline)
+        rule = f"be >= {len(attack.points)}, so that every one of the points is tried"
+        check.require(attack.evaluations >= len(attack.points), "evaluations", rule, attack.evaluations)
+    if attack.k is not None:
+        check.check_counts(k=attack.k)
+        rule = f"be from 1 to evaluations={attack.evaluations}"
+        check.require(1 <= attack.k <= attack.evaluations, "k", rule, attack.k)
+    check.require(attack.evaluations >= 1, "evaluations", "be >= 1", attack.evaluations)
+
+
+def plan_of(attack: Any, stage: DrawStage) -> DrawPlan:
+    """How the evaluations of the domain are spent."""
+    starts = max(1, attack.evaluations // STARTS) if attack.points is None else len(attack.points)
+    k = min(attack.evaluations, starts if attack.k is None else attack.k)
+    return DrawPlan.of(attack.evaluations, k, climbs=stage.climbs, tries=stage.region.tries or not stage.climbs)
 
 
 def check_points(points: Any, pipeline: Pipeline) -> None:

@@ -13,6 +13,7 @@ from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import ByGradient, JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.engine.steps import GrowingSteps, PGDSteps, StepRule, as_size, whole_steps
 from art_domainrand.core import checks as check
@@ -106,6 +107,7 @@ class FGSM(GradientAttack, FastGradientMethod):
         return [
             Stage(
                 name=type(self).__name__,
+                way=ByGradient if arts_way and not self.minimal else JudgedRun,
                 balls=balls,
                 criterion=lambda which: inputs.criterion(which, loss),
                 steps=steps,
@@ -114,7 +116,6 @@ class FGSM(GradientAttack, FastGradientMethod):
                 restarts=restarts,
                 early_stop=config.early_stop or self.minimal,
                 keep_best=config.keep_best,
-                gradient_only=arts_way and not self.minimal,
                 later_success=True,
                 judge_start=not (arts_way and self.minimal),
                 observe=self._observer(inputs),

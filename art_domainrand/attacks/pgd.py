@@ -22,6 +22,7 @@ from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import ByGradient, JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.engine.steps import PGDSteps, StepRule
 from art_domainrand.core import checks as check
@@ -161,6 +162,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         return [
             Stage(
                 name=type(self).__name__,
+                way=ByGradient if arts_way else JudgedRun,
                 balls=balls,
                 criterion=lambda which: inputs.criterion(which, loss),
                 steps=steps,
@@ -170,7 +172,6 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
                 restarts=restarts,
                 early_stop=config.early_stop,
                 keep_best=config.keep_best,
-                gradient_only=arts_way,
                 whole_batches=not config.early_stop,  # the order in which ART runs batches and draws their starts
                 later_success=True,
                 observe=self._observer(inputs),

@@ -11,11 +11,12 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.apgd import Plan, auto_stage
+from art_domainrand.attacks.apgd import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.engine.steps import PGDSteps, as_size
 from art_domainrand.core import checks as check
@@ -35,19 +36,19 @@ PGD_STEP = 0.5
 # Per budget: (loss, steps, classes aimed at, reach). A stage runs on samples that are not fooled yet and, with a reach,
 # whose margin is down to that share of what it is on the original. Steps are Auto-PGD's, but for FGSM, one of eps on
 # the estimator's loss, and PGD, on the margin; every budget begins with both, so that it is never weaker than either.
-FGSM, PGD = "FGSM", "PGD"
+ONE_STEP, MANY_STEPS = "FGSM", "PGD"
 BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
     "quick": (
-        (FGSM, 1, 0, 1.0),
-        (PGD, 50, 0, 1.0),
+        (ONE_STEP, 1, 0, 1.0),
+        (MANY_STEPS, 50, 0, 1.0),
         ("cross_entropy", 20, 0, 1.0),
         ("targeted_dlr", 30, 3, 0.2),
         ("cross_entropy", 50, 0, 0.1),
         ("targeted_dlr", 50, 4, 0.1),
     ),
     "standard": (
-        (FGSM, 1, 0, 1.0),
-        (PGD, 50, 0, 1.0),
+        (ONE_STEP, 1, 0, 1.0),
+        (MANY_STEPS, 50, 0, 1.0),
         ("cross_entropy", 50, 0, 1.0),
         ("targeted_dlr", 50, 4, 0.3),
         ("margin", 100, 0, 0.12),
@@ -57,8 +58,8 @@ BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
         ("targeted_dlr", 100, 4, 0.12),
     ),
     "full": (
-        (FGSM, 1, 0, 1.0),
-        (PGD, 50, 0, 1.0),
+        (ONE_STEP, 1, 0, 1.0),
+        (MANY_STEPS, 50, 0, 1.0),
         ("cross_entropy", 100, 0, 1.0),
         ("targeted_dlr", 100, 9, 1.0),
     ),
@@ -135,8 +136,8 @@ def stages_of(
     Gradients are means over ``samples`` draws.
     """
     inputs = balls.inputs
-    worth, plan = within_reach(inputs, most, reach), Plan(max_iter, samples=samples)
-    if loss in (FGSM, PGD):
+    worth, plan = within_reach(inputs, most, reach), AutoPlan(max_iter, samples=samples)
+    if loss in (ONE_STEP, MANY_STEPS):
         return [replace(pgd_stage(balls, loss, max_iter), worthwhile=worth, samples=samples)]
     if not classes:
         return [auto_stage(balls, plan, loss, worthwhile=worth)]
@@ -149,16 +150,17 @@ def stages_of(
 def pgd_stage(balls: Balls, name: str, max_iter: int) -> Stage:
     """FGSM, or PGD on the margin with cosine steps, from the original."""
     inputs = balls.inputs
-    share, over, loss = (1.0, None, inputs.named(None)) if name == FGSM else (PGD_STEP, max_iter, "margin")
+    share, over, loss = (1.0, None, inputs.named(None)) if name == ONE_STEP else (PGD_STEP, max_iter, "margin")
     return Stage(
         name=name,
+        way=JudgedRun,
         balls=balls,
         criterion=lambda which: inputs.criterion(which, loss),
         steps=lambda ball, mask, which: PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, cosine_over=over),
         start=balls.start(at_random=False),
         max_iter=max_iter,
         # FGSM moves everyone, also who is misclassified already: a trainer wants images that are attacked.
-        early_stop=name != FGSM,
+        early_stop=name != ONE_STEP,
     )
 
 

@@ -3,43 +3,43 @@
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.domain_search import Cube, DomainSearch, Ground, Plan, Track
+from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
 from art_domainrand.attacks.engine.evaluator import Assessment
-from art_domainrand.attacks.engine.scene import Point
+from art_domainrand.attacks.engine.space import Points, WorstPoints
 
 
 class Told:
-    """A scene in which values fall from step to step, and the first trial alone looks bad."""
+    """A space in which values fall from step to step, and the first trial alone looks bad."""
 
     around = None
 
     def __init__(self) -> None:
-        self.climbed: list[Point] = []
+        self.climbed: list[Points] = []
         self.trials = 0
 
-    def climb(self, point: Point, rows: Tensor) -> tuple[Assessment, Tensor, Tensor]:
+    def evaluate(self, point: Points, rows: Tensor) -> tuple[Assessment, Points]:
         value = torch.full((len(rows),), -float(len(self.climbed)))
         self.climbed.append(point)
         zero = torch.zeros(len(rows), 1)
-        return Assessment(zero, value, value > 0, value), torch.ones(len(rows), 2), zero
+        return Assessment(zero, value, value > 0, value), Points(torch.ones(len(rows), 2), point.seeds)
 
-    def look(self, point: Point, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, point: Points, rows: Tensor) -> tuple[Tensor, Tensor]:
         self.trials += 1
         margin = torch.full((len(rows),), 10.0 if self.trials == 1 else -100.0)
         return margin > 0, margin
 
 
-def search(scene: Told) -> tuple[DomainSearch, Track]:
-    ground = Ground(Cube.of(1.0), torch.ones(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool), seeded=True)
-    found = DomainSearch(scene, ground, torch.arange(3), None, early_stop=False)  # type: ignore[arg-type]
-    return found, Track.over(Point(torch.full((3, 2), 0.5), torch.tensor([7, 8, 9])))
+def search(space: Told) -> tuple[DrawSearch, WorstPoints]:
+    region = DrawRegion(Cube.of(1.0), torch.ones(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool), seeded=True)
+    found = DrawSearch(space, region, torch.arange(3), None, early_stop=False)  # type: ignore[arg-type]
+    return found, WorstPoints.over(Points(torch.full((3, 2), 0.5), torch.tensor([7, 8, 9])))
 
 
 def test_a_sample_that_goes_back_to_its_best_point_gets_its_noise_back_too():
-    scene = Told()
-    found, start = search(scene)
-    found.climb(start, torch.arange(3), Plan(0, 1, 10, climbs=True, tries=True))
-    seeds = [point.seeds.tolist() for point in scene.climbed]
+    space = Told()
+    found, start = search(space)
+    found.climb(start, torch.arange(3), DrawPlan(0, 1, 10, climbs=True, tries=True))
+    seeds = [point.seeds.tolist() for point in space.climbed]
     # The first trial wins and brings other noise; at the first checkpoint, after two steps, all go back to the start.
     assert seeds[0] == [7, 8, 9]
     assert not set(seeds[1]) & {7, 8, 9}
@@ -48,10 +48,10 @@ def test_a_sample_that_goes_back_to_its_best_point_gets_its_noise_back_too():
 
 
 def test_steps_go_uphill_and_halve():
-    scene = Told()
-    found, start = search(scene)
-    found.climb(start, torch.arange(3), Plan(0, 1, 10, climbs=True, tries=False))
-    u = torch.stack([point.u[0, 0] for point in scene.climbed])
+    space = Told()
+    found, start = search(space)
+    found.climb(start, torch.arange(3), DrawPlan(0, 1, 10, climbs=True, tries=False))
+    u = torch.stack([point.u[0, 0] for point in space.climbed])
     # The first step is half as wide as the range but for the momentum; a later one, from the start again, half of that.
     torch.testing.assert_close(u[1], torch.tensor(0.5 + 0.75 * 0.5), atol=1e-6, rtol=0)
     assert u[3] < u[1]
@@ -59,7 +59,7 @@ def test_steps_go_uphill_and_halve():
 
 
 def test_the_worst_point_is_a_success_first_and_then_the_largest_margin():
-    track = Track.over(Point(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64)))
+    track = WorstPoints.over(Points(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64)))
     row = torch.zeros(1, dtype=torch.int64)
     # Value offered, whether it fools, margin, whether it is taken.
     for u, fooled, margin, taken in [
@@ -71,9 +71,9 @@ def test_the_worst_point_is_a_success_first_and_then_the_largest_margin():
         (6, True, -5.0, False),
         (7, True, 2.0, True),
     ]:
-        offered = Point(torch.full((1, 1), float(u)), row)
+        offered = Points(torch.full((1, 1), float(u)), row)
         assert bool(track.offer(row, offered, torch.tensor([fooled]), torch.tensor([margin]))) is taken
-        assert (float(track.point.u) == u) is taken
-    again = Point(torch.full((1, 1), 8.0), row)
+        assert (float(track.points.u) == u) is taken
+    again = Points(torch.full((1, 1), 8.0), row)
     assert not track.offer(row, again, torch.tensor([True]), torch.tensor([2.0]), drift=True)
-    assert float(track.point.u) == 8
+    assert float(track.points.u) == 8

@@ -13,9 +13,9 @@ from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, g
 from art_domainrand.attacks import Findings
 from art_domainrand.attacks.coordinates import coordinates, sloped
 from art_domainrand.attacks.engine.criterion import Criterion
-from art_domainrand.attacks.engine.domain_search import Cube, Plan
-from art_domainrand.attacks.engine.evaluator import Expectation
-from art_domainrand.attacks.engine.scene import Counting, Point, Scene
+from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan
+from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
+from art_domainrand.attacks.engine.space import CountingGradients, DrawSpace, Points
 from art_domainrand.core.losses import margin
 from art_domainrand.estimators import borrow
 from art_domainrand.randomization import (
@@ -161,7 +161,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
     lattice = torch.linspace(-1, 1, 8, dtype=torch.float64)
     x = (0.5 + 0.3 * lattice[None, None, :, None] * torch.ones(3, 1, 8, 8, dtype=torch.float64)).requires_grad_(False)
     draw = pipeline.sample(3, generator)
-    point = Point(draw.u.double(), draw.seeds)
+    point = Points(draw.u.double(), draw.seeds)
     y = torch.nn.functional.one_hot(torch.tensor([0, 1, 2]), CLASSES).float()
 
     def value(u):
@@ -169,10 +169,9 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
             return margin(classifier.model(view.randomize(x, Draw(u, draw.seeds))), y.argmax(1))
 
     with borrow(classifier) as source:
-        scene = Scene(
-            source, x, Criterion(y, 1, "margin"), view, None, Expectation(), torch.arange(3), random=False, batch_size=3
-        )
-        _, slope, _ = scene.climb(point, torch.arange(3))
+        evaluator = Evaluator(source, Criterion(y, 1, "margin"), Expectation(), torch.arange(3), random=False)
+        _, gradient = DrawSpace(x, view, None, evaluator).evaluate(point, torch.arange(3))
+        slope = gradient.u
         step = 1e-7
         for column in range(point.u.shape[1]):
             shift = torch.zeros_like(point.u)
@@ -185,7 +184,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
 def test_the_count_is_that_of_the_model(images):
     classifier = make_classifier()
     with borrow(classifier) as source:
-        counting = Counting(source)
+        counting = CountingGradients(source)
         counting.scores(torch.from_numpy(images))
         counting.evaluate(torch.from_numpy(images), counting.labels(np.eye(4, dtype=np.float32)[[0] * 10]), 1)
     assert (counting.forwards, counting.backwards) == (20, 10)
@@ -196,7 +195,7 @@ def test_the_count_is_that_of_the_model(images):
 def test_plans_spend_what_there_is(climbs, tries):
     for evaluations in range(1, 60):
         for k in {1, (evaluations + 1) // 2, evaluations}:
-            plan = Plan.of(evaluations, k, climbs=climbs, tries=tries)
+            plan = DrawPlan.of(evaluations, k, climbs=climbs, tries=tries)
             each = plan.steps * (2 * climbs + tries) + climbs * (plan.steps > 0)
             assert plan.starts >= max(k, plan.runs)
             assert plan.starts + plan.runs * each == evaluations

@@ -1,5 +1,6 @@
 """Gradient, loss and success of the images of a batch, in expectation where something is random."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,9 @@ from art_domainrand.randomization.core.transform import Draw
 AGREEING_DRAWS = 10
 # On a CPU the copies of a few samples at a time, this many bytes of images, stay in its cache: 1.6 times as fast.
 CACHE_BYTES = 1 << 19
+
+ImagesOf = Callable[[Tensor, Tensor], Tensor]
+"""Points (a, ...), and which of the samples evaluated they are (a,) -> their images, differentiably."""
 
 EOT_DRAWS = {"fresh": "uniform", "common": "uniform", "antithetic": "antithetic", "sobol": "sobol"}
 """The attacks' ``eot_draws`` -> the method of ``Pipeline.sample``; "common" keeps the draws of the first step."""
@@ -75,8 +79,11 @@ class Evaluator:
         self._rows: Tensor | None = None
         self._copied: tuple[Criterion, Any] = (criterion, None)
 
-    def evaluate(self, adv: Tensor, rows: Tensor) -> Assessment:
-        """What is to be known of ``adv`` (A, ...), the adversarial examples of the samples ``rows`` (A,)."""
+    def evaluate(self, adv: Tensor, rows: Tensor, images_of: ImagesOf | None = None) -> Assessment:
+        """What is to be known of ``adv`` (A, ...), the adversarial examples of the samples ``rows`` (A,).
+
+        They may be points of another kind, of which ``images_of`` makes images; the gradient is then that at them.
+        """
         n, copies, view = len(adv), self.expectation.samples, self.expectation.view
         criterion, labels = self._of_copies(rows)
         number = 0 if self.expectation.draws == "common" else self.step
@@ -85,15 +92,16 @@ class Evaluator:
         of_view, of_source = (draws[:1], draws[1:]) if view is not None else ([], draws)
         found = []
         for wide in slices(n, copies, self.batch_size, adv):
-            index = wide if copies == 1 else torch.arange(wide.start, wide.stop, device=adv.device) // copies
+            index = torch.arange(wide.start, wide.stop, device=adv.device).div_(copies, rounding_mode="floor")
+            made = partial(images_seen, images_of, index, view, of_view[0][wide] if of_view else None)
             found.append(
                 self.source.evaluate(
-                    adv[index],
+                    adv[wide] if copies == 1 else adv[index],
                     labels_of_rows(labels, wide),
                     criterion.sign,
                     partial(values_of_rows, criterion, wide.start) if criterion.has_values else None,
                     [draw[wide] for draw in of_source],
-                    partial(seen_through, view, of_view[0][wide]) if view is not None else None,
+                    None if images_of is None and view is None else made,
                 )
             )
         scores = joined([part.scores for part in found])
@@ -174,8 +182,13 @@ def slices(n: int, copies: int, batch_size: int | None, x: Tensor) -> list[slice
     return [slice(first, min(first + size, total)) for first in range(0, total, size)]
 
 
-def seen_through(view: Any, draw: Draw, images: Tensor, rows: slice) -> Tensor:
-    """Some rows of a batch, randomized by their draws."""
+def images_seen(
+    images_of: ImagesOf | None, index: Tensor, view: Any, draw: Draw | None, points: Tensor, rows: slice
+) -> Tensor:
+    """The images made of some rows of a batch, and randomized by their draws where there is a ``view``."""
+    images = points if images_of is None else images_of(points, index[rows])
+    if view is None or draw is None:
+        return images
     seen: Tensor = view.randomize(images, draw[rows])
     return seen
 

@@ -1,23 +1,21 @@
 """The one search: stages of restarts, batch by batch, and the best example of every image over all of them."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.engine.best import BestSoFar, Which
-from art_domainrand.attacks.engine.by_gradient import ByGradient
 from art_domainrand.attacks.engine.inputs import Inputs
-from art_domainrand.attacks.engine.judged import JudgedRun
-from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.stage import AnyStage
 
 Batch = tuple[Which, int, int]
 """Whose turn it is, from which restart on, and how many restarts share the batch."""
 
 
-def search(inputs: Inputs, stages: list[Stage]) -> BestSoFar:
+def search(inputs: Inputs, stages: Sequence[AnyStage]) -> BestSoFar:
     """Run all stages on the inputs.
 
     :return: The best example of each image, where the images are.
@@ -26,22 +24,22 @@ def search(inputs: Inputs, stages: list[Stage]) -> BestSoFar:
     """
     best = BestSoFar.into(torch.empty_like(inputs.x), inputs.device)
     for number, stage in enumerate(stages):
-        way = ByGradient if stage.gradient_only else JudgedRun
         with tqdm(desc=stage.name, leave=False, disable=not inputs.config.verbose) as bar:
             for which, restart, together in batches(inputs, stage, best, bar):
-                way(inputs, stage, best, which, (number, restart, together)).run()
+                stage.way(inputs, stage, best, which, (number, restart, together)).run()
     report_tainted(best.tainted)
     return best
 
 
-def batches(inputs: Inputs, stage: Stage, best: BestSoFar, bar: "tqdm[None]") -> Iterator[Batch]:
+def batches(inputs: Inputs, stage: AnyStage, best: BestSoFar, bar: "tqdm[None]") -> Iterator[Batch]:
     """What to run, one after the other; with ``early_stop`` on the unbroken only.
 
     Restarts run one after the other while they fill batches; when few samples are left, several restarts of each share
     a batch.
     """
+    consecutive = getattr(stage.way, "consecutive", False)
     whole: Which = slice(0, len(inputs))
-    if not stage.gradient_only:
+    if not consecutive:
         ids = torch.arange(len(inputs), device=inputs.device)
         ids = ids[~best.fooled] if stage.early_stop else ids
         whole = ids if stage.worthwhile is None else ids[stage.worthwhile(ids, best.margin[ids])]
@@ -51,7 +49,7 @@ def batches(inputs: Inputs, stage: Stage, best: BestSoFar, bar: "tqdm[None]") ->
         restart = 0
         while restart < stage.restarts and size(block):
             left = stage.restarts - restart
-            together = 1 if stage.gradient_only else max(1, min(left, inputs.config.batch_size // size(block)))
+            together = 1 if consecutive else max(1, min(left, inputs.config.batch_size // size(block)))
             for part in parts(block, inputs.config.batch_size):
                 yield part, restart, together
                 bar.update(together * size(part))

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.autopgd import Halving
-from art_domainrand.attacks.engine.scene import Point, Scene
+from art_domainrand.attacks.engine.space import DrawSpace, Points, WorstPoints
 from art_domainrand.attacks.engine.steps import as_size
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import mix64, numbered, seeds_of, uniform_field
 from art_domainrand.randomization.core.sampling import CELLS
 
 # The first steps are half as wide as the ranges; momentum and halving are those of Auto-PGD (Croce & Hein 2020).
-STEP, MOMENTUM = 0.5, 0.75
+FIRST_STEP, MOMENTUM = 0.5, 0.75
 # How many of the worst draws are climbed from, if each has so many steps: one finds less, three are too short.
 RUNS, STEPS_EACH = 2, 8
 # A trial changes this share of the coordinates that have no slope anywhere, and one at least on average.
@@ -54,7 +54,7 @@ class Cube:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrawPlan:
     """How many evaluations go where: ``starts`` draws, then ``steps`` from each of ``runs`` of the worst.
 
     A step is a gradient (two evaluations) if it ``climbs``, and one trial if it ``tries``; a run's end is looked at.
@@ -67,7 +67,7 @@ class Plan:
     tries: bool = False
 
     @classmethod
-    def of(cls, evaluations: int, k: int, *, climbs: bool, tries: bool) -> Plan:
+    def of(cls, evaluations: int, k: int, *, climbs: bool, tries: bool) -> DrawPlan:
         """Spend exactly ``evaluations`` on ``k`` starts or a few more, and on steps."""
         cost = 2 * climbs + tries
 
@@ -81,7 +81,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Ground:
+class DrawRegion:
     """What the draws of a pipeline are like: which coordinates (P,) have a ``slope``, which are ``ranged`` at all.
 
     ``points`` (k, P) are the starts, instead of random ones.
@@ -99,77 +99,38 @@ class Ground:
         return self.seeded or bool((self.ranged & ~self.slope).any())
 
 
-@dataclass
-class Track:
-    """The worst point of each of n samples so far."""
-
-    point: Point
-    fooled: Tensor
-    margin: Tensor
-
-    @classmethod
-    def over(cls, point: Point) -> Track:
-        """Nothing looked at yet."""
-        n, device = len(point.u), point.u.device
-        return cls(
-            point,
-            torch.zeros(n, dtype=torch.bool, device=device),
-            torch.full((n,), -torch.inf, dtype=torch.float32, device=device),
-        )
-
-    def offer(self, rows: Tensor, point: Point, fooled: Tensor, margin: Tensor, *, drift: bool = False) -> Tensor:
-        """Take over what is worse for the samples ``rows`` (A,): a success first, then the larger margin; which is.
-
-        With ``drift`` what is equally bad is taken over as well, though not counted as worse: two gates may have to
-        change, one after the other, to make a difference.
-        """
-        before, unmet = self.point.take(rows), self.margin[rows] == -torch.inf
-        alike = fooled == self.fooled[rows]
-        worse = fooled & ~self.fooled[rows] | alike & (margin > self.margin[rows]) | unmet
-        taken = worse | alike & (margin == self.margin[rows]) if drift else worse
-        chosen = point.where(taken, before)
-        self.point.u[rows], self.point.seeds[rows] = chosen.u, chosen.seeds
-        if self.point.delta is not None and chosen.delta is not None:
-            self.point.delta[rows] = chosen.delta
-        self.margin[rows] = torch.where(worse, margin, self.margin[rows])
-        self.fooled[rows] = torch.where(worse, fooled, self.fooled[rows])
-        return worse
-
-    def take(self, index: Tensor) -> Track:
-        """Of the samples ``index``."""
-        return Track(self.point.take(index), self.fooled[index], self.margin[index])
-
-
-class DomainSearch:
+class DrawSearch:
     """The search for one batch; ``keys`` (n,) int64 are the samples' own random numbers, whatever batch they are in.
 
     With ``early_stop`` a sample that is fooled is left alone.
     """
 
-    def __init__(self, scene: Scene, ground: Ground, keys: Tensor, mask: Tensor | None, *, early_stop: bool) -> None:
-        self.scene, self.ground, self.keys, self.mask, self.early_stop = scene, ground, keys, mask, early_stop
-        device, n, width = keys.device, len(keys), len(ground.ranged)
-        self.slope, self.ranged = ground.slope.to(device), ground.ranged.to(device)
+    def __init__(
+        self, space: DrawSpace, region: DrawRegion, keys: Tensor, mask: Tensor | None, *, early_stop: bool
+    ) -> None:
+        self.space, self.region, self.keys, self.mask, self.early_stop = space, region, keys, mask, early_stop
+        device, n, width = keys.device, len(keys), len(region.ranged)
+        self.slope, self.ranged = region.slope.to(device), region.ranged.to(device)
         self.rows = torch.arange(n, device=device)
-        self.best = Track.over(
-            Point(torch.full((n, width), 0.5, dtype=torch.float32, device=device), torch.zeros_like(keys))
+        self.best = WorstPoints.over(
+            Points(torch.full((n, width), 0.5, dtype=torch.float32, device=device), torch.zeros_like(keys))
         )
 
     def left(self) -> Tensor:
         """The samples that are still searched."""
         return self.rows[~self.best.fooled] if self.early_stop else self.rows
 
-    def drawn(self, rows: Tensor, number: Tensor) -> Point:
+    def drawn(self, rows: Tensor, number: Tensor) -> Points:
         """The starts of the given ``number`` (A,), of the samples ``rows`` (A,)."""
         key = numbered(self.keys[rows], number)
-        points = self.ground.points
+        points = self.region.points
         if points is None:
-            u = self.ground.cube.uniform(key, len(self.ranged))
+            u = self.region.cube.uniform(key, len(self.ranged))
         else:
             u = points.to(key.device)[number % len(points)]
-        return Point(u, seeds_of(key))
+        return Points(u, seeds_of(key))
 
-    def search(self, plan: Plan) -> Track:
+    def search(self, plan: DrawPlan) -> WorstPoints:
         """The worst points of all samples."""
         margins = torch.full((plan.starts, len(self.keys)), -torch.inf, dtype=torch.float32, device=self.keys.device)
         hits = torch.zeros_like(margins, dtype=torch.bool)
@@ -178,23 +139,25 @@ class DomainSearch:
             if not len(rows):
                 break
             point = self.drawn(rows, torch.full_like(rows, j))
-            fooled, margin = self.scene.look(point, rows)
+            fooled, margin = self.space.look(point, rows)
             hits[j, rows], margins[j, rows] = fooled, margin
             self.best.offer(rows, point, fooled, margin)
         worst = margins.topk(plan.runs, dim=0).indices if plan.runs else margins[:0]
         for run in range(plan.runs):
             rows = self.left()
             number = worst[run][rows]
-            start = Track(self.drawn(rows, number), hits[number, rows], margins[number, rows])
+            start = WorstPoints(self.drawn(rows, number), hits[number, rows], margins[number, rows])
             self.climb(start, rows, plan, TRIALS + run * plan.steps)
         return self.best
 
-    def climb(self, run: Track, rows: Tensor, plan: Plan, number: int = TRIALS, *, domain: bool = True) -> None:
-        """Climb from where ``run`` stands, a track of its own of the samples ``rows`` (A,).
+    def climb(
+        self, run: WorstPoints, rows: Tensor, plan: DrawPlan, number: int = TRIALS, *, domain: bool = True
+    ) -> None:
+        """Climb from where ``run`` stands, a best so far of its own of the samples ``rows`` (A,).
 
         Trials are numbered from ``number`` on. Without ``domain`` the draw stays and the pixels alone move.
         """
-        point = run.point.copy()
+        point = run.points.copy()
         before, kept_seeds, flats = point, point.seeds, self.ranged.expand(len(rows), -1)
         halving = Halving.over(point.flat(), plan.steps)
         for i in range(plan.steps):
@@ -202,12 +165,11 @@ class DomainSearch:
                 return
             everyone = torch.arange(len(rows), device=rows.device)
             if plan.climbs:
-                assessment, slope, pixels = self.scene.climb(point, rows)
+                assessment, gradient = self.space.evaluate(point, rows)
                 run.offer(everyone, point, assessment.fooled, assessment.margin)
-                flats = self.ranged & ~(self.slope & (slope != 0))
-                gradient = Point(
-                    slope * domain, point.seeds, None if point.delta is None else self.masked(pixels, rows)
-                )
+                flats = self.ranged & ~(self.slope & (gradient.u != 0))
+                gradient.u = gradient.u * domain
+                gradient.delta = None if gradient.delta is None else self.masked(gradient.delta, rows)
                 kept_seeds = torch.where(assessment.value > halving.best.value, point.seeds, kept_seeds)
                 flat, ascent = halving.observe(i, point.flat(), gradient.flat(), assessment.value)
                 seeds = torch.where((flat != point.flat()).any(1), kept_seeds, point.seeds)
@@ -216,11 +178,11 @@ class DomainSearch:
                 point = self.step(here, gradient.unflat(ascent), before, halving.factor, rows)
                 before = here
             if plan.tries:
-                trial = self.trial(run.point, flats, rows, number + i)
-                won = run.offer(everyone, trial, *self.scene.look(trial, rows), drift=True)
+                trial = self.trial(run.points, flats, rows, number + i)
+                won = run.offer(everyone, trial, *self.space.look(trial, rows), drift=True)
                 point, before = trial.where(won, point), trial.where(won, before)
             if self.early_stop and bool(run.fooled.any()):
-                self.best.offer(rows, run.point, run.fooled, run.margin)
+                self.best.offer(rows, run.points, run.fooled, run.margin)
                 keep = (~run.fooled).nonzero().squeeze(1)
                 rows, run, point, before = rows[keep], run.take(keep), point.take(keep), before.take(keep)
                 kept_seeds, flats = kept_seeds[keep], flats[keep]
@@ -228,29 +190,29 @@ class DomainSearch:
         if not len(rows):
             return
         if plan.climbs:
-            run.offer(torch.arange(len(rows), device=rows.device), point, *self.scene.look(point, rows))
-        self.best.offer(rows, run.point, run.fooled, run.margin)
+            run.offer(torch.arange(len(rows), device=rows.device), point, *self.space.look(point, rows))
+        self.best.offer(rows, run.points, run.fooled, run.margin)
 
-    def step(self, here: Point, gradient: Point, before: Point, factor: Tensor, rows: Tensor) -> Point:
+    def step(self, here: Points, gradient: Points, before: Points, factor: Tensor, rows: Tensor) -> Points:
         """A projected step of the sign in the cube, and the ball's steepest one in the pixels, both with momentum."""
-        cube = self.ground.cube
-        moved = cube.project(here.u + STEP * cube.width * factor.unsqueeze(1) * gradient.u.sign())
+        cube = self.region.cube
+        moved = cube.project(here.u + FIRST_STEP * cube.width * factor.unsqueeze(1) * gradient.u.sign())
         u = cube.project(here.u + MOMENTUM * (moved - here.u) + (1 - MOMENTUM) * (here.u - before.u))
         # A given start may lie on the very edge, or outside the fraction; what has no slope stays where it is.
         u = torch.where(gradient.u == 0, here.u, u)
-        around = self.scene.around
+        around = self.space.around
         if here.delta is None or before.delta is None or gradient.delta is None or around is None:
-            return Point(u, here.seeds)
+            return Points(u, here.seeds)
         with torch.no_grad():
-            base = self.scene.base(Point(u, here.seeds), rows)
+            base = self.space.base(Points(u, here.seeds), rows)
         ball = around(base, rows)
         adv = base + here.delta
         size = as_size(ball.eps, adv) * 2 * per_sample(factor, adv)
         stepped = ball.ascend(adv, gradient.delta.clone(), size)
         inertia = (1 - MOMENTUM) * (here.delta - before.delta)
-        return Point(u, here.seeds, ball.project(adv + MOMENTUM * (stepped - adv) + inertia) - base)
+        return Points(u, here.seeds, ball.project(adv + MOMENTUM * (stepped - adv) + inertia) - base)
 
-    def trial(self, point: Point, flats: Tensor, rows: Tensor, number: int) -> Point:
+    def trial(self, point: Points, flats: Tensor, rows: Tensor, number: int) -> Points:
         """Draw some of the coordinates ``flats`` (A, P) of ``point`` anew, and half of the time the seeds.
 
         A share of the coordinates without any slope, one at least; of those that have none just here half, which are
@@ -262,11 +224,10 @@ class DomainSearch:
         few = 1 / (self.ranged & ~steep).sum().clamp_min(1)
         changed = flats & (dice[:, 1:] < torch.where(steep, 0.5, few.clamp_min(CHANGED)))
         reseed = (dice[:, 0] < 0.5) | ~changed.any(1)
-        seeds = torch.where(reseed, seeds_of(key), point.seeds) if self.ground.seeded else point.seeds
-        fresh = self.ground.cube.uniform(key, len(self.ranged))
-        return Point(torch.where(changed, fresh, point.u), seeds, point.delta)
+        seeds = torch.where(reseed, seeds_of(key), point.seeds) if self.region.seeded else point.seeds
+        fresh = self.region.cube.uniform(key, len(self.ranged))
+        return Points(torch.where(changed, fresh, point.u), seeds, point.delta)
 
     def masked(self, pixels: Tensor, rows: Tensor) -> Tensor:
-        """A gradient of pixels fit to be used: finite, and zero where the mask is."""
-        pixels = pixels.nan_to_num(0.0, 0.0, 0.0)
+        """A gradient of pixels, zero where the mask is."""
         return pixels if self.mask is None else pixels * (self.mask[rows] != 0)
