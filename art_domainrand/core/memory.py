@@ -55,5 +55,6 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 def onto(device: torch.device | str, values: Tensor) -> Tensor:
     """``values`` on the device; from pinned memory, so that nobody waits for what the device is doing."""
-    loose = torch.device(device).type == "cuda" and values.is_cpu and not values.is_pinned()
-    return (values.pin_memory() if loose else values).to(device, non_blocking=True)
+    if torch.device(device).type != "cuda" or not values.is_cpu:
+        return values.to(device)  # the way back to the host must be waited for
+    return (values if values.is_pinned() else values.pin_memory()).to(device, non_blocking=True)

@@ -14,6 +14,13 @@ from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Said, require
 from art_domainrand.core.signatures import written_out
 from art_domainrand.core.straight_through import wants_gradient
+from art_domainrand.preprocessors.conversions import (
+    host_array,
+    images_in_dtype,
+    join_labels,
+    label_rows,
+    labels_in_dtype,
+)
 
 Backward = Literal["straight_through", "defence"] | Callable[[Tensor], Tensor]
 
@@ -120,7 +127,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
         if not isinstance(x, Tensor) or x.dim() == 0:
             got = "a scalar" if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x must be a tensor with a batch axis, got {got}")
-        images, labels = self._defend(_to_numpy(x), _to_numpy(y) if isinstance(y, Tensor) else y)
+        images, labels = self._defend(host_array(x), host_array(y) if isinstance(y, Tensor) else y)
         value = from_array(images).to(x.device, x.dtype)
         if isinstance(y, Tensor) and isinstance(labels, np.ndarray):
             labels = from_array(labels).to(y.device)
@@ -158,10 +165,10 @@ class DifferentiableDefence(PreprocessorPyTorch):
         """Images and labels as the defence returns them, batch by batch, in the dtype of ``x``."""
         images, labels = [], []
         for rows in self._batches(len(x)):
-            changed, named = self.defence(x[rows].copy(), _rows(y, rows))
-            images.append(_to_dtype(np.asarray(changed), x.dtype))
-            labels.append(_to_label_dtype(named, y, x.dtype))
-        return (images[0] if len(images) == 1 else np.concatenate(images)), _joined(labels)
+            changed, named = self.defence(x[rows].copy(), label_rows(y, rows))
+            images.append(images_in_dtype(np.asarray(changed), x.dtype))
+            labels.append(labels_in_dtype(named, y, x.dtype))
+        return (images[0] if len(images) == 1 else np.concatenate(images)), join_labels(labels)
 
     def _batches(self, n: int) -> Iterator[slice]:
         size = n if self.batch_size is None else self.batch_size
@@ -191,7 +198,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
 
     def _own_estimate(self, x: Tensor, gradient: Tensor) -> Tensor:
         with torch.enable_grad():  # a backward pass has switched it off, and an estimate may use autograd
-            pulled = np.asarray(self.defence.estimate_gradient(_to_numpy(x).copy(), _to_numpy(gradient).copy()))
+            pulled = np.asarray(self.defence.estimate_gradient(host_array(x).copy(), host_array(gradient).copy()))
         if pulled.shape != tuple(x.shape):
             raise ValueError(
                 f"estimate_gradient of {type(self.defence).__name__} must have the shape {tuple(x.shape)} of the "
@@ -241,48 +248,3 @@ class _Shown:
             return repr(self.defence)
         known = {name: getattr(self.defence, name) for name in self.defence.params if hasattr(self.defence, name)}
         return f"{type(self.defence).__name__}({', '.join(f'{name}={value!r}' for name, value in known.items())})"
-
-
-def _to_numpy(x: Tensor) -> Array:
-    """A tensor as an array, half precision as float32: NumPy has no bfloat16, and SciPy filters no float16."""
-    detached = x.detach().cpu()
-    array: Array = (detached.float() if x.dtype in (torch.float16, torch.bfloat16) else detached).numpy()
-    return array
-
-
-def _to_dtype(images: Array, dtype: np.dtype[Any]) -> Array:
-    if images.dtype == dtype:
-        return images
-    if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        images = np.rint(images).clip(limits.min, limits.max)
-    return images.astype(dtype)
-
-
-def _to_label_dtype(labels: Any, given: Any, images: np.dtype[Any]) -> Any:
-    """Floating labels in the dtype of the ``given`` ones, or of the ``images`` where indices became distributions.
-
-    NumPy widens float32 labels to float64 as it does images, and a float32 model cannot be trained on them.
-    """
-    if not (isinstance(labels, np.ndarray) and isinstance(given, np.ndarray)) or labels.dtype.kind != "f":
-        return labels
-    wanted = next((dtype for dtype in (given.dtype, images) if dtype.kind == "f"), labels.dtype)
-    return labels.astype(wanted, copy=False)
-
-
-def _rows(y: Any, rows: slice) -> Any:
-    if y is None:
-        return None
-    if isinstance(y, np.ndarray):
-        return y[rows].copy()
-    if isinstance(y, (list, tuple)):
-        return y[rows]
-    raise ValueError(f"y must be None, an array, a tensor or a list, got {type(y).__name__}")
-
-
-def _joined(labels: list[Any]) -> Any:
-    if len(labels) == 1 or labels[0] is None:
-        return labels[0]
-    if isinstance(labels[0], np.ndarray):
-        return np.concatenate(labels)
-    return [label for batch in labels for label in batch]

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_domainrand.core.hashing import NUMPY_HASHES, hash_field, numbered, unit_words, words
+from art_domainrand.core.hashing import hash_field, numbered, unit_words, words
 from art_domainrand.core.memory import onto
-from art_domainrand.core.random import DRAW, fresh_seed, key_of, permutations
+from art_domainrand.core.random import permutations
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.numerics.matrices import constant
 
@@ -63,7 +63,7 @@ def sample_points(
 ) -> Draw:
     """Points and seeds for ``n`` images, on ``device`` or where the ``generator``, the only one drawn from, lives.
 
-    Without a generator a key comes from the operating system.
+    Without a generator a new one is seeded from the operating system: nobody could ask for the same draw again.
 
     :raises ValueError: for an ``n`` that is no int >= 0, and an unknown method.
     :raises TypeError: for a generator that is none.
@@ -72,12 +72,11 @@ def sample_points(
         raise ValueError(f"n must be an int >= 0, got {n!r}")
     check_method(method)
     if generator is None:
-        place = device if device is not None and n * dimensions > NUMPY_HASHES else "cpu"
-        key = torch.full((1,), key_of(fresh_seed(), DRAW), dtype=torch.int64, device=place)
-        draw = keyed_points(key, int(n), dimensions, method)
+        generator = torch.Generator(device or "cpu")
+        generator.seed()
     elif not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be None or a torch.Generator, got {generator!r}")
-    elif method == "uniform":
+    if method == "uniform":
         draw = _generated(int(n), dimensions, generator)
     else:
         key = torch.randint(2**63 - 1, (1,), generator=generator, device=generator.device)

@@ -1,12 +1,14 @@
 """The draw modes: what defines each, uniform marginals, a smaller error, and a private generator."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest
+from scipy.stats import chisquare, kstest
 
 from art_domainrand.core import hashing
-from art_domainrand.core.random import DRAW, keys_of
+from art_domainrand.core.random import DRAW, keys_of, member_seeds, uniform_field
 from art_domainrand.randomization import Brightness, GaussianNoise, KorniaAugmentation, Pipeline, Rotation, Translation
 from art_domainrand.randomization.core.sampling import CELLS, METHODS, keyed_points, sample_points
 
@@ -168,3 +170,17 @@ def test_few_and_many_points_are_the_same_bits(method, monkeypatch):
     many = keyed_points(keys, 4, 3, method)
     assert torch.equal(few.u, many.u)
     assert torch.equal(few.seeds, many.seeds)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_coordinates_and_pixel_fields_of_a_draw_are_independent(copies):
+    """The chi-square test of 16 by 16 cells for all pairs of what belongs to one image, and of its copies."""
+    n = 12_800
+    draw = keyed_points(keys_of(3, DRAW, torch.arange(n)), copies, 3)
+    fields = [
+        uniform_field(seeds, 1) for seeds in (draw.seeds, member_seeds(draw.seeds, 0), member_seeds(draw.seeds, 1))
+    ]
+    columns = torch.cat([draw.u, *fields], dim=1).view(n, -1)
+    for one, other in itertools.combinations(columns.unbind(1), 2):
+        cells = (one * 16).long() * 16 + (other * 16).long()
+        assert chisquare(torch.bincount(cells, minlength=256).numpy()).pvalue > 1e-5
