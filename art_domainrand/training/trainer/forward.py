@@ -16,7 +16,7 @@ from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
 from art_domainrand.estimators.preprocessing import preprocessing_chain
 from art_domainrand.estimators.training import adapted_scores
 from art_domainrand.training.data.small_batches import advice_on_small_batches
-from art_domainrand.training.randomness import randomized_modules
+from art_domainrand.training.streams import randomized_modules
 
 
 class TrainingScores:

@@ -18,7 +18,7 @@ from art_domainrand.core.random import EPOCH, GLOBAL, seed_of
 from art_domainrand.estimators.training import training_loss
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.training.data.epochs import Samples
-from art_domainrand.training.randomness import own_branches, streams_of
+from art_domainrand.training.streams import own_branches, streams_of
 from art_domainrand.training.trainer.distributed import (
     Shard,
     all_gather,
