@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 from art.attacks.attack import EvasionAttack
 from art.defences.trainer import (
     AdversarialTrainer,
-    AdversarialTrainerAWPPyTorch,
     AdversarialTrainerCertifiedIBPPyTorch,
     AdversarialTrainerCertifiedPytorch,
     AdversarialTrainerFBFPyTorch,
     AdversarialTrainerMadryPGD,
-    AdversarialTrainerOAATPyTorch,
-    AdversarialTrainerTRADESPyTorch,
     Trainer,
 )
+
+from art_domainrand.core.checks import Said, require
+from art_domainrand.training.paired import COMPARING
 
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
 
@@ -54,12 +54,11 @@ class _FBFWithAttack(AdversarialTrainerFBFPyTorch):
             self._eps = radius
 
 
-_WITH_ATTACK: dict[type, type] = {
+_CLASS_WITH_ATTACK: dict[type, type] = {
     AdversarialTrainerCertifiedPytorch: _CertifiedWithAttack,
     AdversarialTrainerCertifiedIBPPyTorch: _IBPWithAttack,
     AdversarialTrainerFBFPyTorch: _FBFWithAttack,
 }
-_COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 
 
 def use_attack(trainer: AnyTrainer, attack: EvasionAttack) -> AnyTrainer:
@@ -82,24 +81,22 @@ def use_attack(trainer: AnyTrainer, attack: EvasionAttack) -> AnyTrainer:
     :raises ValueError: for a trainer without an attack, as ``DPInstaHideTrainer`` is, or made with
         ``augment_with_pgd=False`` (the default of the interval-certified one).
     """
-    if not isinstance(attack, EvasionAttack):
-        raise ValueError(f"attack must be an EvasionAttack of ART, got {type(attack).__name__}")
-    if getattr(attack, "targeted", False):
-        raise ValueError("attack must be untargeted, got targeted=True")
+    evasion = isinstance(attack, EvasionAttack)
+    require(evasion, "attack", "be an EvasionAttack of ART", Said(type(attack).__name__))
+    require(not getattr(attack, "targeted", False), "attack", "be untargeted", Said("targeted=True"))
     if isinstance(trainer, AdversarialTrainerMadryPGD):
         trainer.attack, trainer.trainer.attacks = attack, [attack]
     elif isinstance(trainer, AdversarialTrainer):
         trainer.attacks = [attack]
-    elif isinstance(trainer, _COMPARING):
+    elif isinstance(trainer, COMPARING):
         trainer._attack = attack
-    elif type(trainer) in _WITH_ATTACK or type(trainer) in _WITH_ATTACK.values():
-        if not getattr(trainer, "augment_with_pgd", True):
-            raise ValueError("trainer must have augment_with_pgd=True to train against an attack, got False")
-        trainer.__class__ = _WITH_ATTACK.get(type(trainer), type(trainer))
+    elif type(trainer) in _CLASS_WITH_ATTACK or type(trainer) in _CLASS_WITH_ATTACK.values():
+        rule = "have augment_with_pgd=True to train against an attack"
+        require(getattr(trainer, "augment_with_pgd", True), "trainer", rule, False)
+        trainer.__class__ = _CLASS_WITH_ATTACK.get(type(trainer), type(trainer))
         trainer._pinned = attack
     else:
-        raise ValueError(
-            f"trainer must be one of ART's adversarial trainers for PyTorch, got {type(trainer).__name__}; "
-            "train an AdversarialTrainer(classifier, attack) instead"
-        )
+        instead = "train an AdversarialTrainer(classifier, attack) instead"
+        got = Said(f"{type(trainer).__name__}; {instead}")
+        require(False, "trainer", "be one of ART's adversarial trainers for PyTorch", got)
     return trainer

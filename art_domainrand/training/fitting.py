@@ -16,19 +16,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from art_domainrand.core.arrays import from_array
 from art_domainrand.core.checks import RefusedEstimatorError, Said, check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.signatures import written_out
 from art_domainrand.core.streams import Stream
-from art_domainrand.estimators.preprocessing import Preprocess, model_forward, preprocessing_chain
+from art_domainrand.estimators.preprocessing import model_forward
+from art_domainrand.estimators.training import (
+    backward,
+    training_loss,
+    training_preprocessing,
+    trains_as_pytorch_classifier,
+)
 from art_domainrand.randomization.labels.mixing import Mixing
 from art_domainrand.training.data.batches import BatchMaker, as_randomization, check_parts, to_numpy
 from art_domainrand.training.data.epochs import Epochs
 from art_domainrand.training.data.proportions import plan_batch
 from art_domainrand.training.data.small_batches import advice_on_small_batches, joins_last
 from art_domainrand.training.data.sources import BatchLabels, open_source
-from art_domainrand.training.trainer.trainable import trains_as_pytorch_classifier
 
 BatchStep = Callable[[Tensor, Any], None]
 
@@ -182,45 +186,19 @@ def _one_hot(nb_classes: int | None) -> Callable[[BatchLabels], BatchLabels]:
 
 def _own_step(classifier: Any, training_mode: bool) -> BatchStep:
     """One step of ``PyTorchClassifier.fit``, with tensors that are on the device already."""
-    forward, preprocess = model_forward(classifier), _preprocessing(classifier)
+    forward, preprocess = model_forward(classifier), training_preprocessing(classifier)
 
     def step(x: Tensor, y: Tensor) -> None:
         classifier.model.train(mode=training_mode)  # an attack may have changed it
         with torch.no_grad():
             x, y = preprocess(x, y)
-        y = _reduced(classifier, y)
         classifier.optimizer.zero_grad()
         with advice_on_small_batches("set drop_last=True"):
             outputs = forward(x)
-        loss = classifier._loss(outputs, y)
-        if classifier._use_amp:
-            from apex import amp  # type: ignore[import-not-found]
-
-            with amp.scale_loss(loss, classifier.optimizer) as scaled_loss:
-                scaled_loss.backward()
-        else:
-            loss.backward()
+        backward(classifier, training_loss(classifier, outputs, y))
         classifier.optimizer.step()
 
     return step
-
-
-def _reduced(classifier: Any, y: Tensor) -> Tensor:
-    """Labels as the loss takes them; ART loses a column of float labels where they are tensors rather than arrays."""
-    reduced: Tensor = classifier.reduce_labels(y)
-    return reduced[:, None] if reduced.dim() < y.dim() and reduced.is_floating_point() else reduced
-
-
-def _preprocessing(classifier: Any) -> Preprocess:
-    """The classifier's preprocessing for training, on tensors; through arrays where a defence knows nothing else."""
-    if classifier.all_framework_preprocessing:
-        return preprocessing_chain(classifier, fit=True)
-
-    def through_arrays(x: Tensor, y: Any) -> tuple[Tensor, Any]:
-        changed, labels = classifier._apply_preprocessing(x.cpu().numpy(), y.cpu().numpy(), fit=True)
-        return from_array(changed).to(x), from_array(labels).to(y.device)
-
-    return through_arrays
 
 
 def _step_through_fit(estimator: Any, training_mode: bool) -> BatchStep:

@@ -12,8 +12,9 @@ from art.defences.trainer import (
     AdversarialTrainerTRADESPyTorch,
 )
 
+from art_domainrand.core.checks import Said, require
 from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
-from art_domainrand.training.randomness import randomized_modules
+from art_domainrand.training.streams import randomized_modules
 
 COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
 """ART's trainers that put a clean and an adversarial view of one batch into their loss."""
@@ -42,9 +43,9 @@ def paired(trainer: Any) -> Iterator[None]:
         ``AdversarialTrainerOAATPyTorch``.
     :raises ValueError: for any other trainer; they show the model one view of a batch.
     """
-    if not isinstance(trainer, COMPARING):
-        names = ", ".join(kind.__name__ for kind in COMPARING)
-        raise ValueError(f"trainer must be one that compares two views ({names}), got {type(trainer).__name__}")
+    names = ", ".join(kind.__name__ for kind in COMPARING)
+    rule = f"be one that compares two views ({names})"
+    require(isinstance(trainer, COMPARING), "trainer", rule, Said(type(trainer).__name__))
     classifier = trainer._classifier
     process, preprocess = trainer._batch_process, classifier._apply_preprocessing
     batch: _Batch | None = None

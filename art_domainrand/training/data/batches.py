@@ -49,7 +49,9 @@ class BatchMaker:
         """
         x, y, ids, times = samples.x, samples.y, samples.keys.ids, samples.keys.times
         originals, copies, adversarial = self.mix.of(len(x))
-        changed = spread_copies(keys_of(seed, CHOICE, ids, times), max(copies, adversarial))
+        wanted = max(copies, adversarial)
+        even = wanted % len(x) == 0  # then there is nothing to choose
+        changed = spread_copies(ids if even else keys_of(seed, CHOICE, ids, times), wanted)
         images = onto(self.device, x).to(torch.float32)
         parts = [(images, _to(y, self.device))] if originals else []
         if len(changed):

@@ -96,7 +96,7 @@ class Epochs:
         :param order: of the samples; None is the source's own, or one by ``seed``.
         :param choose: the rows of a batch that this process has; only these are read.
         """
-        plan = _Plan(self._batches(number, seed, order), choose)
+        plan = _Plan(self._batches(number, seed, order), choose, repeats=self.source.own_order is not None)
         for x, y in self.source.read(plan, seed_of(seed, READ)):
             keys, rows = plan.handed_out.pop(0)
             yield self._checked(Samples(keys, rows, x, y))
@@ -137,20 +137,22 @@ class Epochs:
 class _Plan:
     """The positions that a process reads, batch by batch; keeps which samples the batches are made of.
 
-    A DataLoader with workers asks ahead, and yields in the order in which it asked.
+    A DataLoader with workers asks ahead, and yields in the order in which it asked. ``repeats`` says that a sample may
+    come more than once in an epoch.
     """
 
     batches: Positions
     choose: Choose
+    repeats: bool
     handed_out: list[tuple[SampleKeys, Tensor]] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[list[int]]:
         before: Counter[int] = Counter()
         for batch in self.batches:
-            times = []
-            for position in batch:
-                times.append(before[position])
+            times = torch.zeros(len(batch), dtype=torch.int64)
+            for place, position in enumerate(batch) if self.repeats else ():
+                times[place] = before[position]
                 before[position] += 1
             rows = self.choose(len(batch))
-            self.handed_out.append((SampleKeys(torch.tensor(batch), torch.tensor(times)), rows))
+            self.handed_out.append((SampleKeys(torch.tensor(batch), times), rows))
             yield [batch[row] for row in rows.tolist()]

@@ -17,7 +17,7 @@ from art_domainrand.core.checks import Said, require
 from art_domainrand.core.global_rng import preserved_global_rng
 from art_domainrand.estimators.preprocessing import model_forward
 from art_domainrand.estimators.state import as_found
-from art_domainrand.training.randomness import streams_of
+from art_domainrand.training.streams import streams_of
 
 TOO_SMALL = "Expected more than 1 value per channel when training"
 """How torch's error about such a batch begins."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from art_domainrand.core.checks import Said, require
 from art_domainrand.core.files import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
@@ -33,14 +34,11 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
         said = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
-    if state.get("version") != CHECKPOINT_VERSION:
-        raise ValueError(
-            f"checkpoint must be of version {CHECKPOINT_VERSION}, got {state.get('version')!r} in {str(path)!r}"
-        )
+    got = Said(f"{state.get('version')!r} in {str(path)!r}")
+    require(state.get("version") == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
     for key, value in settings.items():
         was = state["settings"].get(key)
-        if was != value:
-            raise ValueError(f"{key} must be {was!r}, as in the run to resume in {str(path)!r}, got {value!r}")
+        require(was == value, key, f"be {was!r}, as in the run to resume in {str(path)!r}", value)
     return state
 
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from art_domainrand.core.checks import Said, require
 from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
-from art_domainrand.estimators.outputs import Adapted
 from art_domainrand.estimators.preprocessing import preprocessing_chain
+from art_domainrand.estimators.training import adapted_scores
 from art_domainrand.training.data.small_batches import advice_on_small_batches
-from art_domainrand.training.randomness import randomized_modules
+from art_domainrand.training.streams import randomized_modules
 
 
 class TrainingScores:
@@ -29,7 +29,7 @@ class TrainingScores:
     def __init__(self, classifier: PyTorchClassifier, autocast: torch.dtype | None) -> None:
         self.model: nn.Module = classifier.model
         self.device: torch.device = classifier.device
-        self.adapted = Adapted(self.call_model, classifier._model, classifier.nb_classes)
+        self.adapted = adapted_scores(classifier, self.call_model)
         self.autocast = autocast
         self.preprocess = preprocessing_chain(classifier, fit=True)
         self.processor: Callable[[Tensor], Tensor] | None = getattr(classifier, "processor", None)  # Hugging Face's

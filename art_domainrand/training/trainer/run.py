@@ -15,9 +15,10 @@ from torch.nn import functional
 from art_domainrand.core.global_rng import preserved_global_rng, seed_global_rng
 from art_domainrand.core.labels import correct
 from art_domainrand.core.random import EPOCH, GLOBAL, seed_of
+from art_domainrand.estimators.training import training_loss
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.training import randomness
 from art_domainrand.training.data.epochs import Samples
+from art_domainrand.training.streams import own_branches, streams_of
 from art_domainrand.training.trainer.distributed import (
     Shard,
     all_gather,
@@ -59,7 +60,7 @@ class Run:
         self.net: nn.Module = classifier.model
         self.device: torch.device = classifier.device
         self.rank, self.world_size = rank_and_world_size()
-        self.streams = randomness.streams_of(classifier)
+        self.streams = streams_of(classifier)
         self.views = ViewMaker(classifier, attack, pipeline, options)
         self.ranges = self.views.ranges
         self.objective = OBJECTIVES.get(options.objective, OBJECTIVES["madry"])
@@ -77,7 +78,7 @@ class Run:
         flags = [(module, module.training) for module in self.net.modules()]
         layouts = [(p, p.stride()) for p in self.net.parameters() if p.dim() == 4]
         try:
-            with preserved_global_rng(self.device), randomness.own_branches(self.streams, self.rank):
+            with preserved_global_rng(self.device), own_branches(self.streams, self.rank):
                 if self.options.channels_last:
                     self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 yield
@@ -154,8 +155,7 @@ class Run:
     def loss_of(self, scores: Tensor, y: Tensor) -> Tensor:
         """The classifier's own loss, a mean."""
         one_hot = functional.one_hot(y, scores.shape[1]).float()
-        loss: Tensor = self.classifier._loss(scores, self.classifier.reduce_labels(one_hot))
-        return loss.mean()
+        return training_loss(self.classifier, scores, one_hot).mean()
 
     def uphill(self, views: Views, share: float) -> dict[str, Tensor]:
         """The gradient of the objective in the weights, by name, averaged over all processes; in scale arbitrary."""

@@ -10,12 +10,8 @@ from torch import Tensor
 from torch.utils.data.distributed import DistributedSampler
 
 from art_domainrand.core.checks import Said, class_targets, require
+from art_domainrand.estimators.training import loss_reduction, trains_as_pytorch_classifier
 from art_domainrand.training.data.sources import Source
-
-
-def trains_as_pytorch_classifier(classifier: Any) -> bool:
-    """Whether the classifier's ``fit`` is ART's for PyTorch, and no other that adds to it."""
-    return getattr(type(classifier), "fit", None) is PyTorchClassifier.fit and "fit" not in vars(classifier)
 
 
 def check_trainable(classifier: PyTorchClassifier) -> None:
@@ -29,7 +25,7 @@ def check_trainable(classifier: PyTorchClassifier) -> None:
     ]
     rule = "have preprocessing in PyTorch only: wrap a NumPy defence, DifferentiableDefence(defence)"
     require(not others, "classifier", rule, Said(", ".join(others)))
-    reduction = getattr(classifier._loss, "reduction", "mean")
+    reduction = loss_reduction(classifier)
     require(reduction != "sum", "classifier", "have a loss that is a mean over the batch", Said(f"{reduction=}"))
 
 

@@ -45,7 +45,7 @@ class ViewMaker:
         self.seed = seed
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
         self.attack.eps, self.attack.eps_step = self.eps * warm, self.eps_step * warm
-        self.attack.seed, self.attack._round, self.attack._eps_drawn = seed_of(seed, ATTACK), 0, 0
+        self.attack.seed, self.attack._eps_drawn = seed_of(seed, ATTACK), 0
         if not self.options.automatic_ranges:
             self.ranges.warm_up(min(1.0, (number + 1) / (self.options.range_epochs + 1)))
         return warm
