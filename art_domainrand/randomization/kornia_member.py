@@ -15,9 +15,8 @@ from torch import Tensor
 
 from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.items import Item
 from art_domainrand.randomization.core.kornia_module import gate_of, with_data
-from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.randomization.core.transform import Kind, Transform, leaves_of
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.numerics.matrices import inverse3x3

@@ -14,7 +14,7 @@ from torch.nn import functional
 from art_domainrand.randomization.core.chain import common_sampling, fuses, nested_values, prefixed
 from art_domainrand.randomization.core.choosing import apply_chosen, same_shape
 from art_domainrand.randomization.core.distributions import Distribution, Uniform
-from art_domainrand.randomization.core.items import Item, as_transform
+from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
 from art_domainrand.randomization.numerics.matrices import identity_like
 from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Way, where

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from art_domainrand.core.arrays import check_images, widened
+from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.items import Item as Item
-from art_domainrand.randomization.core.items import as_chain
+from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
 from art_domainrand.randomization.core.sampling import sample_points
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.numerics.matrices import is_channels_last
+
+Item: TypeAlias = "Transform | Pipeline | nn.Module | Sequence[Any]"
+"""What a pipeline is made of: a transform, a ``kornia.augmentation`` module, another pipeline or a list of these."""
 
 
 class Pipeline:
@@ -31,7 +35,12 @@ class Pipeline:
     """
 
     def __init__(self, items: Item) -> None:
-        self.chain = as_chain(items)
+        if isinstance(items, str):
+            raise TypeError(
+                f"a pipeline takes transforms, not their names, got {items!r}; preset(name) makes one by name"
+            )
+        parts = [items] if isinstance(items, (Transform, Pipeline, nn.Module)) else items
+        self.chain = Chain(tuple(_flat(parts)))
 
     def __repr__(self) -> str:
         return f"Pipeline({list(self.chain.transforms)!r})"
@@ -160,3 +169,22 @@ class Pipeline:
             raise ValueError(f"draw must have {len(self.parameters)} coordinates per image, got {draw.u.shape[1]}")
         if draw.u.device != x.device:
             raise ValueError(f"draw must be on the device of x, {x.device}, got {draw.u.device}")
+
+
+def as_transform(item: Item) -> Transform:
+    """Read a transform, a Kornia module, a pipeline or a list of these as one transform; else TypeError."""
+    if isinstance(item, Transform):
+        return item
+    if isinstance(item, nn.Module):
+        return KorniaAugmentation(item)
+    if isinstance(item, (Pipeline, list, tuple)):
+        return (item if isinstance(item, Pipeline) else Pipeline(item)).chain
+    raise TypeError(f"a pipeline takes transforms, kornia.augmentation modules and pipelines, got {item!r}")
+
+
+def _flat(items: Iterable[Item]) -> Iterator[Transform]:
+    if not isinstance(items, Iterable):
+        raise TypeError(f"a pipeline must be made of a transform or a list of transforms, got {items!r}")
+    for item in items:
+        transform = as_transform(item)
+        yield from transform.transforms if isinstance(transform, Chain) else (transform,)

@@ -9,9 +9,9 @@ from torch.nn import functional
 from art_domainrand.core.random import member_seeds, normal_field, uniform_field
 from art_domainrand.randomization.corruptions.blur import enlarge, smear
 from art_domainrand.randomization.corruptions.separable import smooth
-from art_domainrand.randomization.numerics.clouds import box_blur, cloud, frosted_pane
-from art_domainrand.randomization.numerics.luma import tint
-from art_domainrand.randomization.transforms.weather import snow_light
+from art_domainrand.randomization.numerics.clouds import cloud
+from art_domainrand.randomization.numerics.frost import box_blur, frosted_pane
+from art_domainrand.randomization.numerics.luma import snow_light, tint
 
 FARTHEST = 20
 """Beyond this many pixels from the rim of a drop the reference counts no further."""

@@ -25,6 +25,11 @@ def grey(x: Tensor) -> Tensor:
     return total
 
 
+def snow_light(x: Tensor) -> Tensor:
+    """``x`` (B, C, H, W) as a bright overcast sky shows it: 1.5 luma + 0.5 where that is brighter."""
+    return (grey(x) * 1.5 + 0.5).maximum(x)
+
+
 def negative(x: Tensor) -> Tensor:
     """The photographic negative, 1 - x."""
     inverted: Tensor = invert(x, constant(((1.0,),), x.dtype, x.device))

@@ -12,7 +12,7 @@ from torch import Tensor
 from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.chain import prefixed
 from art_domainrand.randomization.core.distributions import Distribution
-from art_domainrand.randomization.core.items import Item, as_transform
+from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of
 from art_domainrand.randomization.numerics.color_maps import apply_color
 from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply

@@ -21,10 +21,11 @@ from art_domainrand.randomization.core.distributions import (
     require_support,
 )
 from art_domainrand.randomization.core.transform import PixelTransform, Values
-from art_domainrand.randomization.numerics.clouds import cloud, frosted_pane, standardized
+from art_domainrand.randomization.numerics.clouds import cloud, standardized
 from art_domainrand.randomization.numerics.convolution import convolve, gaussian_kernel
 from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
-from art_domainrand.randomization.numerics.luma import grey, tint
+from art_domainrand.randomization.numerics.frost import frosted_pane
+from art_domainrand.randomization.numerics.luma import snow_light, tint
 from art_domainrand.randomization.numerics.particles import (
     Tiling,
     draw_flakes,
@@ -248,11 +249,6 @@ class Spatter(PixelTransform):
         water, brown = tint(SPATTER_WATER, x), tint(SPATTER_MUD, x)
         shine = (drops - drops.roll((1, 1), (2, 3))) * (0.5 * (1 - mud))
         return x + (water + (brown - water) * mud - x) * (drops * _plane(values["opacity"])) + shine
-
-
-def snow_light(x: Tensor) -> Tensor:
-    """``x`` (B, C, H, W) as a bright overcast sky shows it: 1.5 luma + 0.5 where that is brighter."""
-    return (grey(x) * 1.5 + 0.5).maximum(x)
 
 
 def _between_drops(*layers: Tiling) -> Tensor:

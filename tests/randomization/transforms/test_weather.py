@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from art_domainrand.randomization import Draw, Fog, Frost, Pipeline, Rain, Snow, Spatter, SunFlare
-from art_domainrand.randomization.numerics.clouds import cloud, crystals, plasma
+from art_domainrand.randomization.numerics.clouds import cloud, plasma
+from art_domainrand.randomization.numerics.frost import crystals
 from art_domainrand.randomization.numerics.particles import tiles
 
 SEEDS = torch.arange(6)
