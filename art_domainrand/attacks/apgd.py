@@ -28,6 +28,7 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.losses import LOSSES
 from art_domainrand.core.norms import Ball, lp_norm
 from art_domainrand.core.random import CLIMB, START, derive, normal
+from art_domainrand.estimators.refused import check_estimator
 
 VARIANTS = ("refined", "original")
 ART_LOSSES = {"difference_logits_ratio": "dlr"}
@@ -101,7 +102,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         # Not ART's constructor: it builds another estimator around the model to change its loss.
         EvasionAttack.__init__(self, estimator=estimator)
         self._set(locals())

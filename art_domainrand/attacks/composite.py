@@ -24,6 +24,7 @@ from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
+from art_domainrand.estimators.refused import check_estimator
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
 ORDERS = ("joint", "domain_first", "pixels_first")
@@ -84,7 +85,7 @@ class CompositeAttack(Parameters, EvasionAttack):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         super().__init__(estimator=estimator)
         self._set(locals())
 

@@ -19,6 +19,7 @@ from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
+from art_domainrand.estimators.refused import check_estimator
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.randomization.transforms.geometry import Rotation, Translation
 
@@ -88,7 +89,7 @@ class DomainAttack(Parameters, EvasionAttack):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         super().__init__(estimator=estimator)
         self._set(locals())
 
@@ -273,5 +274,5 @@ def check_points(points: Any, pipeline: Pipeline) -> None:
     values = check.as_tensor("points", points)
     width = len(pipeline.parameters)
     fits = values.dim() == 2 and len(values) > 0 and values.shape[1] == width
-    check.require(fits, "points", f"have shape (k, {width})", check.Said(f"shape {tuple(values.shape)}"))
-    check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Said("others"))
+    check.require(fits, "points", f"have shape (k, {width})", check.Text(f"shape {tuple(values.shape)}"))
+    check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Text("others"))

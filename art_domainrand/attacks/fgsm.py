@@ -19,7 +19,8 @@ from art_domainrand.attacks.engine.steps import GrowingSteps, PGDSteps, StepRule
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
+from art_domainrand.estimators.refused import check_estimator
 
 
 class FGSM(GradientAttack, FastGradientMethod):
@@ -70,7 +71,7 @@ class FGSM(GradientAttack, FastGradientMethod):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         self._estimator = estimator
         self._set(locals())
         super().__init__(
@@ -126,6 +127,6 @@ class FGSM(GradientAttack, FastGradientMethod):
         """Images of different sizes (object detection) go through ART's own loop, image by image."""
         rule = "be 0 for an object array, whose images have balls of different sizes"
         check.require(not self.num_random_init, "num_random_init", rule, self.num_random_init)
-        with borrow(self.estimator):
+        with open_estimator(self.estimator):
             ragged: check.Array = FastGradientMethod.generate(self, x, y, mask=mask)
         return ragged

@@ -29,6 +29,7 @@ from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
 from art_domainrand.core.random import derive, uniform_field
+from art_domainrand.estimators.refused import check_estimator
 
 
 class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
@@ -111,7 +112,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         self._set(locals())
         # Not the constructor of ProjectedGradientDescentPyTorch: it refuses estimators that have no PyTorch
         # preprocessing.

@@ -22,6 +22,7 @@ from art_domainrand.attacks.engine.steps import PGDSteps, as_size
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.estimators import check_class_gradients
+from art_domainrand.estimators.refused import check_estimator
 
 # Draws per gradient where the estimator is random and the user does not say.
 RANDOM_EOT_SAMPLES = 16
@@ -111,7 +112,7 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         autocast: torch.dtype | None = None,
         compile: bool | str = False,
     ) -> None:
-        check.check_estimator(estimator, self._estimator_requirements)
+        check_estimator(estimator, self._estimator_requirements)
         super().__init__(estimator=estimator)
         self._set(locals())
 

@@ -1,14 +1,11 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from art.estimators.classification.classifier import ClassifierMixin
-from art.estimators.estimator import BaseEstimator, LossGradientsMixin
-from art.exceptions import EstimatorError
 from torch import Tensor
 
 from art_domainrand.core.arrays import Array as Array
@@ -16,18 +13,11 @@ from art_domainrand.core.pixels import outside
 
 T = TypeVar("T", float | Tensor, Tensor | None)
 
-# What an attack may require of an estimator -> the rule for the user, and what to do instead.
-ABILITIES: dict[type, str] = {
-    LossGradientsMixin: "have loss gradients (attack a differentiable stand-in of it, or use ART's SquareAttack or "
-    "HopSkipJump)",
-    ClassifierMixin: "be a classifier (FGSM and PGD take regressors and object detectors too)",
-}
-
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
 
 
-class Said(str):
+class Text(str):
     """A description of a value, shown in an error as it is, where the value itself would be shown by its repr."""
 
     __slots__ = ()
@@ -38,20 +28,6 @@ def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[s
     """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
     if not holds:
         raise error(f"{argument} must {rule}, got {value!r}")
-
-
-class RefusedEstimatorError(EstimatorError):
-    """ART's error for an estimator that an attack or trainer cannot take, with a sentence that says what to do."""
-
-    def __init__(self, sentence: str, required: Sequence[Any] = (), estimator: Any = None) -> None:
-        super().__init__(type(self), list(required), estimator)
-        self.message = sentence
-        self.args = (sentence,)  # so that it can be pickled
-
-    @classmethod
-    def of(cls, estimator: Any, required: Sequence[Any] = ()) -> Callable[[str], Exception]:
-        """What makes the error for this estimator of a sentence."""
-        return lambda sentence: cls(sentence, required, estimator)
 
 
 class WrongTypeError(TypeError, ValueError):
@@ -66,7 +42,7 @@ def norm_order(norm: Any) -> float:
         order = float("nan")
     named = norm == "inf" or not isinstance(norm, str)
     advice = "; ART's SmoothAdv writes its epsilon here: give it epsilon=2 or np.inf, warmup=1, and the attack its eps"
-    got = Said(f"{norm!r}{advice}") if 0 < order < 1 else norm
+    got = Text(f"{norm!r}{advice}") if 0 < order < 1 else norm
     require(order >= 1 and named, "norm", 'be "inf", np.inf or a real p >= 1', got)
     return order
 
@@ -76,11 +52,11 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
     norm_order(norm)
     numbers = isinstance(eps, Real) and isinstance(eps_step, Real)
     arrays = all(isinstance(v, np.ndarray) and v.dtype.kind in "biuf" for v in (eps, eps_step))
-    kinds = Said(f"{type(eps).__name__} and {type(eps_step).__name__}")
+    kinds = Text(f"{type(eps).__name__} and {type(eps_step).__name__}")
     rule = "both be numbers or both be np.ndarray of numbers"
     require(numbers or arrays, "eps and eps_step", rule, kinds, WrongTypeError)
     if arrays:
-        shapes = Said(f"{eps.shape} and {eps_step.shape}")
+        shapes = Text(f"{eps.shape} and {eps_step.shape}")
         require(eps.shape == eps_step.shape, "eps and eps_step", "have the same shape", shapes)
         require(np.isfinite(eps).all(), "eps", "be finite", eps)
         require((eps >= 0).all(), "eps", "be >= 0", float(eps.min(initial=0)))
@@ -96,7 +72,7 @@ def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf))
     require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
     number = isinstance(eps, Real) and not isinstance(eps, bool)
     array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
-    require(number or array, "eps", "be a number or an np.ndarray of numbers", Said(type(eps).__name__), WrongTypeError)
+    require(number or array, "eps", "be a number or an np.ndarray of numbers", Text(type(eps).__name__), WrongTypeError)
     least = float(np.min(eps, initial=np.inf)) if array else float(eps)
     require(np.isfinite(eps).all() and least >= 0, "eps", "be finite and >= 0", eps)
 
@@ -114,19 +90,6 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
     require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
     half = (torch.bfloat16, torch.float16)
     require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
-
-
-def check_estimator(estimator: Any, required: tuple[Any, ...] = ()) -> None:
-    """Refuse a bare PyTorch model, and an estimator without one of the ``required`` abilities; say what to do instead.
-
-    :raises EstimatorError: naming the rule; a TypeError, and what ART's own attacks raise.
-    """
-    refused = RefusedEstimatorError.of(estimator, required)
-    rule = "be an ART estimator (wrap a model in art.estimators.classification.PyTorchClassifier)"
-    require(isinstance(estimator, BaseEstimator), "estimator", rule, Said(type(estimator).__name__), refused)
-    for ability, rule in ABILITIES.items():
-        able = ability not in required or isinstance(estimator, ability)
-        require(able, "estimator", rule, Said(type(estimator).__name__), refused)
 
 
 def check_counts(**counts: Any) -> None:
@@ -151,12 +114,12 @@ def images(x: Any, dtype: Any) -> Tensor:
         real = not x.is_complex()
         x = x.clone() if x.is_inference() else x  # no gradient could be taken of it
     else:
-        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", Said(type(x).__name__), TypeError)
+        require(isinstance(x, np.ndarray), "x", "be an np.ndarray or a torch.Tensor", Text(type(x).__name__), TypeError)
         real = x.dtype.kind in "biuf"
-    require(real, "x", "be boolean, integer or real", Said(f"dtype {x.dtype}"), TypeError)
+    require(real, "x", "be boolean, integer or real", Text(f"dtype {x.dtype}"), TypeError)
     if isinstance(x, np.ndarray):
         x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
-    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Said(f"shape {tuple(x.shape)}"))
+    require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Text(f"shape {tuple(x.shape)}"))
     tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
     return tensor
 
@@ -183,14 +146,14 @@ def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> fl
     """
     if not isinstance(values, np.ndarray):
         return float(values)
-    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", Said(f"shape {values.shape}"))
+    require(broadcasts(values.shape, shape), name, f"broadcast to x {shape}", Text(f"shape {values.shape}"))
     if values.size == 1:
         return float(values.reshape(-1)[0])
     per_row = values.ndim == len(shape)
     if norm != np.inf:
         rows = values.reshape(len(values) if per_row else 1, -1)
         rule = f"hold one value per sample, shape ({shape[0]}, {', '.join('1' * (len(shape) - 1))}), for norm {norm:g}"
-        require((rows == rows[:, :1]).all(), name, rule, Said(f"shape {values.shape}"))
+        require((rows == rows[:, :1]).all(), name, rule, Text(f"shape {values.shape}"))
         values = rows[:, :1].reshape(-1, *[1] * (len(shape) - 1))
     return torch.as_tensor(values, dtype=torch.float64)
 
@@ -212,21 +175,21 @@ def check_layout(x: Tensor, estimator: Any) -> None:
     """
     shape, got = tuple(getattr(estimator, "input_shape", None) or ()), tuple(x.shape[1:])
     moved = got != shape and len(shape) > 1 and got in ((*shape[1:], shape[0]), (shape[-1], *shape[:-1]))
-    require(not moved, "x", f"have images of shape {shape}, the estimator's input_shape", Said(f"{got}"))
+    require(not moved, "x", f"have images of shape {shape}, the estimator's input_shape", Text(f"{got}"))
 
 
 def as_tensor(name: str, values: Any) -> Tensor:
     """An array, list or tensor of booleans, integers or reals as a tensor of its own, in a common type."""
     require(values is not None, name, "be given", None)
     if isinstance(values, Tensor):
-        require(not values.is_complex(), name, "be boolean, integer or real", Said(f"dtype {values.dtype}"), TypeError)
+        require(not values.is_complex(), name, "be boolean, integer or real", Text(f"dtype {values.dtype}"), TypeError)
         return values.detach()
     try:
         array = np.array(values)
     except ValueError:  # rows of different length
         array = np.array(None)
     kind = array.dtype.kind
-    require(kind in "biuf", name, "hold booleans, integers or reals", Said(f"dtype {array.dtype}"), TypeError)
+    require(kind in "biuf", name, "hold booleans, integers or reals", Text(f"dtype {array.dtype}"), TypeError)
     # Torch has no big-endian and few unsigned types.
     return torch.from_numpy(array.astype({"b": bool, "i": np.int64, "u": np.int64}.get(kind, np.float64)))
 
@@ -247,7 +210,7 @@ def class_targets(labels: Any, n: int, nb_classes: int) -> Tensor:
     :raises ValueError: unless every label is an index in [0, K) or a distribution, non-negative and of sum one.
     """
     y = as_tensor("y", labels)
-    got = Said(f"shape {tuple(y.shape)}")
+    got = Text(f"shape {tuple(y.shape)}")
     require(y.dim() > 0 and len(y) == n, "y", f"hold one label for each of the {n} samples", got)
     classes = max(nb_classes, 2)
     if y.dim() == 2 and y.shape[1] == classes:
@@ -274,11 +237,11 @@ def mask_for(mask: Any, x: Tensor) -> Tensor | None:
     if mask is None:
         return None
     arrays = isinstance(mask, (Tensor, np.ndarray))
-    require(arrays, "mask", "be an np.ndarray or a tensor", Said(type(mask).__name__), TypeError)
+    require(arrays, "mask", "be an np.ndarray or a tensor", Text(type(mask).__name__), TypeError)
     mask = as_tensor("mask", mask)
     values: Tensor = mask.detach().to(x.dtype)
     shape = tuple(values.shape)
-    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Said(f"shape {shape}"))
+    require(broadcasts(shape, tuple(x.shape)), "mask", f"broadcast to x {tuple(x.shape)}", Text(f"shape {shape}"))
     negative = values[~(values >= 0)][:1].tolist()
     require(not negative, "mask", "be >= 0 and not NaN", negative)
     return values

@@ -1,6 +1,6 @@
 """The loss gradient of an ART estimator, on its device, and the estimator given back as it was found.
 
-:func:`borrow` opens one of two views of an estimator:
+:func:`open_estimator` opens one of two views of an estimator:
 
 - :class:`DeviceGradients` for ``PyTorchClassifier`` and its subclasses whose preprocessing is PyTorch throughout. The
   loss gradient is the one ART computes, taken with respect to the input alone: parameters are frozen meanwhile, their
@@ -12,7 +12,7 @@
 from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.each_loss import loss_of_each
 from art_domainrand.estimators.kinds import check_class_gradients, has_cross_entropy, is_device_estimator
-from art_domainrand.estimators.opening import borrow
+from art_domainrand.estimators.opening import open_estimator
 from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective, Through
 from art_domainrand.estimators.scores import predict
 
@@ -23,10 +23,10 @@ __all__ = [
     "Labels",
     "Objective",
     "Through",
-    "borrow",
     "check_class_gradients",
     "has_cross_entropy",
     "is_device_estimator",
     "loss_of_each",
+    "open_estimator",
     "predict",
 ]

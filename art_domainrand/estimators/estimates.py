@@ -9,7 +9,7 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from torch import Tensor
 
 from art_domainrand.core.straight_through import straight_through, wants_gradient
-from art_domainrand.estimators.state import Loan, inner_estimators
+from art_domainrand.estimators.state import Temporary, inner_estimators
 
 
 def has_own_estimate(operation: Any) -> bool:
@@ -47,16 +47,16 @@ def _estimate(operation: Any) -> Callable[[], None]:
 
     operation.forward = estimated
 
-    def give_back() -> None:
+    def undo() -> None:
         if own is None:
             del operation.forward
         else:
             operation.forward = own
 
-    return give_back
+    return undo
 
 
-_ESTIMATED = Loan(_estimate)
+_ESTIMATED = Temporary(_estimate)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from art_domainrand.estimators.state import as_found, channels_last, torch_model
 
 
 @contextmanager
-def borrow(
+def open_estimator(
     estimator: Any,
     memory_format: str | None = None,
     autocast: torch.dtype | None = None,
@@ -32,7 +32,7 @@ def borrow(
     Kept: the training flag of every module, all buffers, ``p.grad``, ``p.requires_grad``, the storage and memory format
     of every parameter. Inside, models are in evaluation mode. ``compiler`` compiles the forward pass of the gradients.
     With ``summed`` the gradient at an image does not depend on the others, not even in its rounding: it is that of the
-    sum over the batch where the loss is a mean cross-entropy. Several threads may borrow at a time: the last one out
+    sum over the batch where the loss is a mean cross-entropy. Several threads may do so at a time: the last one out
     gives back.
     """
     with ExitStack() as stack:

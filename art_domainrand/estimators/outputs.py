@@ -12,7 +12,7 @@ from art.estimators.regression.pytorch import PyTorchRegressor
 from torch import Tensor, nn
 
 from art_domainrand.core.memory import is_out_of_memory
-from art_domainrand.estimators.state import Loan, inner_estimators, thaw
+from art_domainrand.estimators.state import Temporary, inner_estimators, thaw
 
 # Wrappers that return a list of layer outputs, the model's own output last.
 _LISTING = tuple(
@@ -136,16 +136,16 @@ def _adapt(estimator: Any) -> Callable[[], None]:
 
     wrapper.forward = forward
 
-    def give_back() -> None:
+    def undo() -> None:
         if own is None:
             del wrapper.forward
         else:
             wrapper.forward = own
 
-    return give_back
+    return undo
 
 
-_ADAPTED = Loan(_adapt)
+_ADAPTED = Temporary(_adapt)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-GiveBack = Callable[[], None]
+Undo = Callable[[], None]
 
 
 def inner_estimators(estimator: Any) -> list[Any]:
@@ -25,15 +25,15 @@ def torch_models(estimator: Any) -> list[nn.Module]:
     return [model for model in models if isinstance(model, nn.Module)]
 
 
-class Loan:
+class Temporary:
     """Objects changed for a while, perhaps by several threads: the first one in changes, the last one out restores.
 
     ``change(thing)`` changes it and returns how to give it back.
     """
 
-    def __init__(self, change: Callable[[Any], GiveBack]) -> None:
+    def __init__(self, change: Callable[[Any], Undo]) -> None:
         self._change, self._lock = change, threading.RLock()
-        self._lent: dict[int, tuple[Any, GiveBack, int]] = {}
+        self._changed: dict[int, tuple[Any, Undo, int]] = {}
 
     @contextmanager
     def of(self, things: Iterable[Any]) -> Iterator[None]:
@@ -42,23 +42,23 @@ class Loan:
         try:
             with self._lock:
                 for thing in things:
-                    found = self._lent.get(id(thing))
-                    give_back, users = (self._change(thing), 0) if found is None else found[1:]
-                    self._lent[id(thing)] = (thing, give_back, users + 1)
+                    found = self._changed.get(id(thing))
+                    undo, users = (self._change(thing), 0) if found is None else found[1:]
+                    self._changed[id(thing)] = (thing, undo, users + 1)
                     taken.append(thing)
             yield
         finally:
             with self._lock:
                 for thing in taken:
-                    _, give_back, users = self._lent.pop(id(thing))
+                    _, undo, users = self._changed.pop(id(thing))
                     if users > 1:
-                        self._lent[id(thing)] = (thing, give_back, users - 1)
+                        self._changed[id(thing)] = (thing, undo, users - 1)
                     else:
-                        give_back()
+                        undo()
 
-    def lent(self, thing: Any) -> Any:
-        """How to give a lent thing back; None if it is not lent."""
-        found = self._lent.get(id(thing))
+    def undo_of(self, thing: Any) -> Any:
+        """How to change a thing back; None if it is not changed."""
+        found = self._changed.get(id(thing))
         return None if found is None else found[1]
 
 
@@ -86,7 +86,7 @@ class Frozen:
         self.parameter.grad = self.grad
 
 
-def keep_module(module: nn.Module) -> GiveBack:
+def keep_module(module: nn.Module) -> Undo:
     """Keep a module's own training flag and buffers.
 
     Evaluation mode rarely moves a buffer, but ART's own loss_gradient uses training mode for RNNs. They are small.
@@ -94,29 +94,29 @@ def keep_module(module: nn.Module) -> GiveBack:
     training = module.training
     buffers = [(name, b, b.detach().clone()) for name, b in module._buffers.items() if b is not None]
 
-    def give_back() -> None:
+    def undo() -> None:
         module.training = training
         with torch.no_grad():
             for name, b, value in buffers:
                 b.copy_(value)
                 module._buffers[name] = b
 
-    return give_back
+    return undo
 
 
-def to_channels_last(parameter: nn.Parameter) -> GiveBack:
+def to_channels_last(parameter: nn.Parameter) -> Undo:
     """Let a convolution's weight be channels-last; the original storage returns afterwards."""
     data = parameter.data
     # Not contiguous(): with one channel a tensor passes for both formats, and the layer for the other one.
     parameter.data = torch.empty_like(data, memory_format=torch.channels_last).copy_(data)
 
-    def give_back() -> None:
+    def undo() -> None:
         parameter.data = data
 
-    return give_back
+    return undo
 
 
-_MODULES, _PARAMETERS, _LAYOUTS = Loan(keep_module), Loan(Frozen), Loan(to_channels_last)
+_MODULES, _PARAMETERS, _LAYOUTS = Temporary(keep_module), Temporary(Frozen), Temporary(to_channels_last)
 # Models met before that differentiate their own parameters: not frozen again.
 _SELF_DIFFERENTIATING: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()
 
@@ -139,8 +139,8 @@ def thaw(model: nn.Module) -> bool:
 
     Returns whether a parameter had been frozen. Values are kept from now on and given back with the model.
     """
-    frozen = [_PARAMETERS.lent(parameter) for parameter in model.parameters()]
-    thawed = [lent.thaw() for lent in frozen if lent is not None]
+    frozen = [_PARAMETERS.undo_of(parameter) for parameter in model.parameters()]
+    thawed = [one.thaw() for one in frozen if one is not None]
     if any(thawed):
         _SELF_DIFFERENTIATING.add(model)
     return any(thawed)

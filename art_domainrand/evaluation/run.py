@@ -14,7 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from art_domainrand.core.arrays import Array, from_array
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.labels import correct
 from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.estimators import predict
@@ -97,7 +97,7 @@ def count_correct(scores: Array, y: Array, argument: str = "estimator") -> int:
     :raises ValueError: for scores that are NaN, which would be counted as some class.
     """
     undefined = int(np.isnan(scores).any(axis=1).sum())
-    got = Said(f"NaN for {undefined} of {len(scores)} images")
+    got = Text(f"NaN for {undefined} of {len(scores)} images")
     require(not undefined, argument, "predict numbers", got)
     return int(correct(scores, y).sum())
 

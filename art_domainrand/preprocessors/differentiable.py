@@ -11,7 +11,7 @@ from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyT
 from torch import Tensor
 
 from art_domainrand.core.arrays import Array, from_array
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.signatures import written_out
 from art_domainrand.core.straight_through import wants_gradient
 from art_domainrand.preprocessors.conversions import (
@@ -71,7 +71,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
         device_type: str = "gpu",
     ) -> None:
         wrapped = isinstance(defence, Preprocessor) and not isinstance(defence, DifferentiableDefence)
-        require(wrapped, "defence", "be a preprocessor of ART", Said(type(defence).__name__))
+        require(wrapped, "defence", "be a preprocessor of ART", Text(type(defence).__name__))
         known = callable(backward) or backward in ("straight_through", "defence")
         require(known, "backward", 'be "straight_through", "defence" or a function', backward)
         counts = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool) and batch_size >= 1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array, warn_of_layout
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
@@ -96,7 +96,7 @@ def _to_unit(references: Tensor | NDArray[Any], clip_values: tuple[Any, Any], ch
     """The references as (N, C, H, W) in [0, 1]."""
     numbers = isinstance(references, (Tensor, np.ndarray)) and references.ndim == 4 and references.dtype != object
     got = f"shape {tuple(references.shape)}" if hasattr(references, "shape") else type(references).__name__
-    require(numbers, "references", "be a 4D batch of images", Said(got))
+    require(numbers, "references", "be a 4D batch of images", Text(got))
     images = references.detach() if isinstance(references, Tensor) else from_array(references)
     warn_of_layout("references", images.shape, channels_first=channels_first, stacklevel=4)
     limits = ClipRange(clip_values)

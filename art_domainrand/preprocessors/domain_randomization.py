@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
@@ -94,7 +94,7 @@ class DomainRandomization(PipelinePreprocessor):
         """
         limits: Any = getattr(estimator, "clip_values", None)
         rule = "have clip_values, which say what range of pixels it works on"
-        require(limits is not None, "estimator", rule, Said(f"{type(estimator).__name__} without"))
+        require(limits is not None, "estimator", rule, Text(f"{type(estimator).__name__} without"))
         device = getattr(estimator, "device", None)
         return cls(
             pipeline,

@@ -14,7 +14,7 @@ from art.defences.trainer import (
     Trainer,
 )
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.training.paired import COMPARING
 
 AnyTrainer = TypeVar("AnyTrainer", bound=Trainer)
@@ -82,8 +82,8 @@ def use_attack(trainer: AnyTrainer, attack: EvasionAttack) -> AnyTrainer:
         ``augment_with_pgd=False`` (the default of the interval-certified one).
     """
     evasion = isinstance(attack, EvasionAttack)
-    require(evasion, "attack", "be an EvasionAttack of ART", Said(type(attack).__name__))
-    require(not getattr(attack, "targeted", False), "attack", "be untargeted", Said("targeted=True"))
+    require(evasion, "attack", "be an EvasionAttack of ART", Text(type(attack).__name__))
+    require(not getattr(attack, "targeted", False), "attack", "be untargeted", Text("targeted=True"))
     if isinstance(trainer, AdversarialTrainerMadryPGD):
         trainer.attack, trainer.trainer.attacks = attack, [attack]
     elif isinstance(trainer, AdversarialTrainer):
@@ -97,6 +97,6 @@ def use_attack(trainer: AnyTrainer, attack: EvasionAttack) -> AnyTrainer:
         trainer._pinned = attack
     else:
         instead = "train an AdversarialTrainer(classifier, attack) instead"
-        got = Said(f"{type(trainer).__name__}; {instead}")
+        got = Text(f"{type(trainer).__name__}; {instead}")
         require(False, "trainer", "be one of ART's adversarial trainers for PyTorch", got)
     return trainer

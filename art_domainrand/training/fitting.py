@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from art_domainrand.core.checks import RefusedEstimatorError, Said, check_counts, check_flags, require
+from art_domainrand.core.checks import Text, check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.signatures import written_out
 from art_domainrand.core.streams import Stream
 from art_domainrand.estimators.preprocessing import model_forward
+from art_domainrand.estimators.refused import RefusedEstimatorError
 from art_domainrand.estimators.training import (
     backward,
     training_loss,
@@ -129,14 +130,14 @@ def fit_randomized(
 
 
 def _check_estimator(classifier: Any) -> None:
-    name, refused = Said(type(classifier).__name__), RefusedEstimatorError.of(classifier)
+    name, refused = Text(type(classifier).__name__), RefusedEstimatorError.of(classifier)
     rule = "be an estimator, not a trainer; use trainer.fit_generator(RandomizedDataGenerator(...))"
     require(not isinstance(classifier, Trainer), "classifier", rule, name, refused)
     require(callable(getattr(classifier, "fit", None)), "classifier", "be an estimator of ART", name, refused)
     members = "be no ensemble: ART trains none, fit its members one by one"
     require(not isinstance(classifier, EnsembleClassifier), "classifier", members, name, refused)
     if trains_as_pytorch_classifier(classifier):
-        require(classifier.optimizer is not None, "classifier", "have an optimizer", Said("optimizer=None"))
+        require(classifier.optimizer is not None, "classifier", "have an optimizer", Text("optimizer=None"))
 
 
 def _randomization(classifier: Any, randomization: Any, clip_values: Any, channels_first: Any) -> Any:
@@ -174,10 +175,10 @@ def warmed_up(estimator: Any, epoch: int) -> Iterator[None]:
 
 def _one_hot(nb_classes: int | None) -> Callable[[BatchLabels], BatchLabels]:
     def encode(y: BatchLabels) -> BatchLabels:
-        require(isinstance(y, Tensor), "y", "hold class labels for a classifier", Said("detections"))
+        require(isinstance(y, Tensor), "y", "hold class labels for a classifier", Text("detections"))
         if nb_classes is not None and len(y) and not y.is_floating_point() and y.numel() == len(y):  # type: ignore[union-attr]
             ends = int(y.min()), int(y.max())  # type: ignore[union-attr]
-            got = Said(f"{ends[0]} to {ends[1]}")
+            got = Text(f"{ends[0]} to {ends[1]}")
             require(ends[0] >= 0 and ends[1] < nb_classes, "y", f"hold classes from 0 to {nb_classes - 1}", got)
         return torch.from_numpy(check_and_transform_label_format(y.cpu().numpy(), nb_classes))  # type: ignore[union-attr]
 

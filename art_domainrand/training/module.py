@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
@@ -70,7 +70,7 @@ def randomized(
     Gradients flow to the images and the parameters; the optimizer may hold the parameters of ``model`` or of the
     result.
     """
-    require(isinstance(model, nn.Module), "model", "be a torch.nn.Module", Said(type(model).__name__))
+    require(isinstance(model, nn.Module), "model", "be a torch.nn.Module", Text(type(model).__name__))
     randomization = DomainRandomization(
         pipeline, clip_values=clip_values, channels_first=channels_first, seed=seed, clip=clip
     )

@@ -12,7 +12,7 @@ from art.defences.trainer import (
     AdversarialTrainerTRADESPyTorch,
 )
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
 from art_domainrand.training.streams import randomized_modules
 
@@ -45,7 +45,7 @@ def paired(trainer: Any) -> Iterator[None]:
     """
     names = ", ".join(kind.__name__ for kind in COMPARING)
     rule = f"be one that compares two views ({names})"
-    require(isinstance(trainer, COMPARING), "trainer", rule, Said(type(trainer).__name__))
+    require(isinstance(trainer, COMPARING), "trainer", rule, Text(type(trainer).__name__))
     classifier = trainer._classifier
     process, preprocess = trainer._batch_process, classifier._apply_preprocessing
     batch: _Batch | None = None

@@ -11,7 +11,7 @@ from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random
 from art_domainrand.core.random import STEP, derive
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.core.distributions import Uniform
 from art_domainrand.randomization.core.keyed import keyed_draws
@@ -29,7 +29,7 @@ def looking_through(pipeline=SHIFT, **kwargs):
 
 def one_look(classifier, x, y, samples, draws="fresh", view=None, loss="cross_entropy", seed=0, times=1):
     """What an evaluator says of x, ``times`` times over."""
-    with borrow(classifier) as source:
+    with open_estimator(classifier) as source:
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), classifier.nb_classes).float()
         keys = derive(torch.arange(len(x)), seed)
         evaluator = Evaluator(source, Criterion(labels, 1, loss), Expectation(samples, view, draws), keys, random=True)
@@ -100,7 +100,7 @@ def test_a_sample_keeps_its_draws_when_others_leave():
     classifier, x, y = wrap(RowWise()), some_images(6), np.zeros(6, int)
     view = looking_through()
     left = torch.tensor([1, 4])
-    with borrow(classifier) as source:
+    with open_estimator(classifier) as source:
         labels = torch.nn.functional.one_hot(torch.from_numpy(y), 4).float()
 
         def look(rows):
@@ -187,7 +187,7 @@ def test_a_defence_that_flips_coins_is_noticed(n):
     for seed in range(20):
         classifier = wrap(CoinFlip(RowWise(seed=seed)))
         classifier.model.generator.manual_seed(seed)
-        with borrow(classifier) as source:
+        with open_estimator(classifier) as source:
             missed += not is_random(source, torch.from_numpy(some_images(n)))
     assert missed <= (3 if n < 16 else 0)
 
@@ -198,7 +198,7 @@ def test_what_is_not_random_is_not_called_so():
             return RowWise()(x) * torch.tensor([1.0, torch.nan, torch.inf, 1.0])
 
     for model in (RowWise(), Undefined()):
-        with borrow(wrap(model)) as source:
+        with open_estimator(wrap(model)) as source:
             assert not is_random(source, torch.from_numpy(some_images(5)))
 
 

@@ -17,7 +17,7 @@ from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.space import CountingGradients, DrawSpace, Points
 from art_domainrand.core.losses import margin
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 from art_domainrand.randomization import (
     PRESETS,
     Brightness,
@@ -168,7 +168,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
         with torch.no_grad():
             return margin(classifier.model(view.randomize(x, Draw(u, draw.seeds))), y.argmax(1))
 
-    with borrow(classifier) as source:
+    with open_estimator(classifier) as source:
         evaluator = Evaluator(source, Criterion(y, 1, "margin"), Expectation(), torch.arange(3), random=False)
         _, gradient = DrawSpace(x, view, None, evaluator).evaluate(point, torch.arange(3))
         slope = gradient.u
@@ -183,7 +183,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
 
 def test_the_count_is_that_of_the_model(images):
     classifier = make_classifier()
-    with borrow(classifier) as source:
+    with open_estimator(classifier) as source:
         counting = CountingGradients(source)
         counting.scores(torch.from_numpy(images))
         counting.evaluate(torch.from_numpy(images), counting.labels(np.eye(4, dtype=np.float32)[[0] * 10]), 1)

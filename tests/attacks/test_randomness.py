@@ -12,7 +12,7 @@ from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack, diagnose
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random, near_boundary
-from art_domainrand.estimators import borrow, predict
+from art_domainrand.estimators import open_estimator, predict
 
 from support.attacks import RowWise, called_fooled, fooled, some_images
 from support.estimators import CLASSES, wrap
@@ -64,7 +64,7 @@ AROUND = {
 def test_a_noisy_model_is_noticed(around, n):
     for model, truth in ((Noisy(), True), (RowWise(), False)):
         torch.manual_seed(0)
-        with borrow(AROUND[around](model)) as source:
+        with open_estimator(AROUND[around](model)) as source:
             assert is_random(source, torch.from_numpy(some_images(n, seed=2))) == truth
 
 
@@ -78,7 +78,7 @@ def test_a_little_noise_shows_near_the_boundary(around):
         estimator = AROUND[around](Noisy(noise))
         looks = [predict(estimator, x.numpy()).argmax(1) for _ in range(5)]
         assert all(np.array_equal(looks[0], look) for look in looks)
-        with borrow(estimator) as source:
+        with open_estimator(estimator) as source:
             assert is_random(source, x) == truth
 
 
@@ -93,7 +93,7 @@ def test_noise_only_where_the_model_is_in_doubt():
     model = Doubting()
     scores = model.inner(x).topk(2, 1).values
     x = x[scores[:, 0] - scores[:, 1] > 0.1]
-    with borrow(wrap(model)) as source:
+    with open_estimator(wrap(model)) as source:
         assert is_random(source, x)
 
 
@@ -114,7 +114,7 @@ def test_the_probe_heeds_batch_size(around, batch_size):
     model, sizes = RowWise(), []
     estimator = AROUND[around](model)
     model.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
-    with borrow(estimator) as source:
+    with open_estimator(estimator) as source:
         is_random(source, torch.from_numpy(some_images(10)), batch_size)
     assert max(sizes) == batch_size
 
@@ -155,7 +155,7 @@ def test_the_gradient_is_a_mean_over_the_models_draws(around, loss):
     x, y, model = some_images(3), np.array([0, 1, 2]), Noisy(0.2)
     estimator = AROUND[around](model)
     torch.manual_seed(0)
-    with borrow(estimator) as source:
+    with open_estimator(estimator) as source:
         labels = torch.eye(CLASSES)[torch.from_numpy(y)]
 
         def mean_over(samples):
@@ -212,7 +212,7 @@ def test_a_random_postprocessor_and_a_random_numpy_defence():
         wrap(RowWise(), postprocessing_defences=GaussianNoise(scale=0.1)),
         wrap(RowWise(), preprocessing_defences=noise),
     ):
-        with borrow(estimator) as source:
+        with open_estimator(estimator) as source:
             assert is_random(source, x)
 
 

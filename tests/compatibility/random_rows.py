@@ -27,7 +27,7 @@ from torch import nn
 from art_domainrand import DifferentiableDefence
 from art_domainrand.attacks.engine.randomness import is_random
 from art_domainrand.core.losses import margin
-from art_domainrand.estimators import borrow, predict
+from art_domainrand.estimators import open_estimator, predict
 
 from support.attacks import called_fooled
 from support.estimators import cnn
@@ -81,7 +81,7 @@ def noticed_and_not_taken_for_success(build: Build) -> Callable[[MakeAttack], No
         mean, often = mean_prediction(estimator, X)
         y = mean.argmax(1)
         assert often.mean() > 0.05
-        with borrow(estimator) as source:
+        with open_estimator(estimator) as source:
             assert is_random(source, torch.from_numpy(X))
         asks = {"early_stop": True, "loss": "margin"} if name_of(make) in ("FGSM", "PGD") else {}
         found = called_fooled(make(estimator, eps=1e-6, **asks), X, y.numpy())

@@ -10,7 +10,7 @@ from art.estimators.classification import EnsembleClassifier
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 
 from support.attacks import RowWise, some_images
 from support.estimators import CLASSES, make_classifier, wrap
@@ -77,7 +77,7 @@ def test_the_last_one_out_gives_back(second, memory_format):
         "another classifier of the model": lambda: wrap(model),
     }[second]()
     before = state(model)
-    steps = overlapping(borrow(classifier, memory_format), borrow(other, memory_format))
+    steps = overlapping(open_estimator(classifier, memory_format), open_estimator(other, memory_format))
     next(steps)
     assert not any(m.training for m in model.modules()), "the other one is still at work in evaluation mode"
     assert not any(p.requires_grad for p in model.parameters())

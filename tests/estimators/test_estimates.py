@@ -10,7 +10,7 @@ from art.estimators.object_detection import PyTorchObjectDetector
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DifferentiableDefence, StrongestAttack, diagnose
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 
 from support.attacks import RowWise, fooled, some_images
 from support.estimators import CLASSES, wrap
@@ -56,7 +56,7 @@ class Narrow(Squeezing):
 
 
 def gradient_of(classifier, x, y):
-    with borrow(classifier) as source:
+    with open_estimator(classifier) as source:
         labels = source.labels(torch.eye(CLASSES)[torch.from_numpy(y)])
         return source.gradient(torch.from_numpy(x), labels, 1)
 

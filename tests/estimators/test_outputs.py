@@ -11,7 +11,7 @@ from art.estimators.classification import EnsembleClassifier
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainAttack, StrongestAttack, diagnose
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 from art_domainrand.evaluation import clean, evaluate
 from art_domainrand.randomization import Brightness
 
@@ -143,7 +143,7 @@ def test_the_gradient_of_a_model_in_double():
     x, y = some_images(5), np.arange(5) % CLASSES
     double, plain = make_classifier(), make_classifier()
     double.model.double()
-    with borrow(double) as source:
+    with open_estimator(double) as source:
         labels = source.labels(torch.eye(CLASSES)[torch.from_numpy(y)])
         found = source.gradient(torch.from_numpy(x), labels, 1)
     assert found.dtype == torch.float32

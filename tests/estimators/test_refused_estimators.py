@@ -24,7 +24,7 @@ from art_domainrand import (
     diagnose,
     fit_randomized,
 )
-from art_domainrand.core.checks import RefusedEstimatorError
+from art_domainrand.estimators.refused import RefusedEstimatorError
 from art_domainrand.randomization import Brightness
 
 from support.estimators import CLASSES, SHAPE, make_classifier

@@ -69,7 +69,7 @@ class Parameters:
         for name in kwargs:
             advice = INSTEAD.get(name) or nearest(name, self.attack_params)
             known = name in self.attack_params
-            got = check.Said(f"{name!r}{advice}")
+            got = check.Text(f"{name!r}{advice}")
             check.require(known, "parameter", f"be among those of {type(self).__name__}", got)
         before = {name: getattr(self, name) for name in kwargs}
         accepted = False

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr
 from art_domainrand.estimators import loss_of_each
 
@@ -56,7 +56,7 @@ class Criterion:
             return dlr_towards(scores, y.argmax(1))
         loss = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
         found = loss(scores, y.argmax(1))
-        got = Said(f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__)
+        got = Text(f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__)
         fits = isinstance(found, Tensor) and found.shape == scores.shape[:1]
         require(fits, "loss", f"return one value per sample, shape ({len(scores)},)", got)
         return self.sign * found

@@ -23,7 +23,7 @@ from art_domainrand.attacks.engine.space import BallAround, CountingGradients, D
 from art_domainrand.attacks.engine.stage import Way
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
-from art_domainrand.estimators import borrow, is_device_estimator
+from art_domainrand.estimators import is_device_estimator, open_estimator
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.transform import Draw
@@ -130,12 +130,12 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
     as_tensor = isinstance(x, Tensor)
     with ordinary_autograd(), ExitStack() as stack:
         images = check.images(x, ART_NUMPY_DTYPE)
-        check.require(images.dim() >= 4, "x", "be images (N, C, H, W)", check.Said(f"shape {tuple(images.shape)}"))
+        check.require(images.dim() >= 4, "x", "be images (N, C, H, W)", check.Text(f"shape {tuple(images.shape)}"))
         view, config = view_of(attack), Config.of(attack)
         device = attack.estimator.device if is_device_estimator(attack.estimator) else torch.device("cpu")
         images = images.to(device) if as_tensor else images
         source = stack.enter_context(
-            borrow(attack.estimator, config.memory_format, config.autocast, attack.compiler(), summed=True)
+            open_estimator(attack.estimator, config.memory_format, config.autocast, attack.compiler(), summed=True)
         )
         counting = CountingGradients(source)
         inputs = prepare(attack.estimator, counting, images, y, mask, config)

@@ -18,7 +18,7 @@ from art_domainrand.attacks.engine.inputs import Inputs, prepare, with_predictio
 from art_domainrand.attacks.engine.search import search
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.core import checks as check
-from art_domainrand.estimators import borrow, is_device_estimator, predict
+from art_domainrand.estimators import is_device_estimator, open_estimator, predict
 from art_domainrand.estimators.explaining import explained
 
 
@@ -64,7 +64,7 @@ class GradientAttack(Parameters, ABC):
         Labels and mask may be tensors too. Only single numbers are read back, for the checks before and after the loop.
         Estimators that are not PyTorch throughout do their part in NumPy.
         """
-        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Said(type(x).__name__), TypeError)
+        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Text(type(x).__name__), TypeError)
         device = self.estimator.device if is_device_estimator(self.estimator) else x.device
         with ordinary_autograd():
             images = check.images(x, ART_NUMPY_DTYPE).to(device)
@@ -76,11 +76,11 @@ class GradientAttack(Parameters, ABC):
 
     @contextmanager
     def _opened(self, x: Tensor, y: Any, mask: Any) -> Iterator[tuple[Inputs, list[Stage]]]:
-        """The inputs of a call, checked, and its stages; inside, the estimator is borrowed."""
+        """The inputs of a call, checked, and its stages; inside, the estimator is open."""
         self._check_params()  # ART's trainers, and users, assign to attributes
         config = Config.of(self)
         summed = config.seed is not None  # then a result is the image's own, whatever else is in its batch
-        opened = borrow(self.estimator, config.memory_format, config.autocast, self.compiler(), summed=summed)
+        opened = open_estimator(self.estimator, config.memory_format, config.autocast, self.compiler(), summed=summed)
         with opened as source:
             inputs = prepare(self.estimator, source, x, y, mask, config)
             self._warn_of_pixels(inputs.outside)
@@ -107,7 +107,7 @@ class GradientAttack(Parameters, ABC):
         :raises ValueError: for options that the estimator or a summary writer rules out.
         """
         more = inputs.config.beyond_art(own_cross_entropy=inputs.named(None) is not None)
-        asked = check.Said(", ".join(more))
+        asked = check.Text(", ".join(more))
         rule = "be left at their defaults without class scores"
         check.require(inputs.with_classes or not more, "options", rule, asked)
         check.require(not (self.summary_writer and more), "summary_writer", f"be False with {asked}", True)

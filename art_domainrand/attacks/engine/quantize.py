@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.norms import Ball, lp_norm
 
 LEVELS = 255
@@ -44,5 +44,5 @@ def levels_of(ball: Ball) -> tuple[Tensor, Tensor]:
     off = (level - level.round()).abs() > ON_LEVEL
     if bool(off.any()):
         first = ball.x[tuple(off.nonzero()[0])]
-        require(False, "x", "hold 8-bit levels of clip_values with quantize", Said(f"{float(first):.6g}"))
+        require(False, "x", "hold 8-bit levels of clip_values with quantize", Text(f"{float(first):.6g}"))
     return low, unit

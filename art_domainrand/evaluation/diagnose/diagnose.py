@@ -17,8 +17,9 @@ from art_domainrand.attacks.engine.randomness import near_boundary
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.core import checks as check
 from art_domainrand.core.global_rng import seeded_global_rng
-from art_domainrand.estimators import borrow
+from art_domainrand.estimators import open_estimator
 from art_domainrand.estimators.explaining import explained
+from art_domainrand.estimators.refused import RefusedEstimatorError, check_estimator
 from art_domainrand.estimators.state import torch_models
 from art_domainrand.evaluation.diagnose import findings, finite_differences
 from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding, Numbers
@@ -83,8 +84,8 @@ def diagnose(
     :param name: the model's name in the rows of the result.
     :raises TypeError, ValueError: naming the argument, the rule and the value.
     """
-    check.check_estimator(estimator)
-    kind, refused = check.Said(type(estimator).__name__), check.RefusedEstimatorError.of(estimator, [ClassifierMixin])
+    check_estimator(estimator)
+    kind, refused = check.Text(type(estimator).__name__), RefusedEstimatorError.of(estimator, [ClassifierMixin])
     check.require(isinstance(estimator, ClassifierMixin), "estimator", "be an ART classifier", kind, refused)
     check.check_budget(norm, eps, 1.0)
     check.require(eps > 0, "eps", "be > 0", eps)
@@ -99,7 +100,12 @@ def diagnose(
     if said is not None:
         warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
-    with seeded_global_rng(seed), explained(estimator, images), borrow(estimator) as source, warnings.catch_warnings():
+    with (
+        seeded_global_rng(seed),
+        explained(estimator, images),
+        open_estimator(estimator) as source,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
         subject = Subject(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
         chart = Chart(name)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.memory import onto
 from art_domainrand.core.random import CHOICE, DRAW, MIX, keys_of, seeds_of, times_before, uniform
 from art_domainrand.preprocessors.base import PipelinePreprocessor
@@ -112,9 +112,9 @@ def check_parts(attack: Any, mixing: Any) -> None:
     """Raise TypeError for what is no attack or no mixing, ValueError for a targeted attack: no label is its."""
     require(mixing is None or isinstance(mixing, Mixing), "mixing", "be None, MixUp or CutMix", mixing, TypeError)
     if attack is not None:
-        kind = Said(type(attack).__name__)
+        kind = Text(type(attack).__name__)
         require(callable(getattr(attack, "generate", None)), "attack", "be an attack of ART", kind, TypeError)
-        require(not getattr(attack, "targeted", False), "attack", "be untargeted", Said("targeted=True"))
+        require(not getattr(attack, "targeted", False), "attack", "be untargeted", Text("targeted=True"))
 
 
 def run_attack(attack: Any, x: Tensor, y: BatchLabels) -> Tensor:

@@ -13,7 +13,7 @@ from art.estimators.pytorch import PyTorchEstimator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.global_rng import preserved_global_rng
 from art_domainrand.estimators.preprocessing import model_forward
 from art_domainrand.estimators.state import as_found
@@ -59,7 +59,7 @@ def joins_last(estimator: Any, batch: int, last: int, batches: int) -> bool:
     if last > 1 or not refuses_one_image(estimator):
         return False
     rule = f"leave no batch of one image, {WHY}"
-    require(batches > 1 and batch > 1, "batch_size", rule, Said(f"{batches} of {batch}"))
+    require(batches > 1 and batch > 1, "batch_size", rule, Text(f"{batches} of {batch}"))
     warnings.warn(f"the last batch of an epoch has one image, {WHY}: it joins the batch before", stacklevel=3)
     return True
 

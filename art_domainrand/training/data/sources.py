@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
 from art_domainrand.core.arrays import from_array
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.labels.detections import as_detections
 
 BatchLabels: TypeAlias = Tensor | list[Any]
@@ -101,10 +101,10 @@ def open_source(
         loadable and not isinstance(x, (list, tuple, dict)),
         "x",
         "be an array of images, a torch Dataset or a DataLoader",
-        Said(type(x).__name__),
+        Text(type(x).__name__),
         TypeError,
     )
-    require(y is None, "y", "be None where x is a Dataset or a DataLoader, which yields the labels", Said("labels"))
+    require(y is None, "y", "be None where x is a Dataset or a DataLoader, which yields the labels", Text("labels"))
     if isinstance(x, DataLoader):
         return _loader_source(x, shuffle, num_workers, pin_memory, features)
     _check_map_style(x)
@@ -130,12 +130,12 @@ def _loader_source(
     _check_map_style(loader.dataset)
     sampler = loader.sampler
     if loader.batch_size is None:
-        require(loader.batch_sampler is not None, "x", "be a DataLoader that collates batches", Said("batch_size=None"))
+        require(loader.batch_sampler is not None, "x", "be a DataLoader that collates batches", Text("batch_size=None"))
         sampler = _Flat(loader.batch_sampler)  # type: ignore[assignment,arg-type]
     whole = isinstance(sampler, RandomSampler) and not sampler.replacement
     shuffled = whole and len(sampler) == len(loader.dataset)  # type: ignore[arg-type]
     ordinary = shuffled or isinstance(sampler, SequentialSampler)
-    require(ordinary or hasattr(sampler, "__len__"), "x", "have a sampler with a length", Said(type(sampler).__name__))
+    require(ordinary or hasattr(sampler, "__len__"), "x", "have a sampler with a length", Text(type(sampler).__name__))
     settings = {
         "num_workers": loader.num_workers if num_workers is None else num_workers,
         "pin_memory": (loader.pin_memory if pin_memory is None else pin_memory) and torch.cuda.is_available(),
@@ -173,14 +173,14 @@ class _Flat:
 def _check_map_style(dataset: Any) -> None:
     sized = isinstance(dataset, Sized) and not isinstance(dataset, IterableDataset)
     rule = "be a dataset with a length and items by position, so that an epoch is exact; read a stream into one first"
-    require(sized, "x", rule, Said(type(dataset).__name__))
+    require(sized, "x", rule, Text(type(dataset).__name__))
     require(len(dataset) > 0, "x", "hold at least one image", len(dataset))
 
 
 def _images(x: Any, features: bool) -> Any:
     kind = str(x.dtype)
     fits = kind != "object" and (x.ndim in (4, 5) or (features and x.ndim > 1))
-    require(fits, "x", "be 4D images or 5D videos", Said(f"{kind} of {tuple(x.shape)}"))
+    require(fits, "x", "be 4D images or 5D videos", Text(f"{kind} of {tuple(x.shape)}"))
     require(len(x) > 0, "x", "hold at least one image", len(x))
     return x.detach() if isinstance(x, Tensor) else x
 
@@ -188,7 +188,7 @@ def _images(x: Any, features: bool) -> Any:
 def _labels(y: Any, n: int) -> Any:
     require(y is not None, "y", "be given where x is an array", None)
     detections = as_detections("y", y)
-    require(isinstance(y, Sized), "y", "hold one label for each image", Said(type(y).__name__), TypeError)
+    require(isinstance(y, Sized), "y", "hold one label for each image", Text(type(y).__name__), TypeError)
     require(len(y) == n, "y", f"hold one label for each of the {n} images", len(y))
     if detections is not None:
         return detections
@@ -206,15 +206,21 @@ def _pair(batch: Any, features: bool) -> Pair:
     x, y = batch
     if isinstance(x, (list, tuple)):
         require(
-            len({tuple(np.shape(image)) for image in x}) == 1, "x", "yield images of one size", Said("several sizes")
+            len({tuple(np.shape(image)) for image in x}) == 1,
+            "x",
+            "yield images of one size",
+            Text("several sizes"),
         )
         x = torch.stack([_tensor(image) for image in x])
     x = _tensor(x)
-    shape = Said(f"a batch of shape {tuple(x.shape)}")
+    shape = Text(f"a batch of shape {tuple(x.shape)}")
     require(x.dim() in (4, 5) or (features and x.dim() > 1), "x", "yield 3D images or 4D videos", shape)
     if isinstance(y, (list, tuple)) and len(y) and isinstance(y[0], dict):
         return x, list(y)
     require(
-        not isinstance(y, dict), "x", "yield detections as a list; collate_fn=lambda b: tuple(zip(*b))", Said("dict")
+        not isinstance(y, dict),
+        "x",
+        "yield detections as a list; collate_fn=lambda b: tuple(zip(*b))",
+        Text("dict"),
     )
     return x, _tensor(y)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.files import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
@@ -34,7 +34,7 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
         said = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
-    got = Said(f"{state.get('version')!r} in {str(path)!r}")
+    got = Text(f"{state.get('version')!r} in {str(path)!r}")
     require(state.get("version") == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
     for key, value in settings.items():
         was = state["settings"].get(key)

@@ -11,7 +11,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from art.preprocessing.standardisation_mean_std.pytorch import StandardisationMeanStdPyTorch
 from torch import Tensor, nn
 
-from art_domainrand.core.checks import Said, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
 from art_domainrand.estimators.preprocessing import preprocessing_chain
 from art_domainrand.estimators.training import adapted_scores
@@ -46,7 +46,7 @@ class TrainingScores:
                 self.hold_draws(held, len(views[0]), len(views))
             seen = self.preprocessed(views)
             scores = self.scores(seen[0] if len(seen) == 1 else torch.cat(seen))
-        got = Said(f"shape {tuple(scores.shape)}")
+        got = Text(f"shape {tuple(scores.shape)}")
         fits = scores.dim() == 2 and scores.shape[1] > 1
         require(fits, "classifier", "return a tensor of class scores (B, K), K >= 2", got)
         return scores

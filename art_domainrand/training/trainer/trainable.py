@@ -9,7 +9,7 @@ from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 from torch.utils.data.distributed import DistributedSampler
 
-from art_domainrand.core.checks import Said, class_targets, require
+from art_domainrand.core.checks import Text, class_targets, require
 from art_domainrand.estimators.training import loss_reduction, trains_as_pytorch_classifier
 from art_domainrand.training.data.sources import Source
 
@@ -17,16 +17,16 @@ from art_domainrand.training.data.sources import Source
 def check_trainable(classifier: PyTorchClassifier) -> None:
     """ValueError for a classifier that cannot be trained on the device, or whose loss is no mean."""
     own = "train as PyTorchClassifier does (fit_randomized goes through the fit that others have)"
-    require(trains_as_pytorch_classifier(classifier), "classifier", own, Said(type(classifier).__name__))
+    require(trains_as_pytorch_classifier(classifier), "classifier", own, Text(type(classifier).__name__))
     others = [
         type(operation).__name__
         for operation in classifier.preprocessing_operations
         if not isinstance(operation, PreprocessorPyTorch)
     ]
     rule = "have preprocessing in PyTorch only: wrap a NumPy defence, DifferentiableDefence(defence)"
-    require(not others, "classifier", rule, Said(", ".join(others)))
+    require(not others, "classifier", rule, Text(", ".join(others)))
     reduction = loss_reduction(classifier)
-    require(reduction != "sum", "classifier", "have a loss that is a mean over the batch", Said(f"{reduction=}"))
+    require(reduction != "sum", "classifier", "have a loss that is a mean over the batch", Text(f"{reduction=}"))
 
 
 def class_indices(y: Any, n: int, nb_classes: int) -> Tensor:
@@ -38,12 +38,12 @@ def class_indices(y: Any, n: int, nb_classes: int) -> Tensor:
     if targets.dim() == 1:
         return targets
     soft = (targets.amax(1) < 1).nonzero().flatten()
-    require(not len(soft), "y", "hold class indices or one-hot rows", Said(f"{targets[soft[:1]].flatten().tolist()}"))
+    require(not len(soft), "y", "hold class indices or one-hot rows", Text(f"{targets[soft[:1]].flatten().tolist()}"))
     return targets.argmax(1)
 
 
 def check_distributable(source: Source) -> None:
     """ValueError for a sampler that gives each process another part of the data: the trainer divides every batch."""
     rule = "have no DistributedSampler: every process has its part of each batch already"
-    sampler = Said("one with it")
+    sampler = Text("one with it")
     require(not isinstance(source.own_order, DistributedSampler), "x", rule, sampler)

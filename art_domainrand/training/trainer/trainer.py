@@ -18,8 +18,9 @@ from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.arrays import Array, from_array
-from art_domainrand.core.checks import RefusedEstimatorError, Said, check_counts, check_layout, require
+from art_domainrand.core.checks import Text, check_counts, check_layout, require
 from art_domainrand.core.signatures import Renamed, collected, written_out
+from art_domainrand.estimators.refused import RefusedEstimatorError
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
 from art_domainrand.training.data.generator import RandomizedDataGenerator
@@ -119,16 +120,16 @@ class DomainAdversarialTrainer(Trainer):
         rule = "be an art.estimators.classification.PyTorchClassifier with an optimizer"
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
         refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
-        require(fits, "classifier", rule, Said(type(classifier).__name__), refused)
+        require(fits, "classifier", rule, Text(type(classifier).__name__), refused)
         rule = "be an FGSM, PGD or AutoPGD of this library"
-        require(isinstance(attack, (FGSM, PGD, AutoPGD)), "attack", rule, Said(type(attack).__name__), TypeError)
-        require(not attack.targeted, "attack", "be untargeted", Said("a targeted one"))
+        require(isinstance(attack, (FGSM, PGD, AutoPGD)), "attack", rule, Text(type(attack).__name__), TypeError)
+        require(not attack.targeted, "attack", "be untargeted", Text("a targeted one"))
         check_trainable(classifier)
         given = randomization is not None
         ranged = options.automatic_ranges or options.range_epochs > 0
         require(given or not ranged, "randomization", "be given for automatic_ranges and range_epochs", None)
         rule = "be given with clip_values for a randomization"
-        require(not given or classifier.clip_values is not None, "classifier", rule, Said("one without"))
+        require(not given or classifier.clip_values is not None, "classifier", rule, Text("one without"))
         super().__init__(classifier)
         self.attack, self.options = attack, options
         self.randomization: Pipeline | None = None
@@ -203,7 +204,7 @@ class DomainAdversarialTrainer(Trainer):
         """
         check_counts(nb_epochs=nb_epochs)
         sized = getattr(generator, "size", None) is not None and hasattr(generator, "get_batch")
-        require(sized, "generator", "be an ART DataGenerator with a size", Said(type(generator).__name__), TypeError)
+        require(sized, "generator", "be an ART DataGenerator with a size", Text(type(generator).__name__), TypeError)
         if isinstance(generator, RandomizedDataGenerator) and self._seen(generator.last_rows) == 1:
             rule = f"have no batch of one image, {WHY} (drop_last=True leaves it out)"
             require(not refuses_one_image(self._classifier), "generator", rule, generator)
@@ -269,7 +270,7 @@ class DomainAdversarialTrainer(Trainer):
         if data is None:
             return None
         pair = isinstance(data, (tuple, list)) and len(data) == 2
-        require(pair, "validation_data", "be a pair of images and labels", Said(type(data).__name__))
+        require(pair, "validation_data", "be a pair of images and labels", Text(type(data).__name__))
         x, y = np.ascontiguousarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
         require(len(x) > 0, "validation_data", "hold at least one image", 0)
         attack, seed = self.attack, self.options.seed
