@@ -11,9 +11,10 @@ R = TypeVar("R")
 
 
 def argument_names(function: Callable[..., Any]) -> list[str]:
-    """The arguments of a function or method by name, without ``self`` and what takes any."""
+    """The arguments of a function or method by name, without ``self``, ``cls`` and what takes any."""
+    any_name = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     found = inspect.signature(function).parameters.values()
-    return [p.name for p in found if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return [p.name for p in found if p.name not in ("self", "cls") and p.kind not in any_name]
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ import torch
 from art.defences.preprocessor.preprocessor import Preprocessor, PreprocessorPyTorch
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.signatures import written_out
 from art_domainrand.core.straight_through import wants_gradient
 from art_domainrand.preprocessors.conversions import (
     host_array,
@@ -59,7 +59,7 @@ class DifferentiableDefence(PreprocessorPyTorch):
 
     params = ["defence", "backward", "batch_size", "apply_fit", "apply_predict", "device_type"]  # noqa: RUF012
 
-    @written_out()
+    @suggesting_names
     def __init__(
         self,
         defence: Any,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import from_array, warn_of_layout
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.pixels import ClipRange
-from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.distributions import Range
 from art_domainrand.randomization.domains import domain_pipeline
@@ -51,7 +51,7 @@ class DomainMapping(PipelinePreprocessor):
         "device_type",
     ]
 
-    @written_out()
+    @suggesting_names
     def __init__(
         self,
         domain: DomainLike,

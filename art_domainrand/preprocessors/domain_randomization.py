@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 
@@ -46,7 +46,7 @@ class DomainRandomization(PipelinePreprocessor):
         "device_type",
     ]
 
-    @written_out()
+    @suggesting_names
     def __init__(
         self,
         pipeline: Item,
@@ -73,7 +73,7 @@ class DomainRandomization(PipelinePreprocessor):
         )
 
     @classmethod
-    @written_out()
+    @suggesting_names
     def for_estimator(
         cls,
         estimator: Any,

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from art_domainrand.core.checks import Text, check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
-from art_domainrand.core.signatures import written_out
+from art_domainrand.core.renaming import renaming
 from art_domainrand.core.streams import Stream
 from art_domainrand.estimators.preprocessing import model_forward
 from art_domainrand.estimators.refused import RefusedEstimatorError
@@ -38,7 +38,7 @@ from art_domainrand.training.data.sources import BatchLabels, open_source
 BatchStep = Callable[[Tensor, Any], None]
 
 
-@written_out(pipeline="randomization")
+@renaming(pipeline="randomization")
 def fit_randomized(
     classifier: Any,
     x: Any,

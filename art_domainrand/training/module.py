@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.signatures import written_out
 from art_domainrand.preprocessors.base import Clip
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.pipeline import Item
@@ -16,10 +16,11 @@ from art_domainrand.randomization.core.pipeline import Item
 class Randomized(nn.Module):
     """``model`` behind a random version of its input in training mode, and ``model`` itself in evaluation mode.
 
-    :func:`randomized` makes it. ``model`` holds the wrapped model, so its parameters are called "model...." here, and
-    ``module.model.state_dict()`` are the weights as the bare model saves and loads them; randomization adds no entry.
-    ``randomization`` is the :class:`DomainRandomization` that draws; its ``replay`` holds a draw here too. A copy, by
-    ``deepcopy`` or ``pickle``, draws from a stream of its own.
+    :func:`randomized` makes it. A copy, by ``deepcopy`` or ``pickle``, draws from a stream of its own.
+
+    :param model: the wrapped model: its parameters are called "model...." here, and ``module.model.state_dict()`` are
+        the weights as the bare model saves and loads them; randomization adds no entry.
+    :param randomization: what draws; its ``replay`` holds a draw here too.
     """
 
     def __init__(self, model: nn.Module, randomization: DomainRandomization) -> None:
@@ -29,14 +30,19 @@ class Randomized(nn.Module):
         self.training = model.training
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """The output of ``model``; further arguments go to it as they are."""
+        """The output of ``model``.
+
+        :param x: images (B, C, H, W) or (B, H, W, C), or videos.
+        :param args: go to ``model`` as they are.
+        :param kwargs: go to ``model`` as they are.
+        """
         return self.model(self.randomization.forward(x)[0] if self.training else x, *args, **kwargs)
 
     def extra_repr(self) -> str:
         return f"randomization={self.randomization!r}"
 
 
-@written_out()
+@suggesting_names
 def randomized(
     model: nn.Module,
     pipeline: Item,

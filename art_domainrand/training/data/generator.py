@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from art_domainrand.core.checks import check_counts, check_flags, require
 from art_domainrand.core.pixels import ClipRange
-from art_domainrand.core.signatures import written_out
+from art_domainrand.core.renaming import renaming
 from art_domainrand.core.streams import Stream
 from art_domainrand.estimators.kinds import is_device_estimator
 from art_domainrand.randomization.labels.mixing import Mixing
@@ -72,7 +72,7 @@ class RandomizedDataGenerator(DataGenerator):
     :raises ValueError, TypeError: for arguments as said above, ValueError for pixels outside ``clip_values`` or NaN.
     """
 
-    @written_out(pipeline="randomization")
+    @renaming(pipeline="randomization")
     def __init__(
         self,
         x: Any,

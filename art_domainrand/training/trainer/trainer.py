@@ -17,9 +17,10 @@ from torch import Tensor
 from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Text, check_counts, check_layout, require
-from art_domainrand.core.signatures import Renamed, collected, written_out
+from art_domainrand.core.renaming import Renamed, collected, renaming
 from art_domainrand.estimators.refused import RefusedEstimatorError
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
@@ -92,7 +93,7 @@ class DomainAdversarialTrainer(Trainer):
     of ``batch_size`` images; gradients are averaged, and the first process validates and writes.
     """
 
-    @written_out(pipeline="randomization", channels_last=MEMORY_FORMAT)
+    @renaming(pipeline="randomization", channels_last=MEMORY_FORMAT)
     def __init__(
         self,
         classifier: PyTorchClassifier,
@@ -143,7 +144,7 @@ class DomainAdversarialTrainer(Trainer):
         warnings.warn("pipeline is deprecated, say randomization", DeprecationWarning, stacklevel=2)
         return self.randomization
 
-    @written_out()
+    @suggesting_names
     def fit(
         self,
         x: Any,
@@ -160,6 +161,7 @@ class DomainAdversarialTrainer(Trainer):
         :param y: Class indices (N,), or one-hot labels (N, K), of an array ``x``; None where ``x`` yields them.
         :param batch_size: Images of a batch; an epoch's last one has what is left. Where that is one image, and batch
             normalization in the model cannot train on it, it joins the batch before, with a warning.
+        :param nb_epochs: How often each image is trained on, in all.
         :param validation_data: Images and labels on which every epoch is measured: clean, under PGD, under the
             randomization. With it the weights of the best epoch under PGD are kept in the end, else the last ones.
         :raises ValueError, TypeError: naming the argument, the rule and the value.
@@ -190,7 +192,7 @@ class DomainAdversarialTrainer(Trainer):
         size = {"images": len(source), "batch_size": batch_size}
         self._train(TrainingData(batches, len(epochs), size, watched), nb_epochs, validation_data)
 
-    @written_out()
+    @suggesting_names
     def fit_generator(
         self, generator: Any, nb_epochs: int = 20, validation_data: tuple[Array, Array] | None = None
     ) -> None:
@@ -199,7 +201,8 @@ class DomainAdversarialTrainer(Trainer):
         Of several processes the first draws the batches for all.
 
         :param generator: A ``DataGenerator`` with a ``size``, whose labels are class indices or one-hot.
-        :param nb_epochs: As in :meth:`fit`, as ``validation_data`` is.
+        :param nb_epochs: As in :meth:`fit`.
+        :param validation_data: As in :meth:`fit`.
         :raises ValueError, TypeError: naming the argument, the rule and the value.
         """
         check_counts(nb_epochs=nb_epochs)
@@ -225,7 +228,7 @@ class DomainAdversarialTrainer(Trainer):
         size = {"images": int(generator.size), "batch_size": int(generator.batch_size)}
         self._train(TrainingData(batches, steps, size, lambda: first[0]), nb_epochs, validation_data)
 
-    @written_out()
+    @suggesting_names
     def predict(self, x: Array, batch_size: int = 128, training_mode: bool = False) -> Array:
         """The classifier's predictions.
 

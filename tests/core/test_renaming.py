@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from art_domainrand.core.signatures import Renamed, collected, written_out
+from art_domainrand.core.renaming import Renamed, collected, renaming
 
 
-@written_out(old="new", last=Renamed("layout", lambda last: "last" if last else None))
+@renaming(old="new", last=Renamed("layout", lambda last: "last" if last else None))
 def function(first, *, new=1, layout=None):
     """What it does."""
     return first, new, layout
@@ -34,7 +34,7 @@ def test_old_names_are_taken_with_a_warning_where_they_are_used():
 
 
 def test_a_misspelt_name_gets_the_nearest_one():
-    with pytest.raises(TypeError, match=r"function got an unexpected keyword argument 'layuot'.*did you mean 'layout'"):
+    with pytest.raises(TypeError, match=r"function\(\) got an unexpected keyword .*layuot.*did you mean 'layout'"):
         function(0, layuot=None)
     with pytest.raises(TypeError, match=r"the arguments are \['first', 'new', 'layout'\]$"):
         function(0, zzz=None)
