@@ -113,9 +113,8 @@ def fit_randomized(
     classes = getattr(classifier, "nb_classes", None)
     maker = BatchMaker(mix, made, attack, mixing, classes, bool(first), device)
     limits = None if made is None else ClipRange(made.clip_values)
-    last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
-    epochs = Epochs(source, mix.sources, last, limits, _one_hot(classes) if alike else None)
-    if training_mode and joins_last(classifier, sum(mix.rows), sum(mix.of(epochs.last)), len(epochs)):
+    epochs = Epochs(source, mix.sources, bool(drop_last), limits, _one_hot(classes) if alike else None)
+    if training_mode and joins_last(classifier, sum(mix.rows), sum(mix.of(epochs.last)), len(epochs), stacklevel=5):
         epochs = replace(epochs, joined=True)
     step = _own_step(classifier, training_mode) if alike else _step_through_fit(classifier, training_mode)
     stream = Stream(seed)

@@ -64,6 +64,11 @@ def test_a_loaders_own_order_is_kept_and_8_bits_are_read_as_they_are():
     trainer = DomainAdversarialTrainer(classifier, attack, objective="madry", verbose=False)
     trainer.fit(DataLoader(Images(raw, y), batch_size=5), batch_size=4, nb_epochs=1)
     assert torch.equal(torch.cat(inputs.trained), torch.from_numpy(raw).float())
+    inputs.trained.clear()
+    trainer.fit(DataLoader(Images(raw, y), batch_size=5, drop_last=True), batch_size=7, nb_epochs=2)
+    assert [len(batch) for batch in inputs.trained] == [7, 7]
+    with pytest.raises(ValueError, match="batch_size must be at most the 12 images"):
+        trainer.fit(DataLoader(Images(raw, y), batch_size=5, drop_last=True), batch_size=13)
     sampler = DistributedSampler(Images(x, y), num_replicas=2, rank=0)
     with pytest.raises(ValueError, match="x must have no DistributedSampler: every process has its part"):
         trainer.fit(DataLoader(Images(raw, y), sampler=sampler))

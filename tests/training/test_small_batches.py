@@ -56,8 +56,9 @@ def fit_own(classifier, n=N, **options):
 @pytest.mark.parametrize("fit", [fit_trainer, fit_own])
 def test_the_last_image_joins_the_batch_before(fit):
     classifier = counting()
-    with pytest.warns(UserWarning, match=SAID):
+    with pytest.warns(UserWarning, match=SAID) as said:
         fit(classifier)
+    assert said[0].filename == __file__
     assert classifier.model.sizes == [4, 5] * 2
 
 
@@ -137,8 +138,9 @@ def test_the_model_is_tried_without_a_trace():
 
 def test_a_generator_says_so_when_it_is_made_and_the_trainer_before_it_trains():
     settings = {"batch_size": BATCH, "randomization": PIPELINE, "proportions": (0, 1, 0), "seed": 0}
-    with pytest.warns(UserWarning, match="has one row, on which .*; drop_last=True leaves it out"):
+    with pytest.warns(UserWarning, match="has one row, on which .*; drop_last=True leaves it out") as said:
         generator = RandomizedDataGenerator(X, Y, **settings)
+    assert said[0].filename == __file__
     assert generator.last_rows == len(list(generator)[-1][0]) == 1
     classifier = counting()
     before = weights(classifier)

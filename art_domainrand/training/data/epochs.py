@@ -78,13 +78,18 @@ class Epochs:
     def __len__(self) -> int:
         """How many batches an epoch has."""
         samples = len(self.source)
-        return samples // self.size if self.drop_last or self.joined else -(-samples // self.size)
+        return samples // self.size if self.drops_last or self.joined else -(-samples // self.size)
+
+    @property
+    def drops_last(self) -> bool:
+        """Whether a last batch that is not full is left out, as it is too where the source is a loader that does so."""
+        return self.drop_last or self.source.drop_last
 
     @property
     def last(self) -> int:
         """The samples of an epoch's last batch, as it is before it is joined to the one before."""
         left = len(self.source) % self.size
-        return left if left and not self.drop_last else self.size
+        return left if left and not self.drops_last else self.size
 
     def read(
         self, number: int, seed: int, order: Iterable[int] | None = None, choose: Choose = torch.arange
@@ -117,7 +122,7 @@ class Epochs:
 
     def _batches(self, number: int, seed: int, order: Iterable[int] | None) -> Positions:
         order = self.order(number, seed) if order is None else order
-        batches: Positions = BatchSampler(order, self.size, self.drop_last)  # type: ignore[arg-type]
+        batches: Positions = BatchSampler(order, self.size, self.drops_last)  # type: ignore[arg-type]
         return Joined(batches) if self.joined else batches
 
     def order(self, number: int, seed: int) -> Iterable[int]:

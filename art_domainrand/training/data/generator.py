@@ -101,14 +101,13 @@ class RandomizedDataGenerator(DataGenerator):
         source = open_source(x, y, shuffle=shuffle, num_workers=num_workers, pin_memory=pin_memory)
         device = attack.estimator.device if is_device_attack(attack) else torch.device(made.device)
         self._maker = BatchMaker(mix, made, attack, mixing, nb_classes, made.channels_first, device)
-        last = drop_last or (isinstance(x, DataLoader) and x.drop_last)
-        self._epochs = Epochs(source, mix.sources, last, ClipRange(made.clip_values))
+        self._epochs = Epochs(source, mix.sources, bool(drop_last), ClipRange(made.clip_values))
         rule = f"be at most that of the {len(source)} images where drop_last leaves out what is not full"
         require(len(self._epochs) > 0, "batch_size", rule, batch_size)
         unfit = attack is None or refuses_one_image(getattr(attack, "estimator", None))
         if self.last_rows == 1 and batch_size > 1 and unfit:
             cure = "drop_last=True leaves it out, or choose another batch_size"
-            warnings.warn(f"the last batch of an epoch has one row, {WHY}; {cure}", stacklevel=2)
+            warnings.warn(f"the last batch of an epoch has one row, {WHY}; {cure}", stacklevel=4)
         super().__init__(size=len(self._epochs) * int(batch_size), batch_size=int(batch_size))
         self._iterator = self
         self._stream = Stream(seed)

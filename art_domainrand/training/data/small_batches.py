@@ -50,17 +50,20 @@ def refuses_one_image(estimator: Any) -> bool:
     return False
 
 
-def joins_last(estimator: Any, batch: int, last: int, batches: int) -> bool:
+def joins_last(estimator: Any, batch: int, last: int, batches: int, stacklevel: int) -> bool:
     """Whether an epoch's last batch is to be joined to the one before; warns of it.
 
-    ``batch`` and ``last`` are how many rows the model sees of a full and of the last batch, ``batches`` how many there
-    are. Raises ValueError where that is one row and there is no other batch, or all others are as small.
+    :param batch: how many rows the model sees of a full batch.
+    :param last: and of the last one.
+    :param batches: how many batches there are.
+    :param stacklevel: where the user called, seen from here.
+    :raises ValueError: where the last batch has one row and there is no other, or all others are as small.
     """
     if last > 1 or not refuses_one_image(estimator):
         return False
     rule = f"leave no batch of one image, {WHY}"
     require(batches > 1 and batch > 1, "batch_size", rule, Text(f"{batches} of {batch}"))
-    warnings.warn(f"the last batch of an epoch has one image, {WHY}: it joins the batch before", stacklevel=3)
+    warnings.warn(f"the last batch of an epoch has one image, {WHY}: it joins the batch before", stacklevel=stacklevel)
     return True
 
 

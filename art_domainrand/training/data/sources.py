@@ -34,6 +34,7 @@ class ArraySource:
     shuffle: bool
     pinned: bool
     own_order: None = None
+    drop_last: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -50,6 +51,7 @@ class DatasetSource:
     """A map-style ``torch.utils.data.Dataset`` of pairs (image, label), and how a DataLoader is to read it.
 
     ``own_order`` is a sampler that somebody chose, and that is therefore kept; it says how long an epoch is.
+    ``drop_last`` is what a DataLoader says of an epoch's last batch.
     """
 
     dataset: Any
@@ -57,6 +59,7 @@ class DatasetSource:
     own_order: Any
     settings: dict[str, Any]
     features: bool = False
+    drop_last: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset if self.own_order is None else self.own_order)
@@ -83,7 +86,8 @@ def open_source(
     """Read ``x`` and ``y`` as a source.
 
     :param x: images as an array or tensor, or a Dataset or DataLoader of pairs. Of a DataLoader are kept its dataset,
-        its order (shuffled or not, or its own sampler), its workers and its functions for them; not its batch size.
+        its order (shuffled or not, or its own sampler), ``drop_last``, its workers and its functions for them; not its
+        batch size.
     :param y: labels of an array ``x``, as an array, tensor or list; else None.
     :param features: whether ``x`` may have any shape (N, ...) rather than that of images or videos.
     :raises ValueError, TypeError: if they cannot be a source.
@@ -146,7 +150,9 @@ def _loader_source(
     if settings["num_workers"]:
         settings |= {"multiprocessing_context": loader.multiprocessing_context}
         settings |= {"prefetch_factor": loader.prefetch_factor}
-    return DatasetSource(loader.dataset, bool(shuffled), None if ordinary else sampler, settings, features)
+    return DatasetSource(
+        loader.dataset, bool(shuffled), None if ordinary else sampler, settings, features, loader.drop_last
+    )
 
 
 class _Flat:

@@ -157,7 +157,7 @@ class DomainAdversarialTrainer(Trainer):
 
         :param x: Images (N, ...) in the units of ``clip_values``, as an array or tensor; or a map-style torch
             ``Dataset`` of pairs (image, label), or a ``DataLoader`` of one, of which the dataset, its order (or its
-            sampler), its workers and their functions are kept, but not its batch size.
+            sampler), ``drop_last``, its workers and their functions are kept, but not its batch size.
         :param y: Class indices (N,), or one-hot labels (N, K), of an array ``x``; None where ``x`` yields them.
         :param batch_size: Images of a batch; an epoch's last one has what is left. Where that is one image, and batch
             normalization in the model cannot train on it, it joins the batch before, with a warning.
@@ -175,7 +175,10 @@ class DomainAdversarialTrainer(Trainer):
         check_distributable(source)
         layout = partial(check_layout, estimator=self._classifier)
         epochs = Epochs(source, batch_size, encode=self._encoded, check=layout)
-        if joins_last(self._classifier, self._seen(batch_size), self._seen(epochs.last), len(epochs)):
+        require(
+            len(epochs) > 0, "batch_size", f"be at most the {len(source)} images where x drops the last", batch_size
+        )
+        if joins_last(self._classifier, self._seen(batch_size), self._seen(epochs.last), len(epochs), stacklevel=4):
             epochs = Epochs(source, batch_size, encode=self._encoded, check=layout, joined=True)
 
         def batches(number: int, seed: int) -> Iterator[Samples]:
