@@ -15,7 +15,7 @@ from art_domainrand.core.files import check_folder
 from art_domainrand.training.data.epochs import Samples
 from art_domainrand.training.trainer import checkpoint
 from art_domainrand.training.trainer.distributed import barrier, broadcast_object, rank_and_world_size
-from art_domainrand.training.trainer.run import Run
+from art_domainrand.training.trainer.run import TrainingRun
 from art_domainrand.training.trainer.scalars import Scalars
 
 SHOWN = ("loss", "clean", "robust", "shift")
@@ -41,7 +41,7 @@ class TrainingData:
 
 
 def run_epochs(
-    run: Run,
+    run: TrainingRun,
     data: TrainingData,
     nb_epochs: int,
     history: History,
@@ -79,7 +79,7 @@ def run_epochs(
         run.load_best()
 
 
-def save_epoch(run: Run, folder: Path, settings: dict[str, Any], history: History, *, best: bool) -> None:
+def save_epoch(run: TrainingRun, folder: Path, settings: dict[str, Any], history: History, *, best: bool) -> None:
     """Write the checkpoint, the best weights first: a run stopped in between makes them again."""
     state = run.state()
     if run.rank == 0:
@@ -90,7 +90,7 @@ def save_epoch(run: Run, folder: Path, settings: dict[str, Any], history: Histor
     barrier()
 
 
-def resume(run: Run, folder: Path | None, settings: dict[str, Any]) -> History:
+def resume(run: TrainingRun, folder: Path | None, settings: dict[str, Any]) -> History:
     """Go on from the last checkpoint in ``folder``, if there is one; the epochs that were trained."""
     barrier()
     state = None if folder is None else checkpoint.load(folder, checkpoint.LAST, settings, run.device)

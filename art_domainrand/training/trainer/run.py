@@ -41,7 +41,7 @@ from art_domainrand.training.trainer.weights import perturbed
 HALF_PRECISION_SCALE = 2.0**10
 
 
-class Run:
+class TrainingRun:
     """Trains ``classifier`` for ``nb_epochs`` of ``steps`` batches each; see the trainer for what the options mean.
 
     ``attack`` is the run's own, see :func:`training_attack`.

@@ -33,7 +33,7 @@ from art_domainrand.training.trainer.distributed import Shard, broadcast_object,
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 from art_domainrand.training.trainer.options import TrainingOptions
-from art_domainrand.training.trainer.run import Run
+from art_domainrand.training.trainer.run import TrainingRun
 from art_domainrand.training.trainer.trainable import check_distributable, check_trainable, class_indices
 from art_domainrand.training.trainer.validation import Validator, measured
 
@@ -263,9 +263,9 @@ class DomainAdversarialTrainer(Trainer):
 
         run_epochs(run, data, nb_epochs, history, measure, settings)
 
-    def _run(self, steps: int, nb_epochs: int) -> Run:
+    def _run(self, steps: int, nb_epochs: int) -> TrainingRun:
         attack = training_attack(self.attack, self.options)
-        return Run(self._classifier, attack, self.randomization, self.options, steps, nb_epochs)
+        return TrainingRun(self._classifier, attack, self.randomization, self.options, steps, nb_epochs)
 
     def _seen(self, images: int) -> int:
         """How many rows of a batch of so many images the model sees at once, in the process that has the fewest."""
