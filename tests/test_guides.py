@@ -1,8 +1,10 @@
 """Documents for readers: their snippets run, their links lead somewhere, and each says what it does not cover."""
 
+import inspect
 import re
 
 import pytest
+from art.attacks.evasion import ProjectedGradientDescentPyTorch
 
 import art_domainrand
 
@@ -43,3 +45,17 @@ def test_the_changelog_knows_this_version():
     changelog = (ROOT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## (\d+\.\d+\.\d+)", changelog, flags=re.MULTILINE)
     assert released[0] == art_domainrand.__version__
+
+
+OPTION = re.compile(r"^\| `(\w+)` \| (all|`.*?`) \| ", flags=re.MULTILINE)
+
+
+def test_the_guide_to_attacks_says_who_takes_which_option():
+    names = ("FGSM", "PGD", "AutoPGD", "StrongestAttack", "DomainAttack", "CompositeAttack")
+    takes = {name: set(inspect.signature(getattr(art_domainrand, name)).parameters) for name in names}
+    guide = (ROOT / "examples" / "guides" / "attacks.md").read_text(encoding="utf-8")
+    table = guide.split("| option | taken by |")[1].split("\n\n")[0]
+    said = {option: set(names if by == "all" else re.findall(r"\w+", by)) for option, by in OPTION.findall(table)}
+    assert said == {option: {name for name in names if option in takes[name]} for option in said}
+    beyond = takes["PGD"] - set(inspect.signature(ProjectedGradientDescentPyTorch).parameters)
+    assert beyond <= set(said)
