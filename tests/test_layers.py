@@ -67,7 +67,9 @@ def test_importing_leaves_global_state_alone():
         "import art, random, torch, numpy as np; t, n, p = torch.get_rng_state(), np.random.get_state()[1].copy(), "
         "random.getstate(); threads = torch.get_num_threads(); import art_domainrand; "
         "assert torch.equal(t, torch.get_rng_state()); assert (n == np.random.get_state()[1]).all(); "
-        "assert p == random.getstate(); assert threads == torch.get_num_threads()"
+        "assert p == random.getstate(); assert threads == torch.get_num_threads(); "
+        # What only the command, the gallery and the plots need is imported by them.
+        "import sys; assert not {'matplotlib', 'typer', 'torchvision'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

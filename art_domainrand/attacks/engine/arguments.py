@@ -107,7 +107,7 @@ class Parameters:
 
     def compiler(self) -> Compiler | None:
         """What compiles the model, kept for the next call; None without ``compile``."""
-        compiled: bool | str = self.compile  # type: ignore[attr-defined]
+        compiled: bool | str = getattr(self, "compile", False)
         backend = "inductor" if compiled is True else compiled
         if backend and (self._compiler is None or self._compiler.backend != backend):
             self._compiler = Compiler(backend)

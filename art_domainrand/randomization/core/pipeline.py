@@ -19,9 +19,6 @@ from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.numerics.matrices import is_channels_last
 
-Item: TypeAlias = "Transform | Pipeline | nn.Module | Sequence[Any]"
-"""What a pipeline is made of: a transform, a ``kornia.augmentation`` module, another pipeline or a list of these."""
-
 
 class Pipeline:
     """A random change of a batch of images: ``x' = pipeline.apply(x, draw)``, a pure function.
@@ -169,6 +166,10 @@ class Pipeline:
             raise ValueError(f"draw must have {len(self.parameters)} coordinates per image, got {draw.u.shape[1]}")
         if draw.u.device != x.device:
             raise ValueError(f"draw must be on the device of x, {x.device}, got {draw.u.device}")
+
+
+Item: TypeAlias = Transform | Pipeline | nn.Module | Sequence[Any]
+"""What a pipeline is made of: a transform, a ``kornia.augmentation`` module, another pipeline or a list of these."""
 
 
 def as_transform(item: Item) -> Transform:

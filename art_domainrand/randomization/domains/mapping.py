@@ -23,7 +23,7 @@ from art_domainrand.randomization.domains.named import DOMAINS
 from art_domainrand.randomization.domains.references import REFERENCE_METHODS, ReferenceDomain
 from art_domainrand.randomization.transforms.channels import OnChannels, check_channels
 
-DomainLike: TypeAlias = "str | Domain | Sequence[str | Domain]"
+DomainLike: TypeAlias = str | Domain | Sequence[str | Domain]
 """A name, a domain, or several of these, of which every image gets one."""
 
 
