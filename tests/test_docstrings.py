@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 MODULES = [
+    "art_domainrand.attacks",
     "art_domainrand.randomization",
     "art_domainrand.randomization.corruptions",
     "art_domainrand.randomization.domains",

@@ -13,7 +13,7 @@ from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGra
 from torch import Tensor
 
 from art_domainrand.attacks.engine.autopgd import AutoSteps
-from art_domainrand.attacks.engine.balls import Balls, Start
+from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.criterion import TARGETED_DLR
@@ -21,7 +21,7 @@ from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.sparse import SettlingSteps, SparseSteps
-from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.stage import Stage, Start
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
@@ -49,23 +49,34 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     Every sample has its own step size, restarts from its own best point and leaves the batch once it is fooled. What is
     returned is, per sample, the first success, else the point of largest margin.
 
+    :param estimator: Any classifier of ART with loss gradients; for a loss on the class scores with class
+        gradients too.
     :param norm: "inf", ``np.inf``, 1 or 2.
     :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
     :param eps_step: Not used: steps start at 2 eps (1 eps in L1) as in the paper. ART takes it.
     :param max_iter: Steps per restart.
     :param targeted: Reach ``y`` instead of leaving it.
     :param nb_random_init: Restarts from random points of the ball; 0 starts at ``x``.
+    :param batch_size: Images at a time.
     :param loss_type: "cross_entropy", "dlr" (ART's "difference_logits_ratio"), "margin", "targeted_dlr" (untargeted
         attacks only: every restart runs once towards each of the ``nb_target_classes`` best scored other classes), a
         function of scores (B, K) and class indices (B,) to (B,), or None: the gradient is that of the estimator's own
         loss, and the margin, which has a value for every sample, decides about step sizes.
+    :param verbose: Show a progress bar.
     :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
     :param early_stop: Let samples go once they are fooled.
     :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected
         to the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range and settle at
         the end, and cross-entropy is climbed as log-odds, which do not saturate; elsewhere both are the same.
-    :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
-        ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`.
+    :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
+        the seed and the image, so that an image has the same result in every call, batch size, order and company.
+    :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of.
+    :param eot_draws: "fresh", "common", "antithetic" or "sobol" draws, as in :class:`~art_domainrand.PGD`.
+    :param randomization: A pipeline that the attack alone looks through, in each step and when it judges success.
+    :param quantize: Round to the 256 levels of ``clip_values``; what counts as success is the rounded image.
+    :param memory_format: "channels_last" runs convolutions in that layout; None leaves the layout alone.
+    :param autocast: ``torch.bfloat16`` or ``torch.float16`` for the forward pass of the loop; None for full precision.
+    :param compile: True, or the name of a ``torch.compile`` backend, to compile the model for the loop.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
@@ -169,7 +180,7 @@ def auto_stage(
     whole = Stage(
         name=f"Auto-PGD, {(loss if isinstance(loss, str) else 'loss') if towards is None else TARGETED_DLR}",
         way=JudgedRun,
-        balls=balls,
+        around=balls.around,
         criterion=lambda which: inputs.criterion(which, loss, None if towards is None else towards[which]),
         steps=lambda ball, mask, which: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
         start=auto_start(balls, at_random=plan.at_random),
@@ -179,10 +190,10 @@ def auto_stage(
         worthwhile=worthwhile,
         samples=plan.samples,
     )
-    return whole if balls.norm != 1 else in_l1(whole, plan)
+    return whole if balls.norm != 1 else in_l1(whole, balls, plan)
 
 
-def in_l1(stage: Stage, plan: AutoPlan) -> Stage:
+def in_l1(stage: Stage, balls: Balls, plan: AutoPlan) -> Stage:
     """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
     settling = 0 if plan.original else int(SETTLING * plan.max_iter)
     sparse = plan.max_iter - settling
@@ -196,7 +207,7 @@ def in_l1(stage: Stage, plan: AutoPlan) -> Stage:
 
     def start(number: int, restart: int, around: Ball, which: Which) -> Tensor:
         first = stage.start(number, restart, around, which)
-        return shrinking_balls(stage, first, lengths, which, (number, restart), plan)
+        return shrinking_balls(stage, balls, first, lengths, which, (number, restart), plan)
 
     return replace(stage, steps=steps, start=start, max_iter=rest + settling)
 
@@ -226,18 +237,18 @@ def surface_noise(balls: Balls, which: Which, number: int, restart: int) -> Tens
 
 
 def shrinking_balls(
-    stage: Stage, start: Tensor, lengths: list[int], which: Which, run: tuple[int, int], plan: AutoPlan
+    stage: Stage, balls: Balls, start: Tensor, lengths: list[int], which: Which, run: tuple[int, int], plan: AutoPlan
 ) -> Tensor:
     """Climb in balls of three and two times the radius, each from the best point of the one before.
 
     A random start's own sparsity counts, as in the authors' code.
     """
-    inputs, warm = stage.balls.inputs, plan.at_random
+    inputs, warm = balls.inputs, plan.at_random
     evaluator = inputs.evaluator(which, stage.criterion(which), CLIMB, *run, SHRINKING, samples=stage.samples)
     rows = torch.arange(len(start), device=start.device)
     adv = start
     for (factor, _), length in zip(L1_PHASES, lengths, strict=True):
-        around = stage.balls.around(which, factor)
+        around = balls.around(which, factor)
         adv = around.project(adv)
         steps = SparseSteps(around, inputs.mask_of(which), length, warm=warm, original=plan.original)
         for i in range(length):
@@ -247,4 +258,4 @@ def shrinking_balls(
             found = evaluator.evaluate(adv, rows)
             steps.best.observe(adv, found.gradient, found.value)
             adv, warm = steps.best.adv, True
-    return stage.balls.around(which).project(adv)
+    return balls.around(which).project(adv)

@@ -13,12 +13,11 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.domain import check_domain, plan_of
 from art_domainrand.attacks.engine.arguments import Parameters
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.draw_search import DrawPlan
-from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, find, judged
+from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, check_domain, find, judged, plan_of
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
@@ -44,11 +43,26 @@ class CompositeAttack(Parameters, EvasionAttack):
 
     Pixels take the steps of Auto-PGD (Croce & Hein 2020, algorithm 1), in every norm along its steepest direction.
 
+    :param estimator: Any classifier of ART with loss gradients and ``clip_values``.
+    :param pipeline: A :class:`Pipeline`, or what one is made from.
     :param norm: "inf", ``np.inf`` or a real p >= 1.
     :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
     :param max_iter: Steps in the pixels; each costs two evaluations, beside the ``evaluations`` that find the domain.
+    :param batch_size: Images at a time; results do not depend on it.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param verbose: Show a progress bar.
     :param order: "joint", "domain_first" or "pixels_first".
-    :param options: As are the other parameters, those of :class:`DomainAttack`.
+    :param fraction: How far into the ranges to go, in (0, 1].
+    :param evaluations: Model evaluations per image that find the domain.
+    :param k: How many of them go to random draws first; None: a fifth.
+    :param points: (k, P) points of the unit cube to start from in place of random ones.
+    :param loss: What the steps ascend, as in :class:`DomainAttack`.
+    :param early_stop: Let an image go once it is fooled.
+    :param eot_samples: How many draws of a random estimator every evaluation averages over.
+    :param seed: As in :class:`DomainAttack`.
+    :param memory_format: As in :class:`~art_domainrand.PGD`.
+    :param autocast: As there.
+    :param compile: As there.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
@@ -112,7 +126,13 @@ class CompositeAttack(Parameters, EvasionAttack):
         return images.cpu().numpy() if isinstance(images, Tensor) else images
 
     def find(self, x: Any, y: Any = None, mask: Any = None) -> Findings:
-        """Like :meth:`generate`, with the draws and ``delta``; tensors give tensors."""
+        """Like :meth:`generate`, with the draws and ``delta``.
+
+        :param x: As there.
+        :param y: As there.
+        :param mask: As there.
+        :return: Arrays for arrays, tensors on the estimator's device for tensors.
+        """
         self._check_params()
         return find(self, x, y, mask, self._solve, "before" if self.order == "pixels_first" else "after")
 

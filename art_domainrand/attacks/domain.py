@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from art.attacks.attack import EvasionAttack
 from art.estimators.classification.classifier import ClassifierMixin
@@ -13,8 +12,7 @@ from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
 from art_domainrand.attacks.engine.arguments import Parameters
-from art_domainrand.attacks.engine.draw_search import DrawPlan
-from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, find, judged
+from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, check_domain, find, judged, plan_of
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
@@ -22,9 +20,6 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.estimators.refused import check_estimator
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.randomization.transforms.geometry import Rotation, Translation
-
-# A fifth of the evaluations finds where to start from; the rest climbs.
-STARTS = 5
 
 
 class DomainAttack(Parameters, EvasionAttack):
@@ -55,7 +50,9 @@ class DomainAttack(Parameters, EvasionAttack):
     :param eot_samples: How many draws of a random estimator every evaluation averages over.
     :param seed: None takes one number from ``np.random`` per call; with an int every random number belongs to the seed
         and the image.
-    :param memory_format, autocast, compile: As in :class:`~art_domainrand.PGD`.
+    :param memory_format: As in :class:`~art_domainrand.PGD`.
+    :param autocast: As there.
+    :param compile: As there.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
 
     Where the estimator is random, what is returned must fool it under ten fresh draws to count.
@@ -113,7 +110,9 @@ class DomainAttack(Parameters, EvasionAttack):
     def find(self, x: Any, y: Any = None) -> Findings:
         """Like :meth:`generate`, with the draws: each finding can be made again and printed as parameters.
 
-        Arrays give arrays; tensors give tensors on the estimator's device.
+        :param x: As there.
+        :param y: As there.
+        :return: Arrays for arrays, tensors on the estimator's device for tensors.
         """
         self._check_params()
         return find(self, x, y, None, self._solve)
@@ -146,12 +145,24 @@ def worst_of(
 ) -> Findings:
     """Per image the worst of ``k`` random draws: a success if there is one, then by margin.
 
-    Costs ``k`` forward passes per image and no gradient. Parameters not told here are those of :class:`DomainAttack`.
+    Costs ``k`` forward passes per image and no gradient.
 
+    :param estimator: Any classifier of ART with ``clip_values``.
     :param x: Images (N, C, H, W), or (N, H, W, C) if the estimator has channels last, as an array or tensor.
     :param y: Labels, or None for the estimator's own predictions.
+    :param pipeline: A :class:`Pipeline`, or what one is made from.
     :param k: How many draws.
+    :param batch_size: Images at a time; results do not depend on it.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param verbose: Show a progress bar.
+    :param fraction: How far into the ranges to go, in (0, 1].
     :param points: (k, P) points of the unit cube in place of random ones.
+    :param early_stop: Let an image go once it is fooled.
+    :param eot_samples: How many draws of a random estimator every evaluation averages over.
+    :param seed: As in :class:`DomainAttack`.
+    :param memory_format: As in :class:`~art_domainrand.PGD`.
+    :param autocast: As there.
+    :param compile: As there.
     :return: The findings, as arrays or tensors like ``x``.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
@@ -202,13 +213,27 @@ def grid_attack(
     """The grid attack of Engstrom et al. 2019 ("Exploring the landscape of spatial robustness", section 4.1).
 
     Every one of 5 x 5 translations by up to 3 pixels of 32 either way, combined with 31 rotations by up to 30 degrees
-    either way, and per image the worst of the 775. Parameters not told here are those of :class:`DomainAttack`.
+    either way, and per image the worst of the 775.
 
+    :param estimator: Any classifier of ART with ``clip_values``.
     :param angle: The largest rotation, in degrees.
     :param shift: The largest translation, as a share of width and height.
-    :param angles, shifts: How many values from one end of the range to the other; with one the range is its middle.
+    :param angles: How many rotations from one end of the range to the other; with one it is the middle.
+    :param shifts: How many translations, both ways.
     :param padding: What comes from beyond the image: "zeros" as in the paper, "border" or "reflection".
+    :param batch_size: Images at a time; results do not depend on it.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param verbose: Show a progress bar.
     :param evaluations: None for as many as there are points; with more the ascent goes on from the worst two.
+    :param fraction: How far from the middle of the ranges the ascent may go, in (0, 1].
+    :param loss: What the ascent climbs, as in :class:`DomainAttack`.
+    :param early_stop: Let an image go once it is fooled.
+    :param eot_samples: How many draws of a random estimator every evaluation averages over.
+    :param seed: As in :class:`DomainAttack`.
+    :param memory_format: As in :class:`~art_domainrand.PGD`.
+    :param autocast: As there.
+    :param compile: As there.
+    :return: The attack.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
     check.check_counts(angles=angles, shifts=shifts)
@@ -242,37 +267,3 @@ def grid_attack(
 def ends(count: int) -> Tensor:
     """``count`` points evenly spaced over [0, 1], ends included; its middle for one."""
     return torch.linspace(0, 1, count, dtype=torch.float32) if count > 1 else torch.tensor([0.5], dtype=torch.float32)
-
-
-def check_domain(attack: Any) -> None:
-    """Check what attacks on the domain take, and make a pipeline of what one is made from."""
-    if not isinstance(attack.pipeline, Pipeline):
-        attack.pipeline = Pipeline(attack.pipeline)
-    check.check_counts(evaluations=attack.evaluations)
-    number = isinstance(attack.fraction, (int, float, np.number)) and not isinstance(attack.fraction, bool)
-    check.require(number and 0 < attack.fraction <= 1, "fraction", "be a number in (0, 1]", attack.fraction)
-    if attack.points is not None:
-        check_points(attack.points, attack.pipeline)
-        rule = f"be >= {len(attack.points)}, so that every one of the points is tried"
-        check.require(attack.evaluations >= len(attack.points), "evaluations", rule, attack.evaluations)
-    if attack.k is not None:
-        check.check_counts(k=attack.k)
-        rule = f"be from 1 to evaluations={attack.evaluations}"
-        check.require(1 <= attack.k <= attack.evaluations, "k", rule, attack.k)
-    check.require(attack.evaluations >= 1, "evaluations", "be >= 1", attack.evaluations)
-
-
-def plan_of(attack: Any, stage: DrawStage) -> DrawPlan:
-    """How the evaluations of the domain are spent."""
-    starts = max(1, attack.evaluations // STARTS) if attack.points is None else len(attack.points)
-    k = min(attack.evaluations, starts if attack.k is None else attack.k)
-    return DrawPlan.of(attack.evaluations, k, climbs=stage.climbs, tries=stage.region.tries or not stage.climbs)
-
-
-def check_points(points: Any, pipeline: Pipeline) -> None:
-    """Check given starts."""
-    values = check.as_tensor("points", points)
-    width = len(pipeline.parameters)
-    fits = values.dim() == 2 and len(values) > 0 and values.shape[1] == width
-    check.require(fits, "points", f"have shape (k, {width})", check.Text(f"shape {tuple(values.shape)}"))
-    check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Text("others"))

@@ -26,14 +26,32 @@ from art_domainrand.estimators.refused import check_estimator
 class FGSM(GradientAttack, FastGradientMethod):
     """The fast gradient sign method (Goodfellow et al. 2015) and its other norms, a drop-in for ART's version.
 
-    Parameters have ART's names and meaning; ``options`` are those of :class:`~art_domainrand.PGD`.
+    Parameters have ART's names and meaning; from ``verbose`` on they are keyword-only additions, off by default.
 
+    :param estimator: Any estimator of ART with loss gradients.
+    :param norm: "inf", ``np.inf`` or a real p >= 1.
     :param eps: Radius of the ball and length of the step, a number or an array that broadcasts to ``x``.
     :param eps_step: With ``minimal``, the grid of radii: multiples of ``eps_step`` and last ``eps`` itself.
+    :param targeted: Reach ``y`` instead of leaving it.
     :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
         restart.
+    :param batch_size: Images at a time.
     :param minimal: Search the smallest radius on the grid that succeeds, per sample; where none does, ``eps`` is used.
+    :param summary_writer: As ART's: True, a folder or a ``SummaryWriter`` to follow the steps of ART's own
+        algorithm.
     :param verbose: Show a progress bar.
+    :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
+        the seed and the image, so that an image has the same result in every call, batch size, order and company.
+    :param loss: What is climbed, as in :class:`~art_domainrand.PGD`; None for the estimator's own loss.
+    :param early_stop: Let samples go once they are fooled.
+    :param keep_best: Return the point of largest margin of each sample instead of the last.
+    :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of.
+    :param eot_draws: "fresh", "common", "antithetic" or "sobol" draws, as in :class:`~art_domainrand.PGD`.
+    :param randomization: A pipeline that the attack alone looks through, in each step and when it judges success.
+    :param quantize: Round to the 256 levels of ``clip_values``; what counts as success is the rounded image.
+    :param memory_format: "channels_last" runs convolutions in that layout; None leaves the layout alone.
+    :param autocast: ``torch.bfloat16`` or ``torch.float16`` for the forward pass of the loop; None for full precision.
+    :param compile: True, or the name of a ``torch.compile`` backend, to compile the model for the loop.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
@@ -109,7 +127,7 @@ class FGSM(GradientAttack, FastGradientMethod):
             Stage(
                 name=type(self).__name__,
                 way=ByGradient if arts_way and not self.minimal else JudgedRun,
-                balls=balls,
+                around=balls.around,
                 criterion=lambda which: inputs.criterion(which, loss),
                 steps=steps,
                 start=balls.start(at_random=self.num_random_init > 0 and not self.minimal, as_given=arts_way),

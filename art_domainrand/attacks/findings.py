@@ -66,14 +66,18 @@ class Findings:
     def describe(self, i: int) -> dict[str, str]:
         """What happened to image ``i`` in words, without what does not act there: "0 Rotation angle" -> "12 degrees".
 
-        Pixel fields such as noise are those of ``draw.seeds[i]``.
+        :param i: Which of the N images. Pixel fields such as noise are those of ``draw.seeds[i]``.
         """
         u = self.draw[i].u
         acting = [(c, column) for column, c in enumerate(coordinates(self.pipeline)) if bool(c.acts(u)[0])]
         return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[0, column]) for c, column in acting}
 
     def replay(self, x: Any) -> Any:
-        """Randomize the original images ``x`` (N, ...) by the draws, as arrays or tensors like ``x``."""
+        """Randomize the original images by the draws.
+
+        :param x: Images (N, ...) as an array or tensor, in the units of ``clip_values``.
+        :return: The images randomized, as ``x`` is, in float32.
+        """
         return replay(self.randomization, x, self.draw)
 
     def to_json(self) -> str:
@@ -96,7 +100,11 @@ class Findings:
 
     @classmethod
     def from_json(cls, text: str, x: Any) -> Findings:
-        """Read what :meth:`to_json` wrote and make the images from the original ones, ``x``, again."""
+        """Read what :meth:`to_json` wrote and make the images again.
+
+        :param text: What it wrote.
+        :param x: The original images (N, ...), as an array or tensor.
+        """
         document = json.loads(text)
         low, high = (np.asarray(bound) for bound in document["clip_values"])
         view = DomainRandomization(

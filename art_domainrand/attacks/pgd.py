@@ -37,6 +37,8 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
 
     Parameters have ART's names and meaning; from ``step_schedule`` on they are keyword-only additions, off by default.
 
+    :param estimator: Any estimator of ART with loss gradients; ``PyTorchClassifier`` and its subclasses stay on
+        the device.
     :param norm: "inf", ``np.inf`` or a real p >= 1.
     :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
     :param eps_step: Step size, of the same kind as ``eps``.
@@ -45,7 +47,11 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
     :param targeted: Reach ``y`` instead of leaving it.
     :param num_random_init: Restarts from random points of the ball; 0 starts at ``x``. Each sample keeps its best
         restart.
+    :param batch_size: Images at a time; restarts of few images share a batch.
     :param random_eps: Draw eps from a truncated normal at every call (Kurakin et al. 2017), keeping eps / eps_step.
+    :param summary_writer: As ART's: True, a folder or a ``SummaryWriter`` to follow the steps of ART's own
+        algorithm.
+    :param verbose: Show a progress bar.
     :param step_schedule: "constant", "cosine" (to zero over ``max_iter``) or "halving" (Auto-PGD's rule, from
         ``eps_step`` on).
     :param seed: None draws random starts from ``np.random`` as ART does. With an int every random number belongs to the
@@ -70,8 +76,6 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
 
     Where the estimator is random, a success must hold under ten fresh draws that no step has seen, and the best iterate
     is chosen by the mean margin over ten.
-
-    Any ART estimator with loss gradients will do; ``PyTorchClassifier`` and its subclasses stay on the device.
     """
 
     _estimator_requirements = (BaseEstimator, LossGradientsMixin)
@@ -164,7 +168,7 @@ class PGD(GradientAttack, ProjectedGradientDescentPyTorch):
             Stage(
                 name=type(self).__name__,
                 way=ByGradient if arts_way else JudgedRun,
-                balls=balls,
+                around=balls.around,
                 criterion=lambda which: inputs.criterion(which, loss),
                 steps=steps,
                 # ART perturbs at random only as part of the first step, so without steps the image stays as it is.

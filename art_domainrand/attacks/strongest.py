@@ -75,14 +75,24 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     nowhere near the boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample
     keeps its first success, or else the point of largest margin.
 
+    :param estimator: Any classifier of ART with class gradients.
     :param norm: "inf", ``np.inf``, 1 or 2.
     :param eps: Radius of the ball in units of ``clip_values``: a number or an array that broadcasts to ``x``.
     :param targeted: Reach ``y`` instead of leaving it; then the stages are margin, cross-entropy and targeted DLR
         towards ``y``, with restarts in place of classes.
+    :param batch_size: Images at a time.
+    :param verbose: Show a progress bar.
     :param budget: "quick", "standard", or "full", which skips no sample and costs what AutoAttack's gradient part does.
-    :param options: ``seed``, ``memory_format``, ``autocast``, ``compile``, ``eot_samples``, ``eot_draws``,
-        ``randomization`` and ``quantize``, as in :class:`~art_domainrand.PGD`. Where something is random, gradients are
-        means over 16 draws unless ``eot_samples`` asks for more than one.
+    :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
+        the seed and the image, so that an image has the same result in every call, batch size, order and company.
+    :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
+        16 where something is random.
+    :param eot_draws: "fresh", "common", "antithetic" or "sobol" draws, as in :class:`~art_domainrand.PGD`.
+    :param randomization: A pipeline that the attack alone looks through, in each step and when it judges success.
+    :param quantize: Round to the 256 levels of ``clip_values``; what counts as success is the rounded image.
+    :param memory_format: "channels_last" runs convolutions in that layout; None leaves the layout alone.
+    :param autocast: ``torch.bfloat16`` or ``torch.float16`` for the forward pass of the loop; None for full precision.
+    :param compile: True, or the name of a ``torch.compile`` backend, to compile the model for the loop.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
 
@@ -155,7 +165,7 @@ def pgd_stage(balls: Balls, name: str, max_iter: int) -> Stage:
     return Stage(
         name=name,
         way=JudgedRun,
-        balls=balls,
+        around=balls.around,
         criterion=lambda which: inputs.criterion(which, loss),
         steps=lambda ball, mask, which: PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, cosine_over=over),
         start=balls.start(at_random=False),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +10,6 @@ from torch import Tensor
 
 from art_domainrand.core.arrays import Array as Array
 from art_domainrand.core.pixels import outside
-
-T = TypeVar("T", float | Tensor, Tensor | None)
 
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
@@ -158,7 +156,7 @@ def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> fl
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def check_images(x: Tensor, low: Tensor | None, high: Tensor | None) -> str | None:
+def check_pixels(x: Tensor, low: Tensor | None, high: Tensor | None) -> str | None:
     """Refuse NaN, infinite and 8-bit pixels; what to say of a pixel outside ``clip_values``, None if all are inside."""
     if x.numel() == 0:
         return None
@@ -253,10 +251,3 @@ def broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
-
-
-def rows_of(values: T, shape: tuple[int, ...], rows: slice) -> T:
-    """The part of ``values`` for some rows of images of ``shape``: all of it unless it has one row per image."""
-    if not isinstance(values, Tensor) or values.dim() < len(shape) or values.shape[0] != shape[0]:
-        return values
-    return values[rows]

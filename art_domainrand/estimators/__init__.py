@@ -11,7 +11,7 @@
 
 from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.each_loss import loss_of_each
-from art_domainrand.estimators.kinds import check_class_gradients, has_cross_entropy, is_device_estimator
+from art_domainrand.estimators.kinds import check_class_gradients, is_device_estimator
 from art_domainrand.estimators.opening import open_estimator
 from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective, Through
 from art_domainrand.estimators.scores import predict
@@ -24,7 +24,6 @@ __all__ = [
     "Objective",
     "Through",
     "check_class_gradients",
-    "has_cross_entropy",
     "is_device_estimator",
     "loss_of_each",
     "open_estimator",

@@ -19,6 +19,8 @@ class ArrayGradients:
     device = torch.device("cpu")
     random_preprocessors: Sequence[Any] = ()
     summed = False
+    cross_entropy = False
+    as_predicted = True
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator

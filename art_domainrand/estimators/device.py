@@ -54,6 +54,8 @@ class DeviceGradients:
         self.scales: tuple[float, ...] = HALF_PRECISION_SCALES if half else ()
         self.spares_input = True
         self.parts = Parts()
+        self.cross_entropy = plain_cross_entropy(estimator._loss)
+        self.as_predicted = type(estimator).predict is PyTorchClassifier.predict
         self.loss_function, self.summed = as_sum(estimator._loss) if summed else (estimator._loss, False)
 
     def labels(self, y: Any) -> Labels:
@@ -108,11 +110,15 @@ class DeviceGradients:
         leaf = x[rows].detach().requires_grad_()
         full, reduced = y
         with torch.enable_grad(), self.drawn([draw[rows] for draw in draws]):
-            outputs, labels = self.run(leaf if through is None else through(leaf, rows), full[rows], reduced[rows])
+            images = leaf if through is None else through(leaf, rows)
+            outputs, labels = self.run(images, full[rows], reduced[rows])
             scores = class_scores(outputs, len(leaf), self.estimator._loss).float()
             values = None if objective is None else objective(scores, rows)
             target = self.loss(outputs, labels) * self.share(rows, len(x)) if values is None else values.sum()
-            grad = self.differentiate(target, outputs, leaf, sign if values is None else 1)
+            # First at the images: a model that is cut off from them is told by a missing gradient there.
+            grad = self.differentiate(target, outputs, images, sign if values is None else 1)
+            if images is not leaf:
+                (grad,) = torch.autograd.grad(images, leaf, grad.to(images.dtype))
         return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
 
     @contextmanager

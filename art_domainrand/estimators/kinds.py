@@ -25,11 +25,6 @@ def is_device_estimator(estimator: Any) -> bool:
     return type(estimator).loss_gradient in PLAIN_LOSS_GRADIENTS and bool(estimator.all_framework_preprocessing)
 
 
-def has_cross_entropy(estimator: Any) -> bool:
-    """Whether the estimator's own loss is the plain cross-entropy of its scores."""
-    return is_device_estimator(estimator) and plain_cross_entropy(estimator._loss)
-
-
 def plain_cross_entropy(loss: Any) -> bool:
     """Whether a loss is torch's cross-entropy, without weights or smoothing."""
     return type(loss) is nn.CrossEntropyLoss and loss.weight is None and loss.label_smoothing == 0

@@ -32,6 +32,10 @@ class Gradients(Protocol):
     device: torch.device
     summed: bool
     """Whether ``gradient`` is that of the sum over the batch where the estimator's own loss is the mean."""
+    cross_entropy: bool
+    """Whether the estimator's own loss is known to be the plain cross-entropy of its scores."""
+    as_predicted: bool
+    """Whether ``evaluate`` sees the scores that the estimator predicts, but for what comes after the model."""
 
     @property
     def random_preprocessors(self) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
 from art_domainrand.attacks.engine.evaluator import Assessment
-from art_domainrand.attacks.engine.space import Points, WorstPoints
+from art_domainrand.attacks.engine.space import DrawPoints, WorstPoints
 
 
 class Told:
@@ -14,16 +14,16 @@ class Told:
     around = None
 
     def __init__(self) -> None:
-        self.climbed: list[Points] = []
+        self.climbed: list[DrawPoints] = []
         self.trials = 0
 
-    def evaluate(self, point: Points, rows: Tensor) -> tuple[Assessment, Points]:
+    def evaluate(self, point: DrawPoints, rows: Tensor) -> tuple[Assessment, DrawPoints]:
         value = torch.full((len(rows),), -float(len(self.climbed)))
         self.climbed.append(point)
         zero = torch.zeros(len(rows), 1)
-        return Assessment(zero, value, value > 0, value), Points(torch.ones(len(rows), 2), point.seeds)
+        return Assessment(zero, value, value > 0, value), DrawPoints(torch.ones(len(rows), 2), point.seeds)
 
-    def look(self, point: Points, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, point: DrawPoints, rows: Tensor) -> tuple[Tensor, Tensor]:
         self.trials += 1
         margin = torch.full((len(rows),), 10.0 if self.trials == 1 else -100.0)
         return margin > 0, margin
@@ -32,7 +32,7 @@ class Told:
 def search(space: Told) -> tuple[DrawSearch, WorstPoints]:
     region = DrawRegion(Cube.of(1.0), torch.ones(2, dtype=torch.bool), torch.ones(2, dtype=torch.bool), seeded=True)
     found = DrawSearch(space, region, torch.arange(3), None, early_stop=False)  # type: ignore[arg-type]
-    return found, WorstPoints.over(Points(torch.full((3, 2), 0.5), torch.tensor([7, 8, 9])))
+    return found, WorstPoints.over(DrawPoints(torch.full((3, 2), 0.5), torch.tensor([7, 8, 9])))
 
 
 def test_a_sample_that_goes_back_to_its_best_point_gets_its_noise_back_too():
@@ -59,7 +59,7 @@ def test_steps_go_uphill_and_halve():
 
 
 def test_the_worst_point_is_a_success_first_and_then_the_largest_margin():
-    track = WorstPoints.over(Points(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64)))
+    track = WorstPoints.over(DrawPoints(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64)))
     row = torch.zeros(1, dtype=torch.int64)
     # Value offered, whether it fools, margin, whether it is taken.
     for u, fooled, margin, taken in [
@@ -71,9 +71,9 @@ def test_the_worst_point_is_a_success_first_and_then_the_largest_margin():
         (6, True, -5.0, False),
         (7, True, 2.0, True),
     ]:
-        offered = Points(torch.full((1, 1), float(u)), row)
+        offered = DrawPoints(torch.full((1, 1), float(u)), row)
         assert bool(track.offer(row, offered, torch.tensor([fooled]), torch.tensor([margin]))) is taken
         assert (float(track.points.u) == u) is taken
-    again = Points(torch.full((1, 1), 8.0), row)
+    again = DrawPoints(torch.full((1, 1), 8.0), row)
     assert not track.offer(row, again, torch.tensor([True]), torch.tensor([2.0]), drift=True)
     assert float(track.points.u) == 8

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainAdversarialTrainer, StrongestAttack, diagnose
-from art_domainrand.attacks.engine.steps import clean, normalized
+from art_domainrand.attacks.engine.steps import normalized, usable
 from art_domainrand.core.norms import ball, in_range, lp_norm
 
 from support.attacks import distance, predicted
@@ -55,7 +55,7 @@ def test_ordinary_gradients_keep_every_bit():
 def test_what_is_not_finite_is_marked_and_what_is_only_large_is_not():
     tainted = torch.zeros(5)
     grad = torch.tensor([[3e38, 3e38], [torch.inf, 1.0], [1.0, torch.nan], [-torch.inf, torch.inf], [1e-45, 0.0]])
-    found = clean(grad, None, tainted)
+    found = usable(grad, None, tainted)
     assert tainted.isnan().tolist() == [False, True, True, True, False]
     assert found.isfinite().all()
     assert found.sign().tolist() == [[1, 1], [1, 1], [1, 0], [-1, 1], [1, 0]]

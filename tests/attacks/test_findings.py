@@ -15,7 +15,7 @@ from art_domainrand.attacks.coordinates import coordinates, sloped
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
-from art_domainrand.attacks.engine.space import CountingGradients, DrawSpace, Points
+from art_domainrand.attacks.engine.space import CountingGradients, DrawPoints, DrawSpace
 from art_domainrand.core.losses import margin
 from art_domainrand.estimators import open_estimator
 from art_domainrand.randomization import (
@@ -161,7 +161,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
     lattice = torch.linspace(-1, 1, 8, dtype=torch.float64)
     x = (0.5 + 0.3 * lattice[None, None, :, None] * torch.ones(3, 1, 8, 8, dtype=torch.float64)).requires_grad_(False)
     draw = pipeline.sample(3, generator)
-    point = Points(draw.u.double(), draw.seeds)
+    point = DrawPoints(draw.u.double(), draw.seeds)
     y = torch.nn.functional.one_hot(torch.tensor([0, 1, 2]), CLASSES).float()
 
     def value(u):

@@ -64,6 +64,7 @@ class Parameters:
     def set_params(self, **kwargs: Any) -> None:
         """Set parameters by name; if one of them is refused, none is set.
 
+        :param kwargs: Name -> value.
         :raises ValueError, TypeError: naming the parameter, the rule and the value; of an unknown name the nearest.
         """
         for name in kwargs:

@@ -12,12 +12,10 @@ from art_domainrand.attacks.engine.best import Which, on
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.outside import BallFromOutside
 from art_domainrand.attacks.engine.quantize import levels_of
+from art_domainrand.attacks.engine.stage import Start
 from art_domainrand.attacks.engine.starts import Starts
 from art_domainrand.core import checks as check
 from art_domainrand.core.norms import Ball, Size, ball, rows_of
-
-Start = Callable[[int, int, Ball, Which], Tensor]
-"""Number of the stage, restart, balls and samples (A,) -> where they start, (A, ...)."""
 
 
 class Balls:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from art_domainrand.attacks.engine.evaluator import EOT_DRAWS
 from art_domainrand.core import checks as check
 from art_domainrand.core.losses import LOSSES
 
@@ -69,6 +68,9 @@ class Config:
         own = Config(loss="cross_entropy" if own_cross_entropy and self.loss == "cross_entropy" else None)
         return [name for name in BEYOND_ART if getattr(self, name) != getattr(own, name)]
 
+
+EOT_DRAWS = {"fresh": "uniform", "common": "uniform", "antithetic": "antithetic", "sobol": "sobol"}
+"""``eot_draws`` -> the method of ``Pipeline.sample``; "common" keeps the draws of the first step."""
 
 SCHEDULES = ("constant", "cosine", "halving")
 """PGD's ``step_schedule``."""

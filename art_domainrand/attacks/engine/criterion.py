@@ -8,7 +8,6 @@ from torch import Tensor
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr
-from art_domainrand.estimators import loss_of_each
 
 TARGETED_DLR = "targeted_dlr"
 # Cross-entropy, and log-odds in place of it for each sample whose label is a single class.
@@ -72,19 +71,3 @@ class Criterion:
         strength = (self.sign * margin(scores, label)).float()  # some estimators predict in float64
         strength = strength.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
         return (hit if self.sign < 0 else ~hit) & known, strength
-
-
-class LossCriterion:
-    """For an estimator without classes: nobody succeeds, and the estimator's own loss ranks the samples of a batch.
-
-    ``y`` are the batch's targets, as the estimator takes them; ``sign`` is -1 for a targeted attack.
-    """
-
-    def __init__(self, estimator: Any, y: Any, sign: int) -> None:
-        self.estimator, self.y, self.sign = estimator, y, sign
-
-    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
-        """No successes, (B,), and the losses of the images ``adv``, (B,), to rank them."""
-        loss = self.sign * loss_of_each(self.estimator, adv.cpu().numpy(), self.y).to(adv.device)
-        strength = loss.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).float()
-        return torch.zeros(len(adv), dtype=torch.bool, device=adv.device), strength

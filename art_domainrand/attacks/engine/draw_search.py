@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.autopgd import Halving
-from art_domainrand.attacks.engine.space import DrawSpace, Points, WorstPoints
+from art_domainrand.attacks.engine.space import DrawPoints, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.steps import as_size
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import mix64, numbered, seeds_of, uniform_field
@@ -113,14 +113,14 @@ class DrawSearch:
         self.slope, self.ranged = region.slope.to(device), region.ranged.to(device)
         self.rows = torch.arange(n, device=device)
         self.best = WorstPoints.over(
-            Points(torch.full((n, width), 0.5, dtype=torch.float32, device=device), torch.zeros_like(keys))
+            DrawPoints(torch.full((n, width), 0.5, dtype=torch.float32, device=device), torch.zeros_like(keys))
         )
 
     def left(self) -> Tensor:
         """The samples that are still searched."""
         return self.rows[~self.best.fooled] if self.early_stop else self.rows
 
-    def drawn(self, rows: Tensor, number: Tensor) -> Points:
+    def drawn(self, rows: Tensor, number: Tensor) -> DrawPoints:
         """The starts of the given ``number`` (A,), of the samples ``rows`` (A,)."""
         key = numbered(self.keys[rows], number)
         points = self.region.points
@@ -128,7 +128,7 @@ class DrawSearch:
             u = self.region.cube.uniform(key, len(self.ranged))
         else:
             u = points.to(key.device)[number % len(points)]
-        return Points(u, seeds_of(key))
+        return DrawPoints(u, seeds_of(key))
 
     def search(self, plan: DrawPlan) -> WorstPoints:
         """The worst points of all samples."""
@@ -193,7 +193,9 @@ class DrawSearch:
             run.offer(torch.arange(len(rows), device=rows.device), point, *self.space.look(point, rows))
         self.best.offer(rows, run.points, run.fooled, run.margin)
 
-    def step(self, here: Points, gradient: Points, before: Points, factor: Tensor, rows: Tensor) -> Points:
+    def step(
+        self, here: DrawPoints, gradient: DrawPoints, before: DrawPoints, factor: Tensor, rows: Tensor
+    ) -> DrawPoints:
         """A projected step of the sign in the cube, and the ball's steepest one in the pixels, both with momentum."""
         cube = self.region.cube
         moved = cube.project(here.u + FIRST_STEP * cube.width * factor.unsqueeze(1) * gradient.u.sign())
@@ -202,17 +204,17 @@ class DrawSearch:
         u = torch.where(gradient.u == 0, here.u, u)
         around = self.space.around
         if here.delta is None or before.delta is None or gradient.delta is None or around is None:
-            return Points(u, here.seeds)
+            return DrawPoints(u, here.seeds)
         with torch.no_grad():
-            base = self.space.base(Points(u, here.seeds), rows)
+            base = self.space.base(DrawPoints(u, here.seeds), rows)
         ball = around(base, rows)
         adv = base + here.delta
         size = as_size(ball.eps, adv) * 2 * per_sample(factor, adv)
         stepped = ball.ascend(adv, gradient.delta.clone(), size)
         inertia = (1 - MOMENTUM) * (here.delta - before.delta)
-        return Points(u, here.seeds, ball.project(adv + MOMENTUM * (stepped - adv) + inertia) - base)
+        return DrawPoints(u, here.seeds, ball.project(adv + MOMENTUM * (stepped - adv) + inertia) - base)
 
-    def trial(self, point: Points, flats: Tensor, rows: Tensor, number: int) -> Points:
+    def trial(self, point: DrawPoints, flats: Tensor, rows: Tensor, number: int) -> DrawPoints:
         """Draw some of the coordinates ``flats`` (A, P) of ``point`` anew, and half of the time the seeds.
 
         A share of the coordinates without any slope, one at least; of those that have none just here half, which are
@@ -226,7 +228,7 @@ class DrawSearch:
         reseed = (dice[:, 0] < 0.5) | ~changed.any(1)
         seeds = torch.where(reseed, seeds_of(key), point.seeds) if self.region.seeded else point.seeds
         fresh = self.region.cube.uniform(key, len(self.ranged))
-        return Points(torch.where(changed, fresh, point.u), seeds, point.delta)
+        return DrawPoints(torch.where(changed, fresh, point.u), seeds, point.delta)
 
     def masked(self, pixels: Tensor, rows: Tensor) -> Tensor:
         """A gradient of pixels, zero where the mask is."""

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from art.config import ART_NUMPY_DTYPE
 from art.estimators.estimator import LossGradientsMixin
@@ -15,18 +16,22 @@ from torch import Tensor
 from art_domainrand.attacks.coordinates import ranged, sloped
 from art_domainrand.attacks.engine.best import BestSoFar, Which
 from art_domainrand.attacks.engine.config import Config
-from art_domainrand.attacks.engine.draw_search import Cube, DrawRegion, DrawSearch
+from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
 from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
-from art_domainrand.attacks.engine.inputs import Inputs, prepare, view_through, with_predictions
+from art_domainrand.attacks.engine.inputs import Inputs, prepare, with_predictions
 from art_domainrand.attacks.engine.search import search
 from art_domainrand.attacks.engine.space import BallAround, CountingGradients, DrawSpace, WorstPoints
-from art_domainrand.attacks.engine.stage import Way
+from art_domainrand.attacks.engine.stage import HowToRun
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
 from art_domainrand.estimators import is_device_estimator, open_estimator
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.transform import Draw
+from art_domainrand.randomization.core.draw import Draw
+from art_domainrand.randomization.core.pipeline import Pipeline
+
+# A fifth of the evaluations finds where to start from; the rest climbs.
+STARTS = 5
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class DrawStage:
     u: Tensor
     seeds: Tensor
     delta: Tensor | None
-    way: Way = DrawRun
+    way: HowToRun = DrawRun
     restarts: int = 1
     early_stop: bool = False
     whole_batches: bool = True
@@ -165,13 +170,14 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
 
 
 def view_of(attack: Any) -> DomainRandomization:
-    """The attack's pipeline on images in the estimator's layout and range."""
-    clip_values = getattr(attack.estimator, "clip_values", None)
-    rule = "have clip_values, which say what range of pixels the pipeline works on"
-    check.require(clip_values is not None, "estimator", rule, clip_values)
-    view = view_through(attack.pipeline, attack.estimator)
-    assert view is not None
-    return view
+    """The attack's pipeline on images of its estimator; the draws are the attack's own, so its seed is never used."""
+    view = DomainRandomization.for_estimator(attack.estimator, attack.pipeline, seed=0)
+    if is_device_estimator(attack.estimator) or view.device_type == "cpu":
+        return view
+    # Another estimator is attacked in NumPy, so what is found is made again on the CPU.
+    return DomainRandomization(
+        view.pipeline, clip_values=view.clip_values, channels_first=view.channels_first, seed=0, device_type="cpu"
+    )
 
 
 def stage_of(attack: Any, inputs: Inputs, view: DomainRandomization, solve: Solve, *, pixels: bool) -> DrawStage:
@@ -189,3 +195,37 @@ def stage_of(attack: Any, inputs: Inputs, view: DomainRandomization, solve: Solv
         seeds=torch.zeros(len(x), dtype=torch.int64, device=inputs.device),
         delta=torch.zeros(x.shape, dtype=torch.float64, device=x.device) if pixels else None,
     )
+
+
+def plan_of(attack: Any, stage: DrawStage) -> DrawPlan:
+    """How the evaluations of the domain are spent."""
+    starts = max(1, attack.evaluations // STARTS) if attack.points is None else len(attack.points)
+    k = min(attack.evaluations, starts if attack.k is None else attack.k)
+    return DrawPlan.of(attack.evaluations, k, climbs=stage.climbs, tries=stage.region.tries or not stage.climbs)
+
+
+def check_domain(attack: Any) -> None:
+    """Check what attacks on the domain take, and make a pipeline of what one is made from."""
+    if not isinstance(attack.pipeline, Pipeline):
+        attack.pipeline = Pipeline(attack.pipeline)
+    check.check_counts(evaluations=attack.evaluations)
+    number = isinstance(attack.fraction, (int, float, np.number)) and not isinstance(attack.fraction, bool)
+    check.require(number and 0 < attack.fraction <= 1, "fraction", "be a number in (0, 1]", attack.fraction)
+    if attack.points is not None:
+        check_points(attack.points, attack.pipeline)
+        rule = f"be >= {len(attack.points)}, so that every one of the points is tried"
+        check.require(attack.evaluations >= len(attack.points), "evaluations", rule, attack.evaluations)
+    if attack.k is not None:
+        check.check_counts(k=attack.k)
+        rule = f"be from 1 to evaluations={attack.evaluations}"
+        check.require(1 <= attack.k <= attack.evaluations, "k", rule, attack.k)
+    check.require(attack.evaluations >= 1, "evaluations", "be >= 1", attack.evaluations)
+
+
+def check_points(points: Any, pipeline: Pipeline) -> None:
+    """Check given starts."""
+    values = check.as_tensor("points", points)
+    width = len(pipeline.parameters)
+    fits = values.dim() == 2 and len(values) > 0 and values.shape[1] == width
+    check.require(fits, "points", f"have shape (k, {width})", check.Text(f"shape {tuple(values.shape)}"))
+    check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Text("others"))

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from art_domainrand.attacks.engine.config import EOT_DRAWS
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.core.random import CLEAN, JUDGE, STEP, derive
 from art_domainrand.estimators import Gradients
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.keyed import keyed_draws
-from art_domainrand.randomization.core.transform import Draw
 
 # How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.
 AGREEING_DRAWS = 10
@@ -21,9 +22,6 @@ CACHE_BYTES = 1 << 19
 
 ImagesOf = Callable[[Tensor, Tensor], Tensor]
 """Points (a, ...), and which of the samples evaluated they are (a,) -> their images, differentiably."""
-
-EOT_DRAWS = {"fresh": "uniform", "common": "uniform", "antithetic": "antithetic", "sobol": "sobol"}
-"""The attacks' ``eot_draws`` -> the method of ``Pipeline.sample``; "common" keeps the draws of the first step."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class Evaluator:
         of_view, of_source = (draws[:1], draws[1:]) if view is not None else ([], draws)
         found = []
         for wide in slices(n, copies, self.batch_size, adv):
-            index = torch.arange(wide.start, wide.stop, device=adv.device).div_(copies, rounding_mode="floor")
+            index = rows_shown(wide, copies, adv.device) if copies > 1 or images_of is not None else rows
             made = partial(images_seen, images_of, index, view, of_view[0][wide] if of_view else None)
             found.append(
                 self.source.evaluate(
@@ -180,6 +178,11 @@ def slices(n: int, copies: int, batch_size: int | None, x: Tensor) -> list[slice
         return [slice(0, total)]
     size = most // copies * copies or max(d for d in range(1, most + 1) if copies % d == 0)
     return [slice(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def rows_shown(wide: slice, copies: int, device: torch.device) -> Tensor:
+    """Which samples some of their copies belong to."""
+    return torch.arange(wide.start, wide.stop, device=device).div_(copies, rounding_mode="floor")
 
 
 def images_seen(

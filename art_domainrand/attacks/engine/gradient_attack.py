@@ -20,6 +20,7 @@ from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.core import checks as check
 from art_domainrand.estimators import is_device_estimator, open_estimator, predict
 from art_domainrand.estimators.explaining import explained
+from art_domainrand.preprocessors import DomainRandomization
 
 
 class GradientAttack(Parameters, ABC):
@@ -61,7 +62,12 @@ class GradientAttack(Parameters, ABC):
     def perturb(self, x: Tensor, y: Any = None, mask: Any = None) -> Tensor:
         """:meth:`generate` for tensors: takes and returns tensors on the estimator's device, with no copy to the host.
 
-        Labels and mask may be tensors too. Only single numbers are read back, for the checks before and after the loop.
+        :param x: Images (N, ...) as a tensor.
+        :param y: As in :meth:`generate`; tensors too.
+        :param mask: As in :meth:`generate`; tensors too.
+        :return: Adversarial examples (N, ...), float32.
+
+        Only single numbers are read back, for the checks before and after the loop.
         Estimators that are not PyTorch throughout do their part in NumPy.
         """
         check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Text(type(x).__name__), TypeError)
@@ -82,7 +88,7 @@ class GradientAttack(Parameters, ABC):
         summed = config.seed is not None  # then a result is the image's own, whatever else is in its batch
         opened = open_estimator(self.estimator, config.memory_format, config.autocast, self.compiler(), summed=summed)
         with opened as source:
-            inputs = prepare(self.estimator, source, x, y, mask, config)
+            inputs = prepare(self.estimator, source, x, y, mask, config, self._view(config))
             self._warn_of_pixels(inputs.outside)
             rule = "be False for pixels outside clip_values, which are not those of an 8-bit image"
             check.require(not (inputs.outside and config.quantize), "quantize", rule, config.quantize)
@@ -98,6 +104,15 @@ class GradientAttack(Parameters, ABC):
                 yield inputs, self._stages(inputs)
         if self.summary_writer is not None:
             self.summary_writer.reset()
+
+    def _view(self, config: Config) -> DomainRandomization | None:
+        """What the attack alone looks through, on images of the estimator."""
+        if config.randomization is None:
+            return None
+        rule = "be None for an estimator without clip_values, which say what range of pixels it works on"
+        check.require(self.estimator.clip_values is not None, "randomization", rule, config.randomization)
+        # Its seed is never used: the attack draws from its own keys.
+        return DomainRandomization.for_estimator(self.estimator, config.randomization, seed=0)
 
     def _arts_way(self, inputs: Inputs, *, compares: bool) -> bool:
         """Whether nothing is asked for beyond ART's own algorithm, with its one look at each result.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from art.estimators.classification.classifier import ClassifierMixin
-from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
 from art_domainrand.attacks.engine.best import Which, on
@@ -21,8 +20,7 @@ from art_domainrand.core import checks as check
 from art_domainrand.core.losses import log_odds
 from art_domainrand.core.norms import rows_of
 from art_domainrand.core.random import derive, image_keys
-from art_domainrand.estimators import Gradients, has_cross_entropy, is_device_estimator
-from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.estimators import Gradients
 
 
 @dataclass
@@ -31,8 +29,9 @@ class Inputs:
 
     ``labels`` (N,) are class indices of ``classes`` many, or (N, K) soft labels; for an estimator without classes, what
     it takes. ``mask`` broadcasts to ``x``. ``low`` and ``high`` are the clip range, or None; ``outside`` says what
-    pixel lies outside it. Images, masks and labels of a batch are made where they are asked for, on the device of
-    ``source``.
+    pixel lies outside it. ``view`` is a :class:`DomainRandomization` that the attack alone looks through, or None.
+
+    Images, masks and labels of a batch are made where they are asked for, on the device of ``source``.
     """
 
     estimator: Any
@@ -45,6 +44,7 @@ class Inputs:
     low: Tensor | None
     high: Tensor | None
     outside: str | None
+    view: Any = None
     _clean: Clean | None = None
 
     def __len__(self) -> int:
@@ -105,11 +105,6 @@ class Inputs:
         return derive(image_keys(self.x), seed, self.config._round).to(self.device)
 
     @cached_property
-    def view(self) -> DomainRandomization | None:
-        """What the attack alone looks through."""
-        return view_through(self.config.randomization, self.estimator)
-
-    @cached_property
     def random(self) -> bool:
         """Whether predictions vary; to find out, the model is asked twice."""
         return self.view is not None or is_random(self.source, self.x, self.config.batch_size)
@@ -122,10 +117,8 @@ class Inputs:
         move on its way out.
         """
         config = self.config
-        as_predicted = type(self.estimator).predict is PyTorchClassifier.predict
-        as_predicted = as_predicted or not is_device_estimator(self.estimator)
         changed = self.random or config.quantize or config.autocast or config.compile or self.outside
-        return as_predicted and not changed and not self.estimator.postprocessing_defences
+        return self.source.as_predicted and not changed and not self.estimator.postprocessing_defences
 
     def evaluator(
         self, which: Which, criterion: Criterion, *path: Tensor | int, samples: int | None = None
@@ -147,7 +140,7 @@ class Inputs:
 
     def named(self, loss: Any) -> Any:
         """A loss by its name, where the estimator's own (None) is the cross-entropy: both are then one computation."""
-        return "cross_entropy" if loss is None and has_cross_entropy(self.estimator) else loss
+        return "cross_entropy" if loss is None and self.source.cross_entropy else loss
 
     def unsaturated(self, loss: Any, samples: int | None = None) -> Any:
         """Cross-entropy, for each sample whose label is a single class, as what climbs alike and never saturates.
@@ -191,18 +184,21 @@ class Clean:
     asked: int
 
 
-def prepare(estimator: Any, source: Gradients, x: Tensor, y: Any, mask: Any, config: Config) -> Inputs:
+def prepare(
+    estimator: Any, source: Gradients, x: Tensor, y: Any, mask: Any, config: Config, view: Any = None
+) -> Inputs:
     """Check images, labels and mask of a call.
 
     :param source: The view of ``estimator`` that the attack has.
     :param x: Images (N, ...), a tensor of ART's float type.
     :param y: Class indices (N,) or (N, 1), or labels (N, K); what an estimator without classes takes; or None.
     :param mask: Broadcasts to ``x``, or None.
+    :param view: What the attack alone looks through, or None.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
     low, high = check.clip_bounds(estimator.clip_values, tuple(x.shape[1:]), x.device)
     check.check_layout(x, estimator)
-    outside = check.check_images(x, low, high)
+    outside = check.check_pixels(x, low, high)
     mask = check.mask_for(mask, x)
     check.require(y is not None or not config.targeted, "y", "be given for a targeted attack", None)
     classes = 0
@@ -212,7 +208,7 @@ def prepare(estimator: Any, source: Gradients, x: Tensor, y: Any, mask: Any, con
     elif y is not None:
         check.require(len(y) == len(x), "y", f"hold one target for each of the {len(x)} samples", len(y))
     low, high = (None if bound is None else bound.to(source.device) for bound in (low, high))
-    return Inputs(estimator, source, config, x, y, classes, mask, low, high, outside)
+    return Inputs(estimator, source, config, x, y, classes, mask, low, high, outside, view)
 
 
 def with_predictions(inputs: Inputs, *, shared: bool) -> Inputs:
@@ -230,22 +226,5 @@ def with_predictions(inputs: Inputs, *, shared: bool) -> Inputs:
 
 def compact(labels: Tensor) -> Tensor:
     """Labels (N, K) as class indices (N,), if each is a single class."""
-    single = bool(((labels == 0) | (labels == 1)).all()) and bool((labels.sum(1) == 1).all())
-    return labels.argmax(1) if single else labels
-
-
-def view_through(randomization: Any, estimator: Any) -> DomainRandomization | None:
-    """What the attack alone looks through: a pipeline on images in the estimator's layout and range."""
-    if randomization is None:
-        return None
-    clip_values: Any = getattr(estimator, "clip_values", None)
-    rule = "be None for an estimator without clip_values, which say what range of pixels it works on"
-    check.require(clip_values is not None, "randomization", rule, randomization)
-    on_gpu = is_device_estimator(estimator) and estimator.device.type != "cpu"
-    return DomainRandomization(
-        randomization,
-        clip_values=tuple(clip_values),
-        channels_first=bool(getattr(estimator, "channels_first", True)),
-        seed=0,  # never used: the attack draws from its own keys
-        device_type="gpu" if on_gpu else "cpu",
-    )
+    single = (((labels == 0) | (labels == 1)).all(1) & (labels.sum(1) == 1)).all()
+    return labels.argmax(1) if bool(single) else labels

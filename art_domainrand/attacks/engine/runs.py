@@ -1,18 +1,19 @@
 """How one batch is run: by gradients alone, which is ART's way, or judging every point."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.best import BestSoFar, Which, better
-from art_domainrand.attacks.engine.criterion import Criterion, LossCriterion
+from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.evaluator import Assessment
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.quantize import to_levels
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.core.norms import Ball, per_sample
 from art_domainrand.core.random import CLIMB
+from art_domainrand.estimators import loss_of_each
 
 # On a device a look at who is fooled makes the host wait; it is worth it every few steps. On the CPU it costs nothing.
 LOOK_EVERY = 5
@@ -20,6 +21,22 @@ LOOK_EVERY = 5
 
 NO_VALUE = torch.empty(0)
 """What a step rule is told of the loss, which nobody has asked for."""
+
+
+class LossCriterion:
+    """For an estimator without classes: nobody succeeds, and the estimator's own loss ranks the samples of a batch.
+
+    ``y`` are the batch's targets, as the estimator takes them; ``sign`` is -1 for a targeted attack.
+    """
+
+    def __init__(self, estimator: Any, y: Any, sign: int) -> None:
+        self.estimator, self.y, self.sign = estimator, y, sign
+
+    def judge(self, adv: Tensor) -> tuple[Tensor, Tensor]:
+        """No successes, (B,), and the losses of the images ``adv``, (B,), to rank them."""
+        loss = self.sign * loss_of_each(self.estimator, adv.cpu().numpy(), self.y).to(adv.device)
+        strength = loss.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).float()
+        return torch.zeros(len(adv), dtype=torch.bool, device=adv.device), strength
 
 
 class ByGradient:
@@ -35,7 +52,7 @@ class ByGradient:
     ) -> None:
         self.inputs, self.stage, self.best, self.which = inputs, stage, best, which
         self.y = inputs.y(which)
-        ball = stage.balls.around(which)
+        ball = stage.around(which)
         self.steps = stage.steps(ball, inputs.mask_of(which), which)
         self.adv = stage.start(number[0], number[1], ball, which)
 
@@ -81,7 +98,7 @@ class JudgedRun:
         self.inputs, self.stage, self.results = inputs, stage, best
         self.restarts, self.samples = together, len(ids)
         self.ids = ids.repeat(together)
-        ball = stage.balls.around(self.ids)
+        ball = stage.around(self.ids)
         self.steps = stage.steps(ball, inputs.mask_of(self.ids), self.ids)
         every = torch.arange(len(self.ids), device=device).view(together, -1)
         starts = [stage.start(stage_number, restart + k, ball.take(own), ids) for k, own in enumerate(every)]

@@ -15,7 +15,7 @@ from art_domainrand.core.norms import Ball, per_sample
 from art_domainrand.core.straight_through import straight_through
 from art_domainrand.estimators import Evaluation, Gradients, Labels, Objective, Through
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.transform import Draw
+from art_domainrand.randomization.core.draw import Draw
 
 BallAround = Callable[[Tensor, Tensor], Ball]
 """Images (A, ...) and the samples (A,) they belong to -> the ball of allowed pixels around them."""
@@ -26,8 +26,8 @@ class CountingGradients:
 
     def __init__(self, source: Gradients) -> None:
         self.source = source
-        self.device = source.device
-        self.summed = source.summed
+        self.device, self.summed = source.device, source.summed
+        self.cross_entropy, self.as_predicted = source.cross_entropy, source.as_predicted
         self.forwards = self.backwards = 0
 
     @property
@@ -61,7 +61,7 @@ class CountingGradients:
 
 
 @dataclass
-class Points:
+class DrawPoints:
     """Where each of A samples is: coordinates ``u`` (A, P), ``seeds`` (A,) of pixel fields, change of pixels ``delta``.
 
     ``delta`` is (A, ...), or None where pixels stay.
@@ -71,44 +71,44 @@ class Points:
     seeds: Tensor
     delta: Tensor | None = None
 
-    def copy(self) -> Points:
+    def copy(self) -> DrawPoints:
         """The same points in tensors of their own."""
-        return Points(self.u.clone(), self.seeds.clone(), None if self.delta is None else self.delta.clone())
+        return DrawPoints(self.u.clone(), self.seeds.clone(), None if self.delta is None else self.delta.clone())
 
-    def take(self, index: Tensor) -> Points:
+    def take(self, index: Tensor) -> DrawPoints:
         """Of the samples ``index``."""
-        return Points(self.u[index], self.seeds[index], None if self.delta is None else self.delta[index])
+        return DrawPoints(self.u[index], self.seeds[index], None if self.delta is None else self.delta[index])
 
-    def where(self, condition: Tensor, other: Points) -> Points:
+    def where(self, condition: Tensor, other: DrawPoints) -> DrawPoints:
         """These points for the samples where ``condition`` (A,) holds, else the ``other``."""
         delta = self.delta
         if delta is not None and other.delta is not None:
             delta = torch.where(per_sample(condition, delta), delta, other.delta)
         u = torch.where(condition.unsqueeze(1), self.u, other.u)
-        return Points(u, torch.where(condition, self.seeds, other.seeds), delta)
+        return DrawPoints(u, torch.where(condition, self.seeds, other.seeds), delta)
 
     def flat(self) -> Tensor:
         """Coordinates and pixels as one vector for each sample."""
         return self.u if self.delta is None else torch.cat([self.u, self.delta.flatten(1)], dim=1)
 
-    def unflat(self, flat: Tensor) -> Points:
+    def unflat(self, flat: Tensor) -> DrawPoints:
         """The points that are ``flat``, with the seeds of these."""
         if self.delta is None:
-            return Points(flat, self.seeds)
+            return DrawPoints(flat, self.seeds)
         width = self.u.shape[1]
-        return Points(flat[:, :width], self.seeds, flat[:, width:].reshape(-1, *self.delta.shape[1:]))
+        return DrawPoints(flat[:, :width], self.seeds, flat[:, width:].reshape(-1, *self.delta.shape[1:]))
 
 
 @dataclass
 class WorstPoints:
     """The worst point of each of n samples so far, whether it ``fooled`` (n,), and its ``margin`` (n,)."""
 
-    points: Points
+    points: DrawPoints
     fooled: Tensor
     margin: Tensor
 
     @classmethod
-    def over(cls, points: Points) -> WorstPoints:
+    def over(cls, points: DrawPoints) -> WorstPoints:
         """Nothing looked at yet."""
         n, device = len(points.u), points.u.device
         return cls(
@@ -117,7 +117,7 @@ class WorstPoints:
             torch.full((n,), -torch.inf, dtype=torch.float32, device=device),
         )
 
-    def offer(self, rows: Tensor, points: Points, fooled: Tensor, margin: Tensor, *, drift: bool = False) -> Tensor:
+    def offer(self, rows: Tensor, points: DrawPoints, fooled: Tensor, margin: Tensor, *, drift: bool = False) -> Tensor:
         """Take over what is worse for the samples ``rows`` (A,), a success first, then the larger margin; which is.
 
         With ``drift`` what is equally bad is taken over as well, though not counted as worse: two gates may have to
@@ -140,7 +140,7 @@ class WorstPoints:
 
     def with_pixels(self, x: Tensor) -> WorstPoints:
         """The same points, with pixels like those of ``x`` that may move but have not yet."""
-        points = Points(self.points.u, self.points.seeds, torch.zeros_like(x))
+        points = DrawPoints(self.points.u, self.points.seeds, torch.zeros_like(x))
         return WorstPoints(points, self.fooled, self.margin)
 
 
@@ -156,11 +156,11 @@ class DrawSpace:
         self.x, self.view, self.around, self.evaluator = x, view, around, evaluator
         self.tainted = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
-    def base(self, points: Points, rows: Tensor) -> Tensor:
+    def base(self, points: DrawPoints, rows: Tensor) -> Tensor:
         """The images of the samples ``rows`` (A,) under their draws."""
         return self.x[rows] if self.view is None else self.view.randomize(self.x[rows], Draw(points.u, points.seeds))
 
-    def shown(self, points: Points, rows: Tensor, *, settle: bool = False) -> Tensor:
+    def shown(self, points: DrawPoints, rows: Tensor, *, settle: bool = False) -> Tensor:
         """The images the model is shown; with ``settle`` the perturbed ones are inside their ball to the last bit."""
         with torch.no_grad():
             base = self.base(points, rows)
@@ -170,7 +170,7 @@ class DrawSpace:
             perturbed = ball.project(base + points.delta)
             return ball.settle(perturbed) if settle else perturbed
 
-    def look(self, points: Points, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, points: DrawPoints, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Which samples are fooled (A,), and their margins (A,): a forward pass for each of ``eot_samples``."""
         shown = self.shown(points, rows)
         criterion = self.evaluator.criterion.take(rows.to(self.evaluator.criterion.y.device))
@@ -182,7 +182,7 @@ class DrawSpace:
             fooled, total = fooled & success, total + margin
         return fooled, total / samples
 
-    def evaluate(self, points: Points, rows: Tensor) -> tuple[Assessment, Points]:
+    def evaluate(self, points: DrawPoints, rows: Tensor) -> tuple[Assessment, DrawPoints]:
         """What is to be known of the samples, and the gradient in coordinates and pixels, of which NaN counts as 0."""
 
         def images_of(flat: Tensor, index: Tensor) -> Tensor:

@@ -6,25 +6,26 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from art_domainrand.attacks.engine.balls import Balls, Start
 from art_domainrand.attacks.engine.best import BestSoFar, Which
 from art_domainrand.attacks.engine.criterion import Criterion
-from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core.norms import Ball
+
+Start = Callable[[int, int, Ball, Which], Tensor]
+"""Number of the stage, restart, balls and samples (A,) -> where they start, (A, ...)."""
 
 Observe = Callable[[int, Tensor, Tensor, Which], None]
 """Number of the step, gradient and points (A, ...), and whose they are: told before each step."""
 
 
-class Run(Protocol):
+class BatchRunner(Protocol):
     """What runs a batch to its end and writes down what it has found."""
 
     def run(self) -> None:
         """Do so."""
 
 
-Way = Callable[[Inputs, Any, BestSoFar, Which, tuple[int, int, int]], Run]
+HowToRun = Callable[[Any, Any, BestSoFar, Which, tuple[int, int, int]], BatchRunner]
 """Inputs, stage, what was found so far, the samples of a batch; number of the stage, first restart, how many of them.
 
 With an attribute ``consecutive`` it is given slices, and one restart at a time.
@@ -37,7 +38,7 @@ class AnyStage(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def way(self) -> Way: ...
+    def way(self) -> HowToRun: ...
     @property
     def restarts(self) -> int: ...
     @property
@@ -52,20 +53,27 @@ class AnyStage(Protocol):
 class Stage:
     """One attack on the samples that are left.
 
-    ``criterion(which)`` and ``steps(ball, mask, which)`` belong to some samples; ``start(number, restart, ball,
-    which)`` returns where restart 0, 1, ... starts, given the stage's number. With ``early_stop`` a sample leaves once
-    it is fooled, and its later restarts are not run. With ``keep_best`` the result is the point of largest margin
-    on the way, else the last one. ``worthwhile(ids, margin)`` says which samples (A,) to run on, given the largest
-    margins (A,) found before. ``samples`` is how many draws a gradient is a mean over, if not what the user says.
-
-    ``way`` is what runs a batch. What ART does is said by three more: ``whole_batches`` runs all restarts of one batch
-    before the next; ``later_success`` lets a success replace an earlier one; without ``judge_start`` the start is no
-    result.
+    :param name: What the progress bar says.
+    :param way: What runs a batch.
+    :param around: Some samples -> the balls that may be searched.
+    :param criterion: Some samples -> what is wanted of them.
+    :param steps: Balls, mask and samples -> the step rule.
+    :param start: Where restart 0, 1, ... starts, given the stage's number.
+    :param max_iter: Steps per restart.
+    :param restarts: How often to start.
+    :param early_stop: A sample leaves once it is fooled, and its later restarts are not run.
+    :param keep_best: The result is the point of largest margin on the way, else the last one.
+    :param worthwhile: Samples (A,) and the largest margins (A,) found before -> which of them to run on.
+    :param samples: How many draws a gradient is a mean over, if not what the user says.
+    :param whole_batches: Run all restarts of one batch before the next, as ART's PGD does.
+    :param later_success: A success replaces an earlier one, as in ART, where ``way`` compares ends of restarts.
+    :param judge_start: Whether the start may be the result; not so in ART's minimal FGSM.
+    :param observe: Told of each step.
     """
 
     name: str
-    way: Way
-    balls: Balls
+    way: HowToRun
+    around: Callable[[Which], Ball]
     criterion: Callable[[Which], Criterion]
     steps: Callable[[Ball, Tensor | None, Which], StepRule]
     start: Start

@@ -34,7 +34,7 @@ class StepRule(ABC):
 
     def clean(self, gradient: Tensor) -> Tensor:
         """A gradient fit to be used, in a tensor of its own."""
-        return clean(gradient, self.mask, self.tainted)
+        return usable(gradient, self.mask, self.tainted)
 
 
 class PGDSteps(StepRule):
@@ -99,7 +99,7 @@ def whole_steps(eps: Size, unit: Size) -> int:
     return int(torch.ceil(radius / (unit.to(radius.device) if isinstance(unit, Tensor) else unit) - STEP_SLACK).max())
 
 
-def clean(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> Tensor:
+def usable(grad: Tensor, mask: Tensor | None, tainted: Tensor) -> Tensor:
     """Return a fresh gradient: NaN counts as zero, infinity as the largest number, zero where ``mask`` is.
 
     Samples whose gradient is not finite are marked in ``tainted``. Fresh, because autograd may return a view, or a

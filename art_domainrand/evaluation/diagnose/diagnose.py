@@ -96,7 +96,7 @@ def diagnose(
     check.require(len(images) > 0, "x", "hold at least one image", len(images))
     bounds = check.clip_bounds(estimator.clip_values, tuple(images.shape[1:]), images.device)
     check.check_layout(images, estimator)
-    said = check.check_images(images, *bounds)
+    said = check.check_pixels(images, *bounds)
     if said is not None:
         warnings.warn(f"x should {said}", RuntimeWarning, stacklevel=2)
     labels = check.class_labels(y, len(images), estimator.nb_classes).cpu()
