@@ -1,6 +1,7 @@
 """Imports run downward only, and importing the package stays free of side effects."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,21 @@ def test_imports_run_downward(path):
     assert own in HEIGHT, f"{own} is in no layer: add it to LAYERS"
     above = {name for name in imported_rooms(path) if HEIGHT[name] > HEIGHT[own]}
     assert not above
+
+
+# The rooms inside randomization, from the ground up. A pipeline says where its labels go, so core and labels are on one
+# line.
+ROOMS = [{"numerics"}, {"core", "labels"}, {"corruptions"}, {"transforms"}, {"domains"}]
+FLOOR = {name: floor for floor, line in enumerate(ROOMS) for name in line}
+
+
+def test_randomizations_rooms_import_downward():
+    inside = ROOT / "randomization"
+    assert set(FLOOR) == {path.parent.name for path in inside.glob("*/__init__.py")}
+    for path in inside.glob("*/*.py"):
+        found = re.findall(r"from art_domainrand\.randomization\.(\w+)", path.read_text())
+        above = {name for name in found if FLOOR.get(name, len(ROOMS)) > FLOOR[path.parent.name]}
+        assert not above, f"{path.parent.name}/{path.name} imports {above}"
 
 
 def test_randomization_knows_nothing_of_art():

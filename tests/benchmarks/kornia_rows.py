@@ -43,6 +43,7 @@ class Row:
     :param theirs: the same by Kornia's functions alone.
     :param ours: what it is compared with, if not the transform itself.
     :param transform: the transform, if not the one of that name with its defaults.
+    :param matrix: Kornia's matrix alone, from the values, where every member of a fused chain pays for its own.
     :param random: whether ``theirs`` draws for itself, so that results cannot be compared.
     """
 
@@ -54,6 +55,7 @@ class Row:
     theirs: Change | None = None
     ours: Change | None = None
     transform: R.Transform | None = None
+    matrix: Callable[[Mapping[str, Any]], Tensor] | None = None
     random: bool = False
 
     def made(self) -> R.Transform:
@@ -137,6 +139,11 @@ def _size(x: Tensor) -> tuple[int, int]:
 
 def _centre(x: Tensor) -> Tensor:
     return x.new_tensor([[(x.shape[3] - 1) / 2, (x.shape[2] - 1) / 2]]).expand(len(x), 2)
+
+
+def _none(v: Mapping[str, Any]) -> Tensor:
+    """A centre at zero for each image."""
+    return torch.zeros(len(next(iter(v.values()))), 2)
 
 
 def _affine(x: Tensor, matrix: Tensor) -> Tensor:
@@ -252,11 +259,15 @@ _GIVEN = (
     Row("rotation", "`angle_to_rotation_matrix`, `warp_affine`", "Kornia's matrix, our sampling", (FUSION, SPEED),
         "one sampling for all neighbours", _rotation),
     Row("scale", "`get_rotation_matrix2d`, `warp_affine`", "ours", (FUSION, SPEED),
-        "the matrix alone is 19 times as fast", _scale),
+        "one sum of patterns where theirs multiplies four matrices", _scale,
+        matrix=lambda v: G.get_rotation_matrix2d(
+            _none(v), torch.zeros_like(v["factor"]), torch.stack((v["factor"], v["factor"]), dim=1))),
     Row("shear", "`get_shear_matrix2d`, `warp_affine`", "ours", (FUSION, SPEED),
-        "the matrix alone is 1.9 times as fast, and every member of a fused chain pays for its own", _shear),
+        "a sum of patterns", _shear,
+        matrix=lambda v: G.get_shear_matrix2d(_none(v), torch.deg2rad(v["x"]), torch.deg2rad(v["y"]))),
     Row("translation", "`translate`", "ours", (FUSION, SPEED),
-        "the matrix alone is 3 times as fast, and every member of a fused chain pays for its own", _translation),
+        "a sum of patterns", _translation,
+        matrix=lambda v: G.get_translation_matrix2d(torch.stack((v["x"] * 32, v["y"] * 32), dim=1))),
     Row("crop", "`crop_and_resize`", "ours", (FUSION, SPEED), "theirs solves for a homography", _crop),
     Row("flip", "`hflip`, `vflip`", "Kornia", (), "a matrix where it fuses", _flip),
     Row("perspective", "`get_perspective_transform`, `warp_perspective`", "ours", (FUSION, SPEED),

@@ -19,6 +19,8 @@ import torch
 from kornia_rows import ROWS, Row, apply_ours, gradients_compared, same_bits_when_sliced, values_for
 from torch import Tensor
 
+from art_domainrand.randomization import Frame
+
 from measure import interleaved, surroundings
 
 GUIDE = Path(__file__).parents[2] / "examples" / "guides" / "randomization.md"
@@ -69,9 +71,20 @@ def ratios(row: Row, rounds: int) -> list[str]:
     return found
 
 
+def matrix_ratio(row: Row, rounds: int) -> float:
+    """How many times as long Kornia takes for the matrices of 64 images."""
+    transform = row.made()
+    values = values_for(transform, SIZES[0][0])
+    runs = {"ours": lambda: transform.matrix(values, Frame(3, 32, 32)), "theirs": lambda: row.matrix(values)}
+    times = interleaved(runs, 20 * rounds, torch.device("cpu"))
+    return statistics.median(times["theirs"]) / statistics.median(times["ours"])
+
+
 def measured(row: Row, rounds: int) -> list[str]:
     """The cells of a row."""
     words = ", ".join(row.why) + (": " if row.why and row.note else "") + row.note
+    if row.matrix is not None:
+        words += f"; the matrix alone {matrix_ratio(row, rounds):.1f}"
     cells = [f"`{row.name}`", row.kornia, row.by, words]
     if row.theirs is None:
         return [*cells, *[""] * 7]

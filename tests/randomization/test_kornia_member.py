@@ -1,5 +1,6 @@
 """Our transforms inside Kornia's containers, beside Kornia's own: images, masks, boxes, keypoints, and the way back."""
 
+import copy
 import pickle
 
 import kornia.augmentation as K  # noqa: N812
@@ -227,3 +228,39 @@ def test_labels_cannot_follow_what_is_not_tracked(items):
     member(labelled()[0])
     with pytest.raises(ValueError, match="labels cannot follow"):
         sequence(member)(*labelled())
+
+
+def test_a_copy_of_a_member_replays_its_draw():
+    member = KorniaMember([Rotation(), Elastic(), GaussianNoise(0.1)], p=0.5)
+    x = labelled()[0]
+    changed = member(x)
+    for again in (copy.deepcopy(member), pickle.loads(pickle.dumps(member))):
+        assert torch.equal(again(x, params=member._params), changed)
+
+
+def test_one_image_keeps_its_form_if_asked():
+    x = labelled()[0][0]
+    assert KorniaMember(Rotation(), keepdim=True)(x).shape == x.shape
+    assert KorniaMember(Rotation())(x).shape == (1, *x.shape)
+
+
+def test_kornias_other_containers_take_members_too():
+    x = labelled()[0]
+    clip = K.VideoSequential(KorniaMember([Rotation(), GaussianNoise(0.1)]), data_format="BTCHW", same_on_frame=True)
+    frames = clip(x[:, None].expand(3, 4, *x.shape[1:]))
+    assert torch.equal(frames[:, 0], frames[:, 3])
+    for container in (
+        K.ImageSequential(KorniaMember(Rotation()), K.ColorJitter(0.1, 0.1, 0.1, 0.1)),
+        K.PatchSequential(KorniaMember(Rotation()), grid_size=(2, 2), patchwise_apply=False),
+        Pipeline([KorniaMember(Rotation()), Brightness()]),
+    ):
+        assert container(x).shape == x.shape
+
+
+def test_no_boxes_and_no_points_are_none_afterwards():
+    chain = K.AugmentationSequential(
+        KorniaMember([Elastic(), Rotation()]), data_keys=["input", "bbox_xyxy", "keypoints"]
+    )
+    _, boxes, points = chain(labelled()[0], torch.zeros(3, 0, 4), torch.zeros(3, 0, 2))
+    assert boxes.shape == (3, 0, 4)
+    assert points.shape == (3, 0, 2)

@@ -22,7 +22,7 @@ from torch.nn import functional
 from art_domainrand.core.arrays import as_python, widened
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import sample_points
-from art_domainrand.randomization.transforms.occlusion import covered
+from art_domainrand.randomization.numerics.coverage import covered
 
 KNOTS = 4097
 """How finely the inverse of the beta distribution is tabulated."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from art_domainrand.core.random import uniform_field
 from art_domainrand.randomization.core.distributions import LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
+from art_domainrand.randomization.numerics.coverage import cover, cover_rectangle, covered
 from art_domainrand.randomization.numerics.foreground import (
     check_mask_channel,
     foreground,
@@ -21,7 +22,6 @@ from art_domainrand.randomization.numerics.foreground import (
     split_mask,
     texture,
 )
-from art_domainrand.randomization.transforms.occlusion import cover, cover_rectangle, covered
 from art_domainrand.randomization.transforms.sensor import mean_channel
 
 
