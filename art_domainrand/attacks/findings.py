@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.coordinates import coordinates, physical_values
 from art_domainrand.core.checks import require
 from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.randomization.core.coordinates import coordinates, physical_values
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.serialize import from_dict, to_dict

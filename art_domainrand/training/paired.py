@@ -14,6 +14,7 @@ from art.defences.trainer import (
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.global_rng import global_rng_state, restore_global_rng
+from art_domainrand.estimators.overriding import last_output_alone, preprocessing_seen, replaced
 from art_domainrand.training.streams import randomized_modules
 
 COMPARING = (AdversarialTrainerTRADESPyTorch, AdversarialTrainerAWPPyTorch, AdversarialTrainerOAATPyTorch)
@@ -46,8 +47,7 @@ def paired(trainer: Any) -> Iterator[None]:
     names = ", ".join(kind.__name__ for kind in COMPARING)
     rule = f"be one that compares two views ({names})"
     require(isinstance(trainer, COMPARING), "trainer", rule, Text(type(trainer).__name__))
-    classifier = trainer._classifier
-    process, preprocess = trainer._batch_process, classifier._apply_preprocessing
+    process = trainer._batch_process
     batch: _Batch | None = None
 
     def process_paired(*args: Any, **kwargs: Any) -> Any:
@@ -58,17 +58,12 @@ def paired(trainer: Any) -> Iterator[None]:
             finally:
                 batch = None
 
-    def preprocess_paired(x: Any, y: Any, fit: bool = False, no_grad: bool = True) -> Any:
-        if not fit:
-            return preprocess(x, y, fit=fit, no_grad=no_grad)
+    def seen(preprocess: Callable[[], Any], x: Any, y: Any) -> Any:
         if batch is None:  # validation images, which predict will preprocess
             return x, y
-        return batch.view(lambda: preprocess(x, y, fit=fit, no_grad=no_grad))
+        return batch.view(preprocess)
 
-    with (
-        _replaced(trainer, "_batch_process", process_paired),
-        _replaced(classifier, "_apply_preprocessing", preprocess_paired),
-    ):
+    with replaced(trainer, "_batch_process", process_paired), preprocessing_seen(trainer._classifier, seen):
         yield
 
 
@@ -84,7 +79,7 @@ class _Batch:
         self._held = ExitStack()
         self._states: dict[str, Any] | None = None
         self._device = classifier.device
-        self._wrapper = classifier._model
+        self._classifier = classifier
 
     def __enter__(self) -> _Batch:
         return self
@@ -97,30 +92,8 @@ class _Batch:
         if self._states is None:
             for op in self._random:
                 self._held.enter_context(op.replay())
-            self._held.enter_context(_last_output_of(self._wrapper))  # the attack, which may want all, is over
+            self._held.enter_context(last_output_alone(self._classifier))  # the attack, which may want all, is over
             self._states = global_rng_state(self._device)
         else:
             restore_global_rng(self._states, self._device)
         return preprocess()
-
-
-@contextmanager
-def _last_output_of(wrapper: Any) -> Iterator[None]:
-    """Let ART's wrapper of a model, which lists what each layer of a Sequential gives, list the scores alone."""
-    every = wrapper.forward
-    with _replaced(wrapper, "forward", lambda x: every(x)[-1:]):
-        yield
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """Give ``owner`` alone, not its class, another method."""
-    before = vars(owner).get(name)
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        if before is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)

@@ -10,7 +10,7 @@ from torch import nn
 
 from art_domainrand.core.random import RANK
 from art_domainrand.core.streams import Stream
-from art_domainrand.training.module import Randomized
+from art_domainrand.preprocessors.base import PipelinePreprocessor
 
 
 def streams_of(classifier: Any) -> list[Stream]:
@@ -20,9 +20,10 @@ def streams_of(classifier: Any) -> list[Stream]:
     return [stream for stream in found if isinstance(stream, Stream)]
 
 
-def randomized_modules(model: nn.Module) -> list[Randomized]:
-    """The modules in ``model`` that randomize their input."""
-    return [module for module in model.modules() if isinstance(module, Randomized)]
+def randomized_modules(model: nn.Module) -> list[Any]:
+    """The modules in ``model`` that randomize their input, as those of :func:`art_domainrand.randomized` do."""
+    own = (getattr(module, "randomization", None) for module in model.modules())
+    return [module for module, held in zip(model.modules(), own, strict=True) if isinstance(held, PipelinePreprocessor)]
 
 
 @contextmanager

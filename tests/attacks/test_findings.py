@@ -11,10 +11,10 @@ from torch import nn
 
 from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, grid_attack, worst_of
 from art_domainrand.attacks import Findings
-from art_domainrand.attacks.coordinates import coordinates, sloped
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
+from art_domainrand.attacks.engine.slopes import sloped
 from art_domainrand.attacks.engine.space import CountingGradients, DrawPoints, DrawSpace
 from art_domainrand.core.losses import margin
 from art_domainrand.estimators import open_estimator
@@ -34,6 +34,7 @@ from art_domainrand.randomization import (
     Sometimes,
     Translation,
 )
+from art_domainrand.randomization.core.coordinates import coordinates
 from art_domainrand.randomization.core.transform import Draw
 
 from support.estimators import CLASSES, SHAPE, cnn, make_classifier

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from art_domainrand import RandomizedDataGenerator, fit_randomized, randomized
 from art_domainrand.randomization import Brightness
-from art_domainrand.training.data.small_batches import Joined, refuses_one_image
+from art_domainrand.training.data.epochs import Joined
+from art_domainrand.training.data.small_batches import refuses_one_image
 
 from support.estimators import CLASSES, SHAPE
 from support.trainer import assert_same, differs, trainable, trainer_of, weights, with_norm

@@ -13,13 +13,13 @@ from art.config import ART_NUMPY_DTYPE
 from art.estimators.estimator import LossGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.coordinates import ranged, sloped
 from art_domainrand.attacks.engine.best import BestSoFar, Which
 from art_domainrand.attacks.engine.config import Config
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
 from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
 from art_domainrand.attacks.engine.inputs import Inputs, prepare, with_predictions
 from art_domainrand.attacks.engine.search import search
+from art_domainrand.attacks.engine.slopes import sloped
 from art_domainrand.attacks.engine.space import BallAround, CountingGradients, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.stage import HowToRun
 from art_domainrand.attacks.findings import Findings
@@ -27,6 +27,7 @@ from art_domainrand.core import checks as check
 from art_domainrand.estimators import is_device_estimator, open_estimator
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.randomization.core.coordinates import ranged
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 

@@ -79,6 +79,9 @@ class Sometimes(Transform):
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"gate": columns[0] < self.p, **nested_values((self.transform,), columns[1:], seeds)}
 
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        return "applied" if bool(u < self.p) else "not applied"
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrix = self.transform.matrix(values["0"], frame)
         return torch.where(values["gate"][:, None, None], matrix, identity_like(matrix))
@@ -161,6 +164,17 @@ class OneOf(Transform):
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"selector": columns[0], **nested_values(self.transforms, columns[1:], seeds)}
 
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        return name_of(self.transforms[int(self.member(u))])
+
+    def member(self, u: Tensor) -> Tensor:
+        """Which of the transforms is applied.
+
+        :param u: the selector's coordinate, (n,).
+        :return: the places of the transforms, (n,), int64.
+        """
+        return select(u, self.weights, [torch.full_like(u, k) for k in range(len(self.transforms))]).long()
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrices = [t.matrix(values[str(k)], frame) for k, t in enumerate(self.transforms)]
         width = max(matrix.shape[2] for matrix in matrices)  # a contrast's has columns for the means
@@ -190,3 +204,11 @@ class OneOf(Transform):
             return apply_chosen(x, choice, self.transforms, [values[str(k)] for k in range(len(members))])
         images = [same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
         return select(values["selector"], self.weights, images)
+
+
+def name_of(transform: Transform) -> str:
+    """What a transform is called: its class, or those it is made of."""
+    members = getattr(transform, "transforms", None)
+    if members is None or isinstance(transform, OneOf):
+        return type(transform).__name__
+    return " + ".join(name_of(member) for member in members)

@@ -95,6 +95,15 @@ class Transform(ABC):
         """Whether a geometric transform is one matrix for each image, rather than a displacement field."""
         return self.kind is Kind.GEOMETRY
 
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        """What a coordinate of the unit cube chooses where it says which or whether; most say how much, and choose not.
+
+        :param name: one of :attr:`parameters`.
+        :param u: the coordinate, a tensor with one element.
+        :return: a word for what is chosen at ``u``; None for a coordinate of degree.
+        """
+        return None
+
     def check_channels(self, channels: int) -> None:
         """Refuse images that are not taken, whatever is drawn; most transforms take any number of channels.
 

@@ -211,6 +211,9 @@ class Flip(GeometricTransform):
     def parameters(self) -> Mapping[str, Distribution]:
         return {"horizontal": Uniform(0.0, 1.0), "vertical": Uniform(0.0, 1.0)}
 
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        return "flipped" if bool(u < getattr(self, name)) else "not flipped"
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         across = (values["horizontal"] < self.horizontal).to(values["horizontal"].dtype)
         down = (values["vertical"] < self.vertical).to(values["vertical"].dtype)

@@ -56,6 +56,9 @@ class RandomCorruption(PixelTransform):
         assert isinstance(self.severity, Distribution)
         return {"name": Uniform(0.0, 1.0), "severity": self.severity}
 
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        return self.names[min(int(u * len(self.names)), len(self.names) - 1)] if name == "name" else None
+
     @property
     def tracked(self) -> bool:
         """Whether "elastic_transform" is not among the names: where that moves pixels to is not known."""

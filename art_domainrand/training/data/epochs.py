@@ -12,7 +12,6 @@ from torch.utils.data import BatchSampler
 
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ORDER, READ, key_of, permutations, seed_of
-from art_domainrand.training.data.small_batches import Joined
 from art_domainrand.training.data.sources import BatchLabels, Positions, Source
 
 Choose = Callable[[int], Tensor]
@@ -161,3 +160,18 @@ class _Plan:
             rows = self.choose(len(batch))
             self.handed_out.append((SampleKeys(torch.tensor(batch), times), rows))
             yield [batch[row] for row in rows.tolist()]
+
+
+class Joined:
+    """Batches of positions, the last of which goes with the one before."""
+
+    def __init__(self, batches: Iterable[list[int]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        waiting: list[list[int]] = []
+        for batch in self.batches:
+            waiting.append(batch)
+            if len(waiting) > 2:
+                yield waiting.pop(0)
+        yield [position for batch in waiting for position in batch]

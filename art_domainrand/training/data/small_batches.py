@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,21 +65,6 @@ def joins_last(estimator: Any, batch: int, last: int, batches: int, stacklevel: 
     require(batches > 1 and batch > 1, "batch_size", rule, Text(f"{batches} of {batch}"))
     warnings.warn(f"the last batch of an epoch has one image, {WHY}: it joins the batch before", stacklevel=stacklevel)
     return True
-
-
-class Joined:
-    """Batches of positions, the last of which goes with the one before."""
-
-    def __init__(self, batches: Iterable[list[int]]) -> None:
-        self.batches = batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        waiting: list[list[int]] = []
-        for batch in self.batches:
-            waiting.append(batch)
-            if len(waiting) > 2:
-                yield waiting.pop(0)
-        yield [position for batch in waiting for position in batch]
 
 
 @contextmanager

@@ -8,13 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.coordinates import Coordinate, coordinates
-from art_domainrand.randomization.core.composites import OneOf, Sometimes
+from art_domainrand.randomization.core.coordinates import Coordinate, coordinates
 from art_domainrand.randomization.core.distributions import Choice
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
-from art_domainrand.randomization.transforms.geometry import Flip
-from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 
 # Automatic domain randomization (OpenAI et al. 2019, "Solving Rubik's cube with a robot hand", section 5.2).
 BOUNDARY_SHARE = 0.5  # share of images drawn at a boundary, p_b
@@ -125,6 +122,5 @@ class AutomaticRanges(Ranges):
 def is_range(coordinate: Coordinate) -> bool:
     """Whether a coordinate is one of degree, and not of which or whether."""
     low, high = coordinate.distribution.support
-    choice = isinstance(coordinate.owner, (Sometimes, OneOf, Flip)) or isinstance(coordinate.distribution, Choice)
-    named = isinstance(coordinate.owner, RandomCorruption) and coordinate.name.rpartition(".")[2] == "name"
-    return low < high and not choice and not named
+    choice = isinstance(coordinate.distribution, Choice) or coordinate.chosen(torch.tensor(0.5)) is not None
+    return low < high and not choice

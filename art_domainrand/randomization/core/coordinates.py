@@ -1,4 +1,4 @@
-"""What the coordinates of a pipeline's unit cube mean: names, units, which of them act, which of them have a slope."""
+"""What the coordinates of a pipeline's unit cube mean: names, units, and which of them act."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
-from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
-from art_domainrand.randomization.core.distributions import Choice, Distribution
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.randomization.core.transform import Draw, Transform
-from art_domainrand.randomization.numerics.selection import select
-from art_domainrand.randomization.transforms.geometry import Flip
-from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
-
-# Slopes are looked for on this many images of noise, each under a draw of its own.
-PROBES = 32
+from art_domainrand.randomization.core.transform import Transform
 
 
 @dataclass(frozen=True)
@@ -42,22 +33,19 @@ class Coordinate:
         """For which of the points ``u`` (n, P) this coordinate makes a difference, (n,)."""
         acting = torch.ones(len(u), dtype=torch.bool, device=u.device)
         for column, owner, member in self.conditions:
-            acting &= chosen(owner, u[:, column]) == member
+            acting &= chosen_member(owner, u[:, column]) == member
         return acting
+
+    def chosen(self, u: Tensor) -> str | None:
+        """What this coordinate chooses at ``u`` (a tensor with one element); None if it is one of degree."""
+        return self.owner.chosen(self.name.rpartition(".")[2], u.reshape(1))
 
     def text(self, u: Tensor) -> str:
         """The value at the coordinate ``u`` (a tensor with one element), with its unit."""
         u = u.reshape(1)
-        if self.name.endswith("gate") and isinstance(self.owner, Sometimes):
-            return "applied" if int(chosen(self.owner, u)) == 0 else "not applied"
-        if self.name.endswith("selector") and isinstance(self.owner, OneOf):
-            return name_of(self.owner.transforms[int(chosen(self.owner, u))])
-        own = self.name.rpartition(".")[2]
-        if isinstance(self.owner, Flip):
-            return "flipped" if float(u) < getattr(self.owner, own) else "not flipped"
-        if isinstance(self.owner, RandomCorruption) and own == "name":
-            names = self.owner.names
-            return names[min(int(u * len(names)), len(names) - 1)]
+        chosen = self.chosen(u)
+        if chosen is not None:
+            return chosen
         return f"{float(self.distribution.icdf(u)):.4g}{f' {self.unit}' if self.unit else ''}"
 
 
@@ -73,51 +61,17 @@ def physical_values(pipeline: Pipeline, u: Tensor) -> dict[str, Tensor]:
     return {name: d.icdf(column) for (name, d), column in zip(pipeline.parameters.items(), u.unbind(1), strict=True)}
 
 
-def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
-    """Which coordinates (P,) a gradient can climb for images of ``shape``, (P,) bool, on the CPU.
-
-    Those of transforms that are differentiable, are no choice, and have a slope on images of noise under some of
-    :data:`PROBES` draws: gates and selectors, thresholds and rounded numbers have none.
-    """
-    pipeline = view.pipeline
-    smooth = [c.owner.differentiable and not isinstance(c.distribution, Choice) for c in coordinates(pipeline)]
-    may = torch.tensor(smooth, dtype=torch.bool)
-    if not may.any():
-        return may
-    keys = keys_of(0, TRIAL, torch.arange(PROBES))
-    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in view.clip_values)
-    noise = low + (high - low) * uniform(derive(keys, 0), shape)
-    draw = keyed_draws(pipeline, keys[:1], PROBES, "stratified")  # every choice of a sixteenth or more is seen
-    with torch.enable_grad():
-        u = draw.u.requires_grad_()
-        seen = view.randomize(noise, Draw(u, draw.seeds))
-        if not seen.requires_grad:
-            return torch.zeros_like(may)
-        weights = normal(derive(keys, 2), seen.shape[1:]).to(seen.dtype)
-        (slope,) = torch.autograd.grad(seen, u, weights, allow_unused=True)
-    return may & (torch.zeros_like(u) if slope is None else slope).ne(0).any(0)
-
-
 def ranged(pipeline: Pipeline) -> Tensor:
     """Which coordinates (P,) have more than one value."""
     return torch.tensor([d.support[0] < d.support[1] for d in pipeline.parameters.values()], dtype=torch.bool)
 
 
-def chosen(owner: Transform, u: Tensor) -> Tensor:
+def chosen_member(owner: Transform, u: Tensor) -> Tensor:
     """Which member of ``owner`` is applied at the coordinates ``u`` of its gate or selector; -1 for none."""
     if isinstance(owner, Sometimes):
         return torch.where(u < owner.p, 0, -1)
     assert isinstance(owner, OneOf)
-    options = [torch.full_like(u, k) for k in range(len(owner.transforms))]
-    return select(u, owner.weights, options).long()
-
-
-def name_of(transform: Transform) -> str:
-    """What a transform is called: its class, or those it is made of."""
-    members = getattr(transform, "transforms", None)
-    if members is None or isinstance(transform, OneOf):
-        return type(transform).__name__
-    return " + ".join(name_of(member) for member in members)
+    return owner.member(u)
 
 
 def _walk(
