@@ -16,10 +16,10 @@ from art_domainrand.randomization.core.distributions import Distribution, as_dis
 from art_domainrand.randomization.core.draw import Draw as Draw
 from art_domainrand.randomization.numerics.color_maps import apply_color
 from art_domainrand.randomization.numerics.positions import (
+    Carrying,
     Frame,
-    Points,
+    Positions,
     Sampling,
-    Way,
     frame_of,
 )
 
@@ -134,7 +134,7 @@ class Transform(ABC):
         """
         raise TypeError(f"{type(self).__name__} has no matrix")
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
         """Where points of the image come to lie; where they are, unless the transform moves pixels.
 
         A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
@@ -146,7 +146,7 @@ class Transform(ABC):
         """
         return points
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         """Which of its keypoints each image shows in the place of each; as it was, unless some are swapped.
 
         :param order: the index of the keypoint in each place so far, (B, K) int64.
@@ -202,7 +202,7 @@ def leaves_of(transform: Transform) -> list[Transform]:
     return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
 
 
-def settled(transform: Transform, points: Points, frame: Frame, way: Way) -> Points:
+def settled(transform: Transform, points: Positions, frame: Frame, way: Carrying) -> Positions:
     """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
     if way.settle is None or transform.kind is not Kind.GEOMETRY:
         return points
