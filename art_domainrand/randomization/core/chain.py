@@ -15,8 +15,8 @@ from art_domainrand.randomization.numerics.color_maps import apply_color, compos
 from art_domainrand.randomization.numerics.matrices import inverse3x3, multiply
 from art_domainrand.randomization.numerics.positions import (
     Carrying,
+    Coords,
     Frame,
-    Positions,
     Sampling,
     frame_of,
     map_points,
@@ -93,7 +93,7 @@ class Chain(Transform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return self._product(range(len(self.transforms)), values, frame)
 
-    def carry(self, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         for stage in reversed(self.stages) if way.backward else self.stages:
             points = self._carry_stage(stage, points, values, frame, way)
             if self.kind is not Kind.GEOMETRY:
@@ -126,7 +126,7 @@ class Chain(Transform):
         projective = any(member.projective for member in members)
         return warp(x, self._product(stage, values, frame_of(x)), sampling, projective=projective)
 
-    def _carry_stage(self, stage: range, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
+    def _carry_stage(self, stage: range, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         runs = list(self._runs(stage))
         for run in reversed(runs) if way.backward else runs:
             first = self.transforms[run.start]

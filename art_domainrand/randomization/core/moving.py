@@ -10,8 +10,8 @@ from art_domainrand.randomization.core.transform import Kind, Transform, Values
 from art_domainrand.randomization.numerics.matrices import inverse3x3
 from art_domainrand.randomization.numerics.positions import (
     Carrying,
+    Coords,
     Frame,
-    Positions,
     Sampling,
     frame_of,
     map_points,
@@ -54,7 +54,7 @@ class GeometricTransform(Transform):
         :param frame: the size of the images.
         """
 
-    def carry(self, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         matrix = self.matrix(values, frame)
         return map_points(inverse3x3(matrix) if way.backward else matrix, points, projective=self.projective)
 
@@ -90,7 +90,7 @@ class DisplacementTransform(Transform):
         return Sampling(self.mode, self.padding)
 
     @abstractmethod
-    def displacement(self, points: Positions, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         """How far right and down of each point its source lies, in pixels.
 
         :param points: target positions in pixels from the image centre.
@@ -99,8 +99,8 @@ class DisplacementTransform(Transform):
         :return: two tensors of rank three that broadcast: right, and down.
         """
 
-    def carry(self, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
-        def pull(target: Positions) -> Positions:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
+        def pull(target: Coords) -> Coords:
             right, down = self.displacement(target, values, frame)
             return target.moved(target.x + right, target.y + down)
 

@@ -15,13 +15,7 @@ from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.distributions import Distribution, as_distribution, icdf_columns
 from art_domainrand.randomization.core.draw import Draw as Draw
 from art_domainrand.randomization.numerics.color_maps import apply_color
-from art_domainrand.randomization.numerics.positions import (
-    Carrying,
-    Frame,
-    Positions,
-    Sampling,
-    frame_of,
-)
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, frame_of
 
 Values: TypeAlias = Mapping[str, Any]
 """The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
@@ -134,7 +128,7 @@ class Transform(ABC):
         """
         raise TypeError(f"{type(self).__name__} has no matrix")
 
-    def carry(self, points: Positions, values: Values, frame: Frame, way: Carrying) -> Positions:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         """Where points of the image come to lie; where they are, unless the transform moves pixels.
 
         A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
@@ -202,7 +196,7 @@ def leaves_of(transform: Transform) -> list[Transform]:
     return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
 
 
-def settled(transform: Transform, points: Positions, frame: Frame, way: Carrying) -> Positions:
+def settled(transform: Transform, points: Coords, frame: Frame, way: Carrying) -> Coords:
     """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
     if way.settle is None or transform.kind is not Kind.GEOMETRY:
         return points
