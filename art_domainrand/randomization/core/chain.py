@@ -14,10 +14,10 @@ from art_domainrand.randomization.core.transform import Kind, Transform, Values,
 from art_domainrand.randomization.numerics.color_maps import apply_color, compose_color
 from art_domainrand.randomization.numerics.matrices import inverse3x3, multiply
 from art_domainrand.randomization.numerics.positions import (
+    Carrying,
+    Coords,
     Frame,
-    Points,
     Sampling,
-    Way,
     frame_of,
     map_points,
     pixel_lattice,
@@ -93,14 +93,14 @@ class Chain(Transform):
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return self._product(range(len(self.transforms)), values, frame)
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         for stage in reversed(self.stages) if way.backward else self.stages:
             points = self._carry_stage(stage, points, values, frame, way)
             if self.kind is not Kind.GEOMETRY:
                 points = settled(Chain(self.transforms[stage.start : stage.stop]), points, frame, way)
         return points
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         members = list(enumerate(self.transforms))
         for index, transform in reversed(members) if way.backward else members:
             order = transform.reorder(order, values[str(index)], way)
@@ -120,11 +120,13 @@ class Chain(Transform):
         sampling = common_sampling(members) or Sampling()
         if not all(member.has_matrix for member in members):
             lattice = pixel_lattice(x.shape[2], x.shape[3], x.dtype, x.device)
-            return resample(x, self._carry_stage(stage, lattice, values, frame_of(x), Way(backward=True)), sampling)
+            return resample(
+                x, self._carry_stage(stage, lattice, values, frame_of(x), Carrying(backward=True)), sampling
+            )
         projective = any(member.projective for member in members)
         return warp(x, self._product(stage, values, frame_of(x)), sampling, projective=projective)
 
-    def _carry_stage(self, stage: range, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def _carry_stage(self, stage: range, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         runs = list(self._runs(stage))
         for run in reversed(runs) if way.backward else runs:
             first = self.transforms[run.start]

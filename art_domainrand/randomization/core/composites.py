@@ -17,7 +17,7 @@ from art_domainrand.randomization.core.distributions import Distribution, Unifor
 from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
 from art_domainrand.randomization.numerics.matrices import identity_like
-from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Way, where
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, where
 from art_domainrand.randomization.numerics.selection import check_weights, select
 
 
@@ -86,10 +86,10 @@ class Sometimes(Transform):
         matrix = self.transform.matrix(values["0"], frame)
         return torch.where(values["gate"][:, None, None], matrix, identity_like(matrix))
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         return where(values["gate"], self.transform.carry(points, values["0"], frame, way), points)
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         return torch.where(values["gate"][:, None], self.transform.reorder(order, values["0"], way), order)
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
@@ -181,7 +181,7 @@ class OneOf(Transform):
         matrices = [functional.pad(matrix, (0, width - matrix.shape[2])) for matrix in matrices]
         return select(values["selector"], self.weights, matrices)
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         places = []
         for k, t in enumerate(self.transforms):
             place = t.carry(points, values[str(k)], frame, way)
@@ -191,9 +191,9 @@ class OneOf(Transform):
             select(values["selector"], self.weights, options)
             for options in zip(*((p.x, p.y, kept if p.lost is None else p.lost) for p in places), strict=True)
         )
-        return Points(x, y, None if all(place.lost is None for place in places) else lost)
+        return Coords(x, y, None if all(place.lost is None for place in places) else lost)
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         orders = [t.reorder(order, values[str(k)], way) for k, t in enumerate(self.transforms)]
         return select(values["selector"], self.weights, orders)
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from art_domainrand.randomization.core.transform import Kind, Transform, Values
 from art_domainrand.randomization.numerics.matrices import inverse3x3
 from art_domainrand.randomization.numerics.positions import (
+    Carrying,
+    Coords,
     Frame,
-    Points,
     Sampling,
-    Way,
     frame_of,
     map_points,
     pixel_lattice,
@@ -54,7 +54,7 @@ class GeometricTransform(Transform):
         :param frame: the size of the images.
         """
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         matrix = self.matrix(values, frame)
         return map_points(inverse3x3(matrix) if way.backward else matrix, points, projective=self.projective)
 
@@ -90,7 +90,7 @@ class DisplacementTransform(Transform):
         return Sampling(self.mode, self.padding)
 
     @abstractmethod
-    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         """How far right and down of each point its source lies, in pixels.
 
         :param points: target positions in pixels from the image centre.
@@ -99,8 +99,8 @@ class DisplacementTransform(Transform):
         :return: two tensors of rank three that broadcast: right, and down.
         """
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
-        def pull(target: Points) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
+        def pull(target: Coords) -> Coords:
             right, down = self.displacement(target, values, frame)
             return target.moved(target.x + right, target.y + down)
 
@@ -108,5 +108,5 @@ class DisplacementTransform(Transform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         lattice = pixel_lattice(x.shape[2], x.shape[3], x.dtype, x.device)
-        points = self.carry(lattice, values, frame_of(x), Way(backward=True))
+        points = self.carry(lattice, values, frame_of(x), Carrying(backward=True))
         return resample(x, points, self.sampling or Sampling())

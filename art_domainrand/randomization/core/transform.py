@@ -15,13 +15,7 @@ from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.distributions import Distribution, as_distribution, icdf_columns
 from art_domainrand.randomization.core.draw import Draw as Draw
 from art_domainrand.randomization.numerics.color_maps import apply_color
-from art_domainrand.randomization.numerics.positions import (
-    Frame,
-    Points,
-    Sampling,
-    Way,
-    frame_of,
-)
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, frame_of
 
 Values: TypeAlias = Mapping[str, Any]
 """The physical values of one transform: name -> (B,) tensor; ``seed`` -> (B,) int64 where the transform is seeded.
@@ -143,7 +137,7 @@ class Transform(ABC):
         """
         raise TypeError(f"{type(self).__name__} has no matrix")
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         """Where points of the image come to lie; where they are, unless the transform moves pixels.
 
         A PIXEL transform that moves some overrides this, and calls ``way.settle`` itself if it resamples.
@@ -155,7 +149,7 @@ class Transform(ABC):
         """
         return points
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         """Which of its keypoints each image shows in the place of each; as it was, unless some are swapped.
 
         :param order: the index of the keypoint in each place so far, (B, K) int64.
@@ -211,7 +205,7 @@ def leaves_of(transform: Transform) -> list[Transform]:
     return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
 
 
-def settled(transform: Transform, points: Points, frame: Frame, way: Way) -> Points:
+def settled(transform: Transform, points: Coords, frame: Frame, way: Carrying) -> Coords:
     """What becomes of ``points`` that ``transform`` has carried, if it is a resampling of its own."""
     if way.settle is None or transform.kind is not Kind.GEOMETRY:
         return points

@@ -25,7 +25,7 @@ from art_domainrand.randomization.labels.detections import (
 from art_domainrand.randomization.labels.outlines import occupied_extent, unit_outline
 from art_domainrand.randomization.labels.rows import LabelTable, check_boxes, check_fill
 from art_domainrand.randomization.labels.settling import cut_boxes, cut_sources, mark_lost, pad_sources
-from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Settle, Way, pixel_lattice
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, Settle, pixel_lattice
 from art_domainrand.randomization.numerics.warp import resample
 
 LabelBatch: TypeAlias = "Tensor | Sequence[Tensor]"
@@ -132,7 +132,7 @@ class Geometry:
         self._check("keypoints", keypoints)
         rows, frame = LabelTable.read("keypoints", keypoints, (2, 3), self.draw.u.device), self._frame()
         x, y = (rows.table[..., :2] - self._corner(frame, 1)).unbind(2)
-        moved = self._carry(Points(x[..., None], y[..., None]), frame, mark_lost)
+        moved = self._carry(Coords(x[..., None], y[..., None]), frame, mark_lost)
         columns = [torch.cat((moved.x, moved.y), dim=2) + self._corner(frame, 1), rows.table[..., 2:]]
         if moved.lost is not None:
             columns[1] = columns[1] * ~moved.lost
@@ -160,7 +160,7 @@ class Geometry:
         along_x, along_y = unit_outline(rows.table, bent=bent)
         x1, y1, x2, y2 = rows.table[..., None].unbind(2)
         half_x, half_y = frame.width / 2, frame.height / 2
-        outline = Points(torch.lerp(x1, x2, along_x) - half_x, torch.lerp(y1, y2, along_y) - half_y)
+        outline = Coords(torch.lerp(x1, x2, along_x) - half_x, torch.lerp(y1, y2, along_y) - half_y)
         moved = self._carry(outline, frame, cut_boxes if clip else None)
         x, y = moved.x + half_x, moved.y + half_y
         found = torch.stack((x.amin(2), y.amin(2), x.amax(2), y.amax(2)), dim=2)
@@ -214,9 +214,9 @@ class Geometry:
         u = self.draw.u
         return _double(self.chain.values(u if u.dtype == torch.float64 else u.float(), self.draw.seeds))
 
-    def _carry(self, points: Points, frame: Frame, settle: Settle | None) -> Points:
+    def _carry(self, points: Coords, frame: Frame, settle: Settle | None) -> Coords:
         """Where ``points`` of an image come to lie, and what ``settle`` makes of them there."""
-        way = Way(self.inverted, None if self.inverted else settle)
+        way = Carrying(self.inverted, None if self.inverted else settle)
         moved = self.chain.carry(points, self._values, frame, way)
         return moved if settle is None else settle(moved, Sampling(), frame)
 
@@ -228,7 +228,7 @@ class Geometry:
         for image, part in enumerate(keypoints):
             places = torch.arange(part.shape[-2], device=self.draw.u.device)
             one = replace(self, draw=self.draw[image])
-            order = self.chain.reorder(places[None], one._values, Way(self.inverted))
+            order = self.chain.reorder(places[None], one._values, Carrying(self.inverted))
             parts.append(part.index_select(-2, order[0].to(part.device)))
         return torch.stack(parts) if isinstance(keypoints, Tensor) else parts
 
@@ -237,7 +237,7 @@ class Geometry:
         frame = Frame(1, *size[-2:])
         lattice = pixel_lattice(frame.height, frame.width, torch.float64, self.draw.u.device)
         settle = partial(cut_sources if cut else pad_sources, soft=mode != "nearest")
-        way = Way(not self.inverted, None if self.inverted else settle)
+        way = Carrying(not self.inverted, None if self.inverted else settle)
         points = settled(self.chain, self.chain.carry(lattice, self._values, frame, way), frame, way)
         lost = torch.zeros((), dtype=torch.bool, device=points.x.device) if points.lost is None else points.lost
         shape = (len(self.draw), frame.height, frame.width)
@@ -291,7 +291,7 @@ def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) 
     x, y, lost = (part.to(image.device) for part in sources)
     if sampling.mode != "nearest":
         # Beyond the image a sampling reads zero: of the difference from what is to be there.
-        read = resample(widened(image) - fill, Points(x, y), sampling) + fill
+        read = resample(widened(image) - fill, Coords(x, y), sampling) + fill
         return read.masked_fill(lost[:, None], fill).to(image.dtype)
     height, width = image.shape[2:]
     column, row = torch.floor(x + width / 2).long(), torch.floor(y + height / 2).long()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling
+from art_domainrand.randomization.numerics.positions import Coords, Frame, Sampling
 
 
-def mark_lost(points: Points, sampling: Sampling, frame: Frame) -> Points:
+def mark_lost(points: Coords, sampling: Sampling, frame: Frame) -> Coords:
     """Keypoints outside the image are lost."""
     return points.without(~((points.x.abs() <= frame.width / 2) & (points.y.abs() <= frame.height / 2)))
 
 
-def cut_boxes(points: Points, sampling: Sampling, frame: Frame) -> Points:
+def cut_boxes(points: Coords, sampling: Sampling, frame: Frame) -> Coords:
     """Outlines (B, N, points) are cut to the image; a box without extent is lost."""
     half_x, half_y = frame.width / 2, frame.height / 2
     cut = points.moved(points.x.clamp(-half_x, half_x), points.y.clamp(-half_y, half_y))
@@ -21,7 +21,7 @@ def cut_boxes(points: Points, sampling: Sampling, frame: Frame) -> Points:
     return cut.without(empty.expand(cut.x.shape))
 
 
-def cut_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool) -> Points:
+def cut_sources(points: Coords, sampling: Sampling, frame: Frame, *, soft: bool) -> Coords:
     """Positions that a sampling reads, those outside the image lost, whatever is shown there.
 
     ``soft`` reading fades over one pixel beyond the outermost centres, the other kind ends half a pixel beyond them.
@@ -31,7 +31,7 @@ def cut_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool)
     return points.without(~inside)
 
 
-def pad_sources(points: Points, sampling: Sampling, frame: Frame, *, soft: bool) -> Points:
+def pad_sources(points: Coords, sampling: Sampling, frame: Frame, *, soft: bool) -> Coords:
     """Positions that a sampling reads, as its padding has it: lost with "zeros", else moved into the image."""
     if sampling.padding == "zeros":
         return cut_sources(points, sampling, frame, soft=soft)

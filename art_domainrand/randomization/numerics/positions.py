@@ -62,7 +62,7 @@ def frame_of(x: Tensor) -> Frame:
     return Frame(x.shape[1], x.shape[2], x.shape[3])
 
 
-class Points(NamedTuple):
+class Coords(NamedTuple):
     """Positions in pixels from the image centre: ``x`` to the right, ``y`` down.
 
     Both are of rank three and broadcast to (B, M, N). ``lost`` marks those that have left the image for good, None
@@ -74,20 +74,20 @@ class Points(NamedTuple):
     lost: Tensor | None = None
     lattice: bool = False
 
-    def moved(self, x: Tensor, y: Tensor) -> Points:
+    def moved(self, x: Tensor, y: Tensor) -> Coords:
         """The same points in another place."""
-        return Points(x, y, self.lost)
+        return Coords(x, y, self.lost)
 
-    def without(self, lost: Tensor) -> Points:
+    def without(self, lost: Tensor) -> Coords:
         """The same points, those of ``lost`` marked as such."""
         return self._replace(lost=lost if self.lost is None else self.lost | lost)
 
 
-Settle: TypeAlias = Callable[[Points, Sampling, Frame], Points]
+Settle: TypeAlias = Callable[[Coords, Sampling, Frame], Coords]
 """What becomes of carried points when an image of this frame has been resampled."""
 
 
-class Way(NamedTuple):
+class Carrying(NamedTuple):
     """Which way points are carried, and what befalls them where an image has been resampled.
 
     ``backward`` goes from the target to the source, as images are sampled. ``settle``, if there is one, is called after
@@ -98,10 +98,10 @@ class Way(NamedTuple):
     settle: Settle | None = None
 
 
-def pixel_lattice(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Points:
+def pixel_lattice(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Coords:
     """All pixels of an image, as a row and a column that broadcast."""
     row, column = centred(width, dtype, device), centred(height, dtype, device)
-    return Points(row[None, None, :], column[None, :, None], lattice=True)
+    return Coords(row[None, None, :], column[None, :, None], lattice=True)
 
 
 def broadcast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +117,7 @@ def centred(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.arange(size, dtype=dtype, device=device) - (size - 1) / 2
 
 
-def map_points(matrix: Tensor, points: Points, *, projective: bool) -> Points:
+def map_points(matrix: Tensor, points: Coords, *, projective: bool) -> Coords:
     """Carry ``points`` by a (B, 3, 3) ``matrix``; only a ``projective`` one is divided by its third coordinate.
 
     On the lattice each coordinate is the sum of a row and a column, which is one pass over memory.
@@ -130,17 +130,17 @@ def map_points(matrix: Tensor, points: Points, *, projective: bool) -> Points:
     return points.moved(rows[0] / rows[2], rows[1] / rows[2]) if projective else points.moved(rows[0], rows[1])
 
 
-def where(gate: Tensor, first: Points, second: Points) -> Points:
+def where(gate: Tensor, first: Coords, second: Coords) -> Coords:
     """The ``first`` points of the images with ``gate`` (B,), the ``second`` ones of the others."""
     at = gate[:, None, None]
     lost = first.lost
     if first.lost is not None or second.lost is not None:
         here, there = (torch.zeros_like(at) if points.lost is None else points.lost for points in (first, second))
         lost = torch.where(at, here, there)
-    return Points(torch.where(at, first.x, second.x), torch.where(at, first.y, second.y), lost)
+    return Coords(torch.where(at, first.x, second.x), torch.where(at, first.y, second.y), lost)
 
 
-def solve(pull: Callable[[Points], Points], wanted: Points) -> Points:
+def solve(pull: Callable[[Coords], Coords], wanted: Coords) -> Coords:
     """The points that ``pull`` takes to the ``wanted`` ones, by Newton's method.
 
     ``pull`` acts on each point alone. Only the last step is recorded by autograd, which is all that the gradient of a
@@ -153,10 +153,10 @@ def solve(pull: Callable[[Points], Points], wanted: Points) -> Points:
     return _newton(pull, wanted, found)
 
 
-def _newton(pull: Callable[[Points], Points], wanted: Points, guess: Points) -> Points:
+def _newton(pull: Callable[[Coords], Coords], wanted: Coords, guess: Coords) -> Coords:
     x, y = broadcast(guess.x, guess.y)
     count = x.shape[2]
-    beside = Points(torch.cat((x, x + DIFFERENCE, x), dim=2), torch.cat((y, y, y + DIFFERENCE), dim=2))
+    beside = Coords(torch.cat((x, x + DIFFERENCE, x), dim=2), torch.cat((y, y, y + DIFFERENCE), dim=2))
     at = pull(beside)
     (x0, x1, x2), (y0, y1, y2) = (torch.split(part, count, dim=2) for part in broadcast(at.x, at.y))
     with torch.no_grad():

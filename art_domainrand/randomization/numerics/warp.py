@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.randomization.numerics.matrices import constant, inverse3x3, is_channels_last, multiply
-from art_domainrand.randomization.numerics.positions import Points, Sampling, broadcast, centred
+from art_domainrand.randomization.numerics.positions import Coords, Sampling, broadcast, centred
 
 
 def warp(x: Tensor, matrix: Tensor, sampling: Sampling, *, projective: bool) -> Tensor:
@@ -18,7 +18,7 @@ def warp(x: Tensor, matrix: Tensor, sampling: Sampling, *, projective: bool) -> 
     return _sample(x, sampling_grid(inverse3x3(matrix), x.shape[2], x.shape[3], projective=projective), sampling)
 
 
-def resample(x: Tensor, points: Points, sampling: Sampling) -> Tensor:
+def resample(x: Tensor, points: Coords, sampling: Sampling) -> Tensor:
     """Read ``x`` (B, C, H, W) at ``points``, in pixels from the image centre, to (B, C, M, N)."""
     height, width = x.shape[2:]
     scale = ((2 / max(width - 1, 1), 2 / max(height - 1, 1)),)

@@ -17,7 +17,7 @@ from art_domainrand.randomization.core.distributions import Distribution, LogUni
 from art_domainrand.randomization.core.moving import DisplacementTransform
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply
-from art_domainrand.randomization.numerics.positions import Frame, Points, Sampling, Way, broadcast
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, broadcast
 from art_domainrand.randomization.numerics.warp import resample
 
 
@@ -50,7 +50,7 @@ class Elastic(DisplacementTransform):
         if isinstance(self.cells, bool) or not isinstance(self.cells, int) or self.cells < 1:
             raise ValueError(f"cells must be an int >= 1, got {self.cells!r}")
 
-    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         field = self.field(values, frame)
         if not points.lattice:
             # The field between the pixels is the straight line between its values at them.
@@ -107,7 +107,7 @@ class ThinPlate(DisplacementTransform):
         assert isinstance(self.distortion, Distribution)
         return {f"{row}_{column}_{axis}": self.distortion for row in _ROWS for column in _COLUMNS for axis in "xy"}
 
-    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         shares = torch.stack([values[name] for name in self.parameters], dim=1).view(-1, 9, 2).transpose(1, 2)
         coefficients = multiply(shares, constant(_plate(), shares.dtype, shares.device).expand(len(shares), -1, -1))
         half_x, half_y = max(frame.width - 1, 1) / 2, max(frame.height - 1, 1) / 2
@@ -162,7 +162,7 @@ class LensDistortion(DisplacementTransform):
         if slope <= 0:
             raise ValueError(f"1 + 3 k1 r^2 + 5 k2 r^4 must be > 0 up to r = 1, got {slope:g} for k1={k1:g}, k2={k2:g}")
 
-    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         k1, k2, centre_x, centre_y = (values[name].view(-1, 1, 1) for name in ("k1", "k2", "x", "y"))
         half_diagonal = math.hypot(frame.width - 1, frame.height - 1) / 2 or 1.0
         x, y = points.x - centre_x * frame.width, points.y - centre_y * frame.height
@@ -209,10 +209,10 @@ class RollingShutter(DisplacementTransform):
         require_support("wobble", self.wobble, low=0, high=1)
         require_support("frequency", self.frequency, low=0, high=_LARGEST)
 
-    def displacement(self, points: Points, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
+    def displacement(self, points: Coords, values: Values, frame: Frame) -> tuple[Tensor, Tensor]:
         return self._aside(points.y, values, frame), points.y * values["y"].view(-1, 1, 1)
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         if way.backward:
             return super().carry(points, values, frame, way)
         row = points.y / (1 + values["y"].view(-1, 1, 1))

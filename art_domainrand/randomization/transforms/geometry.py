@@ -27,7 +27,7 @@ from art_domainrand.randomization.core.distributions import (
 from art_domainrand.randomization.core.moving import GeometricTransform
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.numerics.matrices import Rows, combine, constant
-from art_domainrand.randomization.numerics.positions import Frame, Sampling, Way
+from art_domainrand.randomization.numerics.positions import Carrying, Frame, Sampling
 
 
 def _entries(*places: tuple[int, int]) -> Rows:
@@ -219,7 +219,7 @@ class Flip(GeometricTransform):
         down = (values["vertical"] < self.vertical).to(values["vertical"].dtype)
         return combine(_IDENTITY, (-2 * across, _XX), (-2 * down, _YY))
 
-    def reorder(self, order: Tensor, values: Values, way: Way) -> Tensor:
+    def reorder(self, order: Tensor, values: Values, way: Carrying) -> Tensor:
         if not self.pairs:
             return order
         count = order.shape[1]

@@ -14,7 +14,7 @@ from art_domainrand.core.random import hash_field
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.ordering import reordered
-from art_domainrand.randomization.numerics.positions import Frame, Points, Way, broadcast
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, broadcast
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class GridShuffle(PixelTransform):
         shuffled = torch.cat((shuffled, x[:, :, : rows * tall, columns * wide :]), dim=3)
         return torch.cat((shuffled, x[:, :, rows * tall :]), dim=2)
 
-    def carry(self, points: Points, values: Values, frame: Frame, way: Way) -> Points:
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
         rows, columns, tall, wide = self._cells(frame.height, frame.width)
         order = self._order(values["seed"], rows * columns)
         if not way.backward:

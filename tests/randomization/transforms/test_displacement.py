@@ -28,7 +28,7 @@ from art_domainrand.randomization import (
     ThinPlate,
     Translation,
 )
-from art_domainrand.randomization.numerics.positions import Points, Way, pixel_lattice
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, pixel_lattice
 from art_domainrand.randomization.transforms.displacement import _HOLDS, _plate
 
 H, W = 21, 30
@@ -105,7 +105,7 @@ def test_elastic_agrees_with_kornia_given_the_same_displacement():
 def test_elastic_off_the_lattice_is_its_field_between_the_pixels():
     pipeline, _, values = drawn(Elastic(0.4))
     lattice = pixel_lattice(H, W, torch.float64, torch.device("cpu"))
-    at = Points(lattice.x.expand(4, H, W), lattice.y.expand(4, H, W))
+    at = Coords(lattice.x.expand(4, H, W), lattice.y.expand(4, H, W))
     elastic = pipeline.transforms[0]
     for on, off in zip(
         elastic.displacement(lattice, values["0"], FRAME), elastic.displacement(at, values["0"], FRAME), strict=True
@@ -167,8 +167,8 @@ def test_lens_distortion_agrees_with_kornias_calibration(k1):
 def test_the_lens_is_smooth_and_one_to_one_beyond_the_image():
     pipeline, _, values = drawn(LensDistortion(-0.3, 0.0), batch=1)
     radius = torch.linspace(0.01, 3, 3000, dtype=torch.float64) * np.hypot(W - 1, H - 1) / 2
-    at = Points(radius[None, None], torch.zeros(1, 1, 1, dtype=torch.float64))
-    read_at = pipeline.chain.carry(at, values, FRAME, Way(backward=True)).x.flatten()
+    at = Coords(radius[None, None], torch.zeros(1, 1, 1, dtype=torch.float64))
+    read_at = pipeline.chain.carry(at, values, FRAME, Carrying(backward=True)).x.flatten()
     slope = read_at.diff() / radius.diff()
     assert (slope > 0).all()
     assert slope.diff().abs().max() < 0.01
@@ -200,7 +200,7 @@ def test_matrices_and_fields_are_one_sampling_in_the_users_order():
     assert len(pipeline.chain.stages) == 1
     at = pixel_lattice(H, W, torch.float64, torch.device("cpu"))
     for index in reversed(range(len(chain))):
-        at = chain[index].carry(at, values[str(index)], FRAME, Way(backward=True))
+        at = chain[index].carry(at, values[str(index)], FRAME, Carrying(backward=True))
     lattice = pixel_lattice(H, W, torch.float64, torch.device("cpu"))
     expected = read(images(), at.x - lattice.x, at.y - lattice.y)
     torch.testing.assert_close(pipeline.apply(images(), draw), expected, atol=1e-10, rtol=0)
