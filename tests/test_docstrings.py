@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 MODULES = [
+    "art_domainrand",
     "art_domainrand.attacks",
+    "art_domainrand.preprocessors",
     "art_domainrand.randomization",
     "art_domainrand.randomization.corruptions",
     "art_domainrand.randomization.domains",

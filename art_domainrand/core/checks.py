@@ -1,6 +1,6 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import Array as Array
 from art_domainrand.core.pixels import outside
 
@@ -88,6 +89,13 @@ def check_device_options(seed: Any, memory_format: Any, autocast: Any) -> None:
     require(memory_format in formats, "memory_format", 'be None or "channels_last"', memory_format)
     half = (torch.bfloat16, torch.float16)
     require(autocast is None or autocast in half, "autocast", "be None, torch.bfloat16 or torch.float16", autocast)
+
+
+def check_parameters(given: dict[str, Any], known: Sequence[str]) -> None:
+    """Refuse names that are not among the ``known`` parameters, with the nearest one."""
+    for name in given:
+        near = nearest(name, known)
+        require(name in known, "parameters", f"be among {list(known)}", Text(f"{name!r}{near}"))
 
 
 def check_counts(**counts: Any) -> None:

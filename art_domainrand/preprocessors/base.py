@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from art_domainrand.core.arrays import from_array, warn_of_layout, widened
-from art_domainrand.core.checks import require
+from art_domainrand.core.checks import check_parameters, require
 from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.core.hashing import NUMPY_HASHES
 from art_domainrand.core.pixels import ClipRange
@@ -40,8 +40,8 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     The n-th image that an object is shown has the n-th draw of its ``seed``, however the images are put into batches.
 
-    ``forward`` raises ValueError for images of another shape or dtype, with NaN, or in 8 bits where ``clip_values`` are
-    not, and for detections that cannot follow a transform, as they cannot a Kornia module with geometry inside. Other
+    Refused, with a ValueError, are images of another shape or dtype, with NaN, or in 8 bits where ``clip_values`` are
+    not, and detections that cannot follow a transform, as they cannot a Kornia module with geometry inside. Other
     pixels outside ``clip_values`` (by more than 1e-5 of their range), such as ART's randomized smoothing and universal
     perturbations make, are clipped first, with a RuntimeWarning, said once. CUDA tensors that carry a gradient are not
     searched for such values, since the host would have to wait for the answer.
@@ -93,11 +93,10 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     def set_params(self, **kwargs: Any) -> None:
         """Change constructor arguments; all are checked before any is set, and only a new ``seed`` restarts the draws.
 
-        Raises ValueError for a name that is no argument.
+        :param kwargs: constructor arguments by name.
+        :raises ValueError: for a name that is no argument.
         """
-        unknown = sorted(set(kwargs) - set(self.params))
-        if unknown:
-            raise ValueError(f"parameters must be among {self.params}, got {unknown}")
+        check_parameters(kwargs, self.params)
         changed = type(self)(**({name: getattr(self, name) for name in self.params} | kwargs))
         if "seed" not in kwargs:
             changed._stream = self._stream
@@ -105,17 +104,21 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         self.__dict__.update(changed.__dict__)
 
     def sample(self, n: int, device: torch.device | str = "cpu") -> Draw:
-        """The draws of the next ``n`` images of this object's own stream, on ``device``.
+        """Draw for the next images of this object's own stream; they are counted, however many are drawn at a time.
 
-        The n-th image since the start has the n-th draw, however many are drawn at a time.
+        :param n: the number of images, >= 0.
+        :param device: where the draws are to lie.
         """
         few = n * len(self.pipeline.parameters) <= NUMPY_HASHES
         return keyed_draws(self.pipeline, self._stream.keys(n, "cpu" if few else device)).to(device)
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
-        """Randomize the images ``x`` with a fresh draw (or the one held by :meth:`replay`); return (images, y).
+        """Randomize images with a fresh draw, or the one held by :meth:`replay`.
 
-        Detections in ``y`` are moved by the same draw.
+        :param x: images (B, C, H, W) or (B, H, W, C), or videos, as the class says.
+        :param y: labels; detections are moved by the same draw.
+        :return: images and labels.
+        :raises ValueError: for images and labels that the class says it refuses.
         """
         self._check(x, y)
         draw = self._held_draw(x)
@@ -127,7 +130,10 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         return self._randomize(x, draw), self._moved(y, x, draw)
 
     def estimate_forward(self, x: Tensor, y: Any = None) -> Tensor:
-        """Randomize ``x`` again with the draw of its last forward pass, so that gradient and value belong together.
+        """Randomize images again with the draw of their last forward pass, so that gradient and value belong together.
+
+        :param x: images as :meth:`forward` takes them.
+        :param y: labels, which do not count.
 
         A batch counts as the same if it has the same pixels in the same order and was one of the last four; any other
         batch is drawn afresh, as in :meth:`forward`. Inside :meth:`replay` the draw held there is used.
@@ -137,7 +143,11 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         return self.forward(x, y)[0] if draw is None else self._randomize(x, draw)
 
     def randomize(self, x: Tensor, draw: Draw) -> Tensor:
-        """Randomize the images ``x`` by a given ``draw``, one row for each; unlike :meth:`forward` unchecked."""
+        """Randomize images by a given draw; unlike :meth:`forward` unchecked.
+
+        :param x: images as :meth:`forward` takes them.
+        :param draw: one row for each image.
+        """
         return self._randomize(x, draw)
 
     def __call__(self, x: NDArray[Any], y: Any = None) -> tuple[NDArray[Any], Any]:
@@ -151,7 +161,9 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     @contextmanager
     def replay(self, draw: Draw | None = None) -> Iterator[None]:
-        """Hold one draw for every call inside the ``with`` block: ``draw``, or the one the first call takes.
+        """Hold one draw for every call inside the ``with`` block.
+
+        :param draw: the draw to hold; by default the one that the first call takes.
 
         Image i of every batch gets the i-th draw, so all batches must have as many images as the held draw; another
         number raises ValueError. Blocks nest, the innermost holds.

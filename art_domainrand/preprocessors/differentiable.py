@@ -12,7 +12,7 @@ from torch import Tensor
 
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import Text, check_parameters, require
 from art_domainrand.core.straight_through import wants_gradient
 from art_domainrand.preprocessors.conversions import (
     host_array,
@@ -110,20 +110,29 @@ class DifferentiableDefence(PreprocessorPyTorch):
     def set_params(self, **kwargs: Any) -> None:
         """Change constructor arguments; all are checked before any is set.
 
-        Raises ValueError for a name that is no argument.
+        :param kwargs: constructor arguments by name.
+        :raises ValueError: for a name that is no argument.
         """
-        unknown = sorted(set(kwargs) - set(self.params))
-        if unknown:
-            raise ValueError(f"parameters must be among {self.params}, got {unknown}")
+        check_parameters(kwargs, self.params)
         now = {name: getattr(self, name) for name in self.params} | self._given_flags
         self.__dict__.update(type(self)(**(now | kwargs)).__dict__)
 
     def fit(self, x: Array, y: Array | None = None, **kwargs: Any) -> None:
-        """Fit the defence."""
+        """Fit the defence.
+
+        :param x: images, as the defence takes them.
+        :param y: labels, if the defence takes them.
+        :param kwargs: what else the defence's own ``fit`` takes.
+        """
         self.defence.fit(x, y, **kwargs)
 
     def forward(self, x: Tensor, y: Any = None) -> tuple[Tensor, Any]:
-        """Run the defence on the images ``x`` (B, ...) and labels ``y``; gradients follow ``backward``."""
+        """Run the defence; gradients follow ``backward``.
+
+        :param x: images (B, ...).
+        :param y: labels, or None.
+        :return: images and labels as the defence makes them.
+        """
         if not isinstance(x, Tensor) or x.dim() == 0:
             got = "a scalar" if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"x must be a tensor with a batch axis, got {got}")
@@ -147,9 +156,10 @@ class DifferentiableDefence(PreprocessorPyTorch):
         return images.astype(x.dtype, copy=False), labels
 
     def estimate_gradient(self, x: Array, grad: Array) -> Array:
-        """The gradient at the images ``x`` (B, ...) from ``grad``, that at the defence's output.
+        """The gradient at the images, from that at the defence's output.
 
-        ``grad`` may hold one gradient a class, (B, K, ...). An array of objects goes to the defence's own estimate.
+        :param x: images (B, ...); an array of objects goes to the defence's own estimate.
+        :param grad: the gradient at the defence's output, or one for each class, (B, K, ...).
         """
         if x.dtype == object:
             own: Array = self.defence.estimate_gradient(x, grad)

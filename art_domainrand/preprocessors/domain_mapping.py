@@ -29,11 +29,19 @@ class DomainMapping(PipelinePreprocessor):
     :param references: images for a reference method, in the range and layout of the images to be mapped. They are
         measured once, here.
     :param channels: the channels that are the picture, such as (0, 1, 2) of RGB + depth; None takes all.
+    :param clip_values: the smallest and the largest pixel value; numbers or arrays that broadcast to one image.
+    :param channels_first: whether images are (C, H, W) rather than (H, W, C).
+    :param apply_fit: map what the model is trained on. Turn it off to measure a model in a domain that it has not seen.
     :param apply_predict: map what the model predicts on. On by default, as ``apply_fit`` is: a model is trained and
-        used in one domain. Turn ``apply_fit`` off to measure a model in a domain that it has not seen.
+        used in one domain.
+    :param seed: an int >= 0 makes every run see the same images; None takes fresh entropy.
+    :param clip: how the result is clipped to ``clip_values``: "straight_through", "hard" or None, as for
+        :class:`DomainRandomization`.
+    :param chunk_size: how many images are mapped at a time where no gradient is asked for; it changes no result.
+    :param device_type: where NumPy arrays are processed, "gpu" (if there is one) or "cpu"; tensors stay where they are.
 
-    The other arguments are those of :class:`DomainRandomization`, and so is all that it says about images, labels,
-    errors, and ``estimate_forward`` and ``replay``, which map with the draw of a forward pass again.
+    What :class:`DomainRandomization` says about images, labels, errors, and ``estimate_forward`` and ``replay``, which
+    map with the draw of a forward pass again, holds here too.
     """
 
     params = [  # noqa: RUF012 - declared so by ART

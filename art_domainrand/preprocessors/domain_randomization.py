@@ -89,7 +89,12 @@ class DomainRandomization(PipelinePreprocessor):
 
         :param estimator: An estimator of ART with ``clip_values``. Without ``channels_first`` its images are (C, H, W);
             where its device is no GPU, or unknown, NumPy arrays are processed on the CPU.
-        :param pipeline: As for the class, and so are the other arguments.
+        :param pipeline: A :class:`Pipeline`, or what one is made from.
+        :param apply_fit: Randomize what the model is trained on.
+        :param apply_predict: Randomize what the model predicts on, and what it is attacked on.
+        :param seed: As for the class.
+        :param clip: As for the class.
+        :param chunk_size: As for the class.
         :raises ValueError: for an estimator without ``clip_values``: they say what range of pixels it works on.
         """
         limits: Any = getattr(estimator, "clip_values", None)

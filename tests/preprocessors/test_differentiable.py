@@ -193,7 +193,7 @@ def test_set_params_checks_all_before_it_sets_any():
         ({"device_type": "tpu"}, r'device_type must be "gpu" or "cpu", got \'tpu\''),
         ({"defence": cnn()}, r"defence must be a preprocessor of ART, got Sequential"),
         ({"defence": copy.copy(ours)}, r"defence must be a preprocessor of ART, got DifferentiableDefence"),
-        ({"bacth_size": 3}, r"parameters must be among .* got \['bacth_size'\]"),
+        ({"bacth_size": 3}, r"parameters must be among .* got 'bacth_size'; did you mean 'batch_size'\?"),
     ):
         with pytest.raises(ValueError, match=words):
             ours.set_params(**({"batch_size": 9} | wrong))

@@ -142,7 +142,7 @@ def test_set_params_checks_all_before_it_sets_any():
     mapping.set_params(severity=4)
     assert mapping.severity == 4
     torch.testing.assert_close(mapping.forward(images())[0], domain_mapping(images(), "negative", 4))
-    with pytest.raises(ValueError, match=r"parameters must be among .*'severity'.*, got \['sverity'\]"):
+    with pytest.raises(ValueError, match=r"parameters must be among .*'severity'.*, got 'sverity'"):
         mapping.set_params(sverity=3)
     with pytest.raises(ValueError, match="severity must be a number from 1 to 5, got 9"):
         mapping.set_params(domain="night", severity=9)

@@ -212,7 +212,7 @@ def test_forked_workers_do_not_share_a_stream():
 
 def test_set_params_checks_everything_before_it_changes_anything():
     preprocessor = DomainRandomization(ITEMS, seed=1)
-    with pytest.raises(ValueError, match=r"parameters must be among \[.*\], got \['strength'\]"):
+    with pytest.raises(ValueError, match=r"parameters must be among \[.*\], got 'strength'"):
         preprocessor.set_params(strength=3)
     with pytest.raises(ValueError, match="chunk_size must be"):
         preprocessor.set_params(apply_predict=True, chunk_size=0)
