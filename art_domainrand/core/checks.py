@@ -1,5 +1,6 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -124,7 +125,10 @@ def images(x: Any, dtype: Any) -> Tensor:
         real = x.dtype.kind in "biuf"
     require(real, "x", "be boolean, integer or real", Text(f"dtype {x.dtype}"), TypeError)
     if isinstance(x, np.ndarray):
-        x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
+        with warnings.catch_warnings():
+            # An array that must not be written to, such as a memory map, is only read here.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+            x = torch.from_numpy(np.ascontiguousarray(x, dtype=dtype))
     require(x.dim() >= 2, "x", "have a batch axis and at least one feature axis", Text(f"shape {tuple(x.shape)}"))
     tensor: Tensor = x.detach().to(torch.from_numpy(np.empty(0, dtype=dtype)).dtype)
     return tensor

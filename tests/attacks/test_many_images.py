@@ -5,7 +5,7 @@ import sys
 
 # 20,000 images of 3x16x16: 59 MiB.
 SCRIPT = """
-import resource, tempfile
+import resource, tempfile, warnings
 import numpy as np, torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
@@ -38,6 +38,7 @@ with tempfile.NamedTemporaryFile() as file:
     x.flush()
     del x  # its pages would count, and those of the map below again
     images = np.memmap(file.name, np.float32, "r", shape=(n, *shape))
+    warnings.simplefilter("error")  # a map that must not be written to is nothing to warn of
     for attack in attacks:
         adv = attack.generate(images)
         assert adv.shape == images.shape and np.abs(adv[::997] - images[::997]).max() > 0.005
