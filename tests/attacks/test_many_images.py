@@ -48,7 +48,7 @@ print((peak() - before) / (images.nbytes / 2**20))
 
 
 def test_twenty_thousand_images_from_a_memory_map():
-    """Twice the images, since pages of the map that were read count too, and little more than once for all the rest at its worst."""
+    """Twice the images, since pages of the map that were read count too, and for all the rest what does not grow."""
     command = [sys.executable, "-c", SCRIPT]
     times = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert times < 3.3
