@@ -12,6 +12,7 @@ from art.attacks.attack import EvasionAttack
 from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGradientDescent
 from torch import Tensor
 
+from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.autopgd import AutoSteps
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
@@ -24,7 +25,6 @@ from art_domainrand.attacks.engine.sparse import SettlingSteps, SparseSteps
 from art_domainrand.attacks.engine.stage import Stage, Start
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core import checks as check
-from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.losses import LOSSES
 from art_domainrand.core.norms import Ball, lp_norm
 from art_domainrand.core.random import CLIMB, START, derive, normal
@@ -87,7 +87,7 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     nb_target_classes: int
     variant: str
 
-    @suggesting_names
+    @without_writer
     def __init__(
         self,
         estimator: Any,

@@ -12,6 +12,7 @@ from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
 from art_domainrand.attacks.apgd import AutoPlan, auto_stage
+from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
@@ -20,7 +21,6 @@ from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.engine.steps import PGDSteps, as_size
 from art_domainrand.core import checks as check
-from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.estimators import check_class_gradients
 from art_domainrand.estimators.refused import check_estimator
 
@@ -102,7 +102,7 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     eps: Any
     budget: str
 
-    @suggesting_names
+    @without_writer
     def __init__(
         self,
         estimator: Any,

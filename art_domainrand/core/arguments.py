@@ -1,7 +1,7 @@
 """Arguments by name: what a callable takes, and what to say of a name that it does not take."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -31,15 +31,19 @@ def unexpected(name: str, known: Sequence[str], others: Sequence[str] = ()) -> s
     )
 
 
-def suggesting_names(function: Callable[P, R]) -> Callable[P, R]:
-    """Let ``function`` answer a misspelt keyword with the nearest name; its signature stays what ``inspect`` shows."""
-    known = argument_names(function)
+def suggesting_names(function: Callable[P, R], elsewhere: Mapping[str, str] | None = None) -> Callable[P, R]:
+    """Let ``function`` answer a misspelt keyword with the nearest name; its signature stays what ``inspect`` shows.
+
+    ``elsewhere`` says of arguments that it does not take what does.
+    """
+    known, others = argument_names(function), elsewhere or {}
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in known:
-                raise TypeError(f"{function.__qualname__}() {unexpected(name, known)}")
+                advice = f"; {others[name]}" if name in others else ""
+                raise TypeError(f"{function.__qualname__}() {unexpected(name, known)}{advice}")
         return function(*args, **kwargs)
 
     return checked

@@ -55,6 +55,12 @@ def test_a_misspelt_name_gets_the_nearest_everywhere(kind):
         kind(make_classifier(), *first).set_params(memoryformat="channels_last")
 
 
+@pytest.mark.parametrize("kind", [AutoPGD, StrongestAttack])
+def test_what_another_attack_takes_is_said(kind):
+    with pytest.raises(TypeError, match="FGSM and PGD take a summary_writer"):
+        kind(make_classifier(), summary_writer=True)
+
+
 def test_the_functions_too():
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'angels'.*did you mean 'angles'"):
         grid_attack(make_classifier(), angels=3)

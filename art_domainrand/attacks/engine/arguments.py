@@ -1,15 +1,18 @@
 """Parameters of attacks, by name: those of the constructor, set all or none; and what ``generate`` is given."""
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
 
 from art_domainrand.attacks.engine.config import Config
 from art_domainrand.core import checks as check
-from art_domainrand.core.arguments import argument_names, nearest, unexpected
+from art_domainrand.core.arguments import argument_names, nearest, suggesting_names, unexpected
 from art_domainrand.estimators import Compiler
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 # Every argument that the ``generate`` of an evasion attack of ART 1.20 takes beside x and y; a test reads them there.
 KNOWN_TO_ART = (
@@ -24,6 +27,11 @@ INSTEAD = {
     "eps_step": " (ART's OAAT trainer sets it, use PGD or AutoPGD there)",
     "minimal": " (ART's metrics set it by name, use FGSM there, or adversarial_accuracy(attack_crafter=...))",
 }
+
+
+def without_writer(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The constructor of an attack that is no loop of ART's, whose steps a summary writer could follow."""
+    return suggesting_names(function, {"summary_writer": "FGSM and PGD take a summary_writer"})
 
 
 class Parameters:
