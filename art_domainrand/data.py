@@ -18,6 +18,7 @@ from torch.utils.data import Subset
 from torchvision.datasets import DatasetFolder, ImageFolder
 from torchvision.datasets.folder import default_loader
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.random import ORDER, checked_seed, key_of, permutations
 from art_domainrand.images import image_pixels, open_image, upright_image
 
@@ -54,6 +55,7 @@ class LabelledImages:
         return LabelledImages(self.x[index], self.y[index], self.classes)
 
 
+@suggesting_names
 def digits(size: int = 28, test: int = DIGITS_TEST, seed: int = 0) -> tuple[LabelledImages, LabelledImages]:
     """Return (train, test): the 1797 handwritten digits of scikit-learn (UCI), enlarged bilinearly from 8x8.
 
@@ -77,6 +79,7 @@ def digits(size: int = 28, test: int = DIGITS_TEST, seed: int = 0) -> tuple[Labe
     return LabelledImages(x[train_rows], y[train_rows], classes), LabelledImages(x[test_rows], y[test_rows], classes)
 
 
+@suggesting_names
 def image_folder(root: str | Path, size: int | None = None, limit: int | None = None, seed: int = 0) -> LabelledImages:
     """Read a folder with one sub-folder of images for each class, in sorted order, as RGB.
 

@@ -70,8 +70,8 @@ BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
 class StrongestAttack(GradientAttack, EvasionAttack):
     """A parameter-free ensemble in the spirit of AutoAttack's gradient part (Croce & Hein 2020), at less cost.
 
-    Auto-PGD on the margin clears the easy samples; Auto-PGD on cross-entropy and, towards one class after the other, on
-    the targeted difference of logits ratio work on what is left. Later stages skip samples that earlier ones brought
+    FGSM and PGD on the margin clear the easy samples; Auto-PGD on cross-entropy and, towards one class after the other,
+    on the targeted difference of logits ratio work on what is left. Later stages skip samples that earlier ones brought
     nowhere near the boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample
     keeps its first success, or else the point of largest margin.
 

@@ -6,6 +6,27 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+# What other libraries call our arguments -> what we call them, the first that a callable takes.
+ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "alpha": ("eps_step",),
+    "step_size": ("eps_step",),
+    "epsilon": ("eps",),
+    "steps": ("max_iter",),
+    "iterations": ("max_iter",),
+    "num_steps": ("max_iter",),
+    "restarts": ("num_random_init", "nb_random_init"),
+    "classifier": ("estimator",),
+    "model": ("estimator", "classifier"),
+    "label": ("y",),
+    "labels": ("y",),
+    "images": ("x",),
+    "pipeline": ("randomization",),
+    "randomization": ("pipeline",),
+    "epochs": ("nb_epochs",),
+    "draws": ("k", "eot_samples"),
+    "random_state": ("seed",),
+}
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -18,8 +39,8 @@ def argument_names(function: Callable[..., Any]) -> list[str]:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """What to add to an error about a ``name``: the nearest of those ``known``, if one is near."""
-    found = get_close_matches(name, known, 1)
+    """What to add to an error about a ``name``: what we call it among those ``known``, or the nearest of them."""
+    found = [other for other in ELSEWHERE.get(name.lower(), ()) if other in known] or get_close_matches(name, known, 1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

@@ -41,7 +41,10 @@ def norm_order(norm: Any) -> float:
     except (TypeError, ValueError):
         order = float("nan")
     named = norm == "inf" or not isinstance(norm, str)
-    advice = "; ART's SmoothAdv writes its epsilon here: give it epsilon=2 or np.inf, warmup=1, and the attack its eps"
+    advice = (
+        "; a radius goes to eps=, which comes after norm. (ART's SmoothAdv writes its epsilon here: give it epsilon=2 "
+        "or np.inf, warmup=1, and the attack its eps)"
+    )
     got = Text(f"{norm!r}{advice}") if 0 < order < 1 else norm
     require(order >= 1 and named, "norm", 'be "inf", np.inf or a real p >= 1', got)
     return order

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.results import Row, RowsFile
 from art_domainrand.evaluation.run import BATCH_SIZE, count_correct, predicted_scores
@@ -100,6 +101,7 @@ class CorruptionReport(RowsFile):
         return sum(errors) / len(errors) - (self.clean_error if relative else 0.0)
 
 
+@suggesting_names
 def evaluate_corruptions(
     model: Any, x: Array, y: Array, suite: CorruptionSuite | None = None, *, name: str = "model", verbose: bool = False
 ) -> CorruptionReport:

@@ -6,6 +6,7 @@ corruption or domain is one more function in the table handed to :func:`evaluate
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import Text, check_layout, check_pixels, clip_bounds, require
 from art_domainrand.core.labels import correct
 from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.estimators import predict
@@ -102,6 +104,18 @@ def count_correct(scores: Array, y: Array, argument: str = "estimator") -> int:
     return int(correct(scores, y).sum())
 
 
+def check_images_of(estimator: Any, images: Array, n: int, cell: str) -> None:
+    """Refuse images of another number, layout or range than the estimator is judged on; warn of pixels just outside."""
+    rule = f"return the {n} images to be judged"
+    require(len(images) == n, f"cells[{cell!r}]", rule, Text(f"{len(images)} images"))
+    tensor = from_array(np.asarray(images))
+    check_layout(tensor, estimator)
+    low, high = clip_bounds(getattr(estimator, "clip_values", None), tuple(tensor.shape[1:]), tensor.device)
+    said = check_pixels(tensor, low, high)
+    if said is not None:
+        warnings.warn(f"the images of cell {cell!r} should {said}", RuntimeWarning, stacklevel=4)
+
+
 def predicted_scores(estimator: Any, x: Array) -> Array:
     """What an estimator predicts for the images ``x``, (N, K) with K >= 2.
 
@@ -112,6 +126,7 @@ def predicted_scores(estimator: Any, x: Array) -> Array:
     return scores
 
 
+@suggesting_names
 def evaluate(
     models: Mapping[str, Any], cells: Mapping[str, Cell], x: Array, y: Array, *, verbose: bool = False
 ) -> tuple[Row, ...]:
@@ -125,12 +140,19 @@ def evaluate(
     :return: one row for each pair, model by model.
     :raises ValueError: for labels that do not fit, and for an estimator that predicts NaN.
     """
-    if y.shape != (len(x),) or len(x) == 0:
-        raise ValueError(f"y must hold one class index for each of {len(x)} > 0 images, got shape {y.shape}")
+    for name, value in (("models", models), ("cells", cells)):
+        require(isinstance(value, Mapping), name, "be a mapping from names", Text(type(value).__name__), TypeError)
+    for name, cell in cells.items():
+        rule = "be a function of estimator, images and labels (for an attack: attacked(lambda e: PGD(e, ...)))"
+        require(callable(cell), f"cells[{name!r}]", rule, Text(type(cell).__name__), TypeError)
+    require(len(x) > 0, "x", "hold at least one image", len(x))
+    indices = np.ndim(y) == 1 and len(y) == len(x)
+    require(indices, "y", f"hold one class index for each of the {len(x)} images", Text(f"shape {np.shape(y)}"))
     pairs = [(model, cell) for model in models for cell in cells]
     rows = []
     for model, cell in (bar := tqdm(pairs, desc="evaluating", unit="cell", disable=not verbose)):
         bar.set_postfix_str(f"{model}, {cell}")
         images = cells[cell](models[model], x, y)
+        check_images_of(models[model], images, len(x), cell)
         rows.append(Row.count(model, cell, count_correct(predicted_scores(models[model], images), y), len(y)))
     return tuple(rows)

@@ -8,11 +8,13 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.randomization.core.distributions import Uniform
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.transforms.geometry import Rotation, Scale, Shear, Translation
 
 
+@suggesting_names
 def random_transform(
     x: Tensor,
     angle: float = 15,

@@ -41,7 +41,7 @@ def test_every_model_is_judged_in_every_cell():
 
 @pytest.mark.parametrize("y", [np.zeros(3, np.int64), np.eye(4)])
 def test_labels_must_be_one_index_for_each_image(y):
-    with pytest.raises(ValueError, match="y must hold one class index for each of 4"):
+    with pytest.raises(ValueError, match="y must hold one class index for each of the 4"):
         evaluate({"m": Threshold(0)}, {"clean": clean}, np.zeros((4, 1, 1, 1), np.float32), y)
 
 

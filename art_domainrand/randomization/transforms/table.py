@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.transforms.blur import GaussianBlur
 from art_domainrand.randomization.transforms.channel_order import ChannelDropout, ChannelShuffle, RGBShift
@@ -95,3 +96,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "sun_flare": SunFlare,
 }
 """Name -> class; each can be called without arguments."""
+
+for _transform in TRANSFORMS.values():  # dataclasses write their constructors themselves: only now can they be taught
+    _transform.__init__ = suggesting_names(_transform.__init__)  # type: ignore[method-assign]
