@@ -207,7 +207,7 @@ def test_early_stopping_looks_at_the_batch_every_few_steps_only():
         warnings.simplefilter("always")
         attack.perturb(x, y)
     waits = [w for w in said if "synchronizing CUDA operation" in str(w.message)]
-    assert 1 <= len(waits) <= -(-10 // LOOK_EVERY)
+    assert 1 <= len(waits) <= -(-10 // LOOK_EVERY) + 1  # and once at the end
 
 
 def test_a_device_without_enough_memory_gives_the_same_images():

@@ -123,7 +123,12 @@ class DeviceGradients:
 
     @contextmanager
     def drawn(self, draws: Sequence[Any]) -> Iterator[None]:
-        """Let the random preprocessors take these draws; none leaves them their own."""
+        """Let the random preprocessors take these draws; none leaves them their own.
+
+        Where the user holds a draw, for so many images, it stays: an attack that drops some must say that it cannot.
+        """
+        if any(getattr(preprocessor, "_holding", False) for preprocessor in self.random_preprocessors):
+            draws = ()
         with ExitStack() as held:
             for preprocessor, draw in zip(self.random_preprocessors, draws, strict=bool(draws)):
                 held.enter_context(preprocessor.replay(draw))
@@ -199,8 +204,6 @@ class DeviceGradients:
         if own or self.estimator.postprocessing_defences:
             scores = torch.as_tensor(predict(self.estimator, x.cpu().numpy()), device=self.device)
             return class_scores(scores, len(x), self.estimator._loss)
-        if any(getattr(preprocessor, "_holding", False) for preprocessor in self.random_preprocessors):
-            draws = ()  # the user holds a draw, for so many images: an attack that drops some must say that it cannot
         found = []
         for part in self.parts.over(len(x)):
             with part as rows:

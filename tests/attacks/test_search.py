@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
+from art_domainrand.attacks.engine import runs
 from art_domainrand.attacks.engine.best import BestSoFar
 
 from support.attacks import SMALL, Linear, RowWise, distance, fooled, margins, predicted, seen_by, some_images
@@ -314,3 +315,17 @@ def test_early_stop_alone_keeps_the_last_iterate(quantize):
     assert np.abs(adv - x).max() == pytest.approx(0.2, abs=1e-6)
     best = PGD(classifier, **options, keep_best=True, verbose=False).generate(x, np.zeros(1, int))
     assert np.array_equal(best, x)
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2])
+def test_looking_every_few_steps_keeps_the_first_success(monkeypatch, norm):
+    """As on a device, where every look makes the host wait."""
+    classifier, x = wrap(RowWise()), some_images(24)
+    y = predicted(classifier, x)
+    eps, eps_step = (1.0, 0.1) if norm == 2 else (0.3, 0.03)
+    attack = FGSM(classifier, norm=norm, eps=eps, eps_step=eps_step, minimal=True)
+    each_step = attack.generate(x, y)
+    sizes = np.abs(each_step - x).reshape(24, -1).max(1)
+    assert len(np.unique(sizes.round(3))) > 2
+    monkeypatch.setattr(runs, "looks_at_every_step", lambda adv, random: False)
+    np.testing.assert_array_equal(attack.generate(x, y), each_step)

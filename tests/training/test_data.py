@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset, WeightedRandomSampler
 
 from art_domainrand import PGD, DomainAdversarialTrainer, RandomizedDataGenerator, fit_randomized, randomized
-from art_domainrand.randomization import Brightness
+from art_domainrand.randomization import Brightness, MixUp
 from art_domainrand.training.data.epochs import Epochs
 from art_domainrand.training.data.sources import open_source
 from art_domainrand.training.trainer.options import TrainingOptions
@@ -205,3 +205,30 @@ def test_misspelt_names_get_the_nearest_one():
     ):
         with pytest.raises(TypeError, match=f"did you mean '{near}'"):
             call()
+
+
+def test_mixing_differs_each_time_a_sampler_shows_a_sample():
+    sampler = WeightedRandomSampler([1.0, 1.0] + [0.0] * (N - 2), 24)
+    loader = DataLoader(Images(X, np.arange(N) % 2), sampler=sampler)
+    data = RandomizedDataGenerator(
+        loader, batch_size=4, randomization=SHIFT, proportions=(1, 0, 0), mixing=MixUp(), nb_classes=2, seed=0
+    )
+    shares = [data.get_batch()[0].reshape(4, -1) for _ in range(6)]
+    mixed = {tuple(image.round(5)) for batch in shares for image in batch}
+    assert len(mixed) > 8  # of two images
+
+
+@pytest.mark.parametrize("objective", ["fast", "free"])
+def test_one_step_training_is_watched_on_what_a_sampler_shows(objective):
+    """More draws than samples, of the last few samples alone."""
+    x, y = corners(N)
+    sampler = WeightedRandomSampler([0.0] * (N - 4) + [1.0] * 4, 3 * N)
+    trainer = trainer_of(trainable(), objective=objective, seed=0)
+    trainer.fit(DataLoader(Images(x, y), sampler=sampler), batch_size=8, nb_epochs=1)
+    assert len(trainer.history) == 1
+
+
+def test_a_loaders_timeout_is_for_its_workers():
+    loader = DataLoader(Images(X, np.arange(N)), num_workers=1, timeout=9)
+    data = RandomizedDataGenerator(loader, batch_size=4, randomization=SHIFT, num_workers=0)
+    assert len(data.get_batch()[0]) == 4

@@ -1,6 +1,6 @@
 """Gradient, loss and success of the images of a batch, in expectation where something is random."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -146,6 +146,12 @@ class Evaluator:
             fooled &= success
             total += margin
         return fooled, total / AGREEING_DRAWS
+
+    def looks(self, seen: Tensor, rows: Tensor, times: int) -> Iterator[Tensor]:
+        """Class scores of images ``seen`` (A, ...) as they are, so many times, under draws of the next step."""
+        step, self.step = self.step, self.step + 1
+        for look in range(times):
+            yield self.source.scores(seen, self._draws(rows, (STEP, step, 1 + look)))
 
     def clean_scores(self, x: Tensor) -> Tensor:
         """Class scores (n, K) of the originals ``x`` (n, ...), where something is random their means."""

@@ -126,8 +126,11 @@ class GradientAttack(Parameters, ABC):
         rule = "be left at their defaults without class scores"
         check.require(inputs.with_classes or not more, "options", rule, asked)
         check.require(not (self.summary_writer and more), "summary_writer", f"be False with {asked}", True)
-        luck = compares and inputs.with_classes and not self.summary_writer and not more and inputs.random
-        return not (more or luck)
+        plain = inputs.with_classes and not self.summary_writer and not more
+        luck = plain and compares and inputs.random
+        # With a seed an image meets the same draws in any company; ART's way leaves preprocessors their own.
+        keyed = plain and inputs.config.seed is not None and bool(inputs.source.random_preprocessors)
+        return not (more or luck or keyed)
 
     def _observer(self, inputs: Inputs) -> Any:
         """What hands every step to ART's summary writer, its gradient scaled to that of the estimator's loss."""

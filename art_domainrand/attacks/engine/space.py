@@ -177,8 +177,8 @@ class DrawSpace:
         fooled = torch.ones(len(rows), dtype=torch.bool, device=shown.device)
         total = torch.zeros(len(rows), dtype=torch.float32, device=shown.device)
         samples = self.evaluator.expectation.samples
-        for _ in range(samples):
-            success, margin = criterion.judge(self.evaluator.source.scores(shown))
+        for scores in self.evaluator.looks(shown, rows, samples):
+            success, margin = criterion.judge(scores)
             fooled, total = fooled & success, total + margin
         return fooled, total / samples
 

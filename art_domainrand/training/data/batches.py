@@ -65,8 +65,9 @@ class BatchMaker:
         made = torch.cat([x for x, _ in parts]), _joined([y for _, y in parts])
         if self.mixing is None:
             return made
-        shown = torch.cat((ids if originals else ids[:0], ids[changed[:copies]], ids[changed[:adversarial]]))
-        return self._mixed(*made, self.mixing, keys_of(seed, MIX, shown, times_before(shown)))
+        all_rows = torch.arange(len(x) if originals else 0)
+        rows = torch.cat((all_rows, changed[:copies], changed[:adversarial]))
+        return self._mixed(*made, self.mixing, keys_of(seed, MIX, ids[rows], times[rows], times_before(rows)))
 
     def _randomized(self, x: Tensor, y: BatchLabels, keys: Tensor) -> Pair:
         if self.randomization is None:

@@ -105,9 +105,9 @@ class Epochs:
             keys, rows = plan.handed_out.pop(0)
             yield self._checked(Samples(keys, rows, x, y))
 
-    def first(self, count: int) -> Samples:
-        """The first ``count`` samples of the data, or all of them if they are fewer."""
-        rows = list(range(min(count, len(self.source))))
+    def first(self, count: int, order: list[int] | None = None) -> Samples:
+        """The first ``count`` samples of the data, or of an ``order`` of them, or all if they are fewer."""
+        rows = list(range(min(count, len(self.source)))) if order is None else order[:count]
         x, y = next(iter(self.source.read([rows], 0)))
         return self._checked(Samples(SampleKeys.counted(0, len(rows)), torch.arange(len(rows)), x, y))
 

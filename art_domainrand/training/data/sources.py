@@ -112,7 +112,10 @@ def open_source(
     if isinstance(x, DataLoader):
         return _loader_source(x, shuffle, num_workers, pin_memory, features)
     _check_map_style(x)
-    settings = {"num_workers": num_workers or 0, "pin_memory": bool(pin_memory) and torch.cuda.is_available()}
+    settings = {
+        "num_workers": num_workers or 0,
+        "pin_memory": bool(pin_memory) and torch.cuda.is_available(),
+    }
     return DatasetSource(x, shuffle is not False, None, settings, features)
 
 
@@ -140,14 +143,14 @@ def _loader_source(
     shuffled = whole and len(sampler) == len(loader.dataset)  # type: ignore[arg-type]
     ordinary = shuffled or isinstance(sampler, SequentialSampler)
     require(ordinary or hasattr(sampler, "__len__"), "x", "have a sampler with a length", Text(type(sampler).__name__))
-    settings = {
+    settings: dict[str, Any] = {
         "num_workers": loader.num_workers if num_workers is None else num_workers,
         "pin_memory": (loader.pin_memory if pin_memory is None else pin_memory) and torch.cuda.is_available(),
         "collate_fn": loader.collate_fn,
         "worker_init_fn": loader.worker_init_fn,
-        "timeout": loader.timeout,
     }
     if settings["num_workers"]:
+        settings |= {"timeout": loader.timeout}
         settings |= {"multiprocessing_context": loader.multiprocessing_context}
         settings |= {"prefetch_factor": loader.prefetch_factor}
     return DatasetSource(

@@ -181,16 +181,24 @@ class DomainAdversarialTrainer(Trainer):
         if joins_last(self._classifier, self._seen(batch_size), self._seen(epochs.last), len(epochs), stacklevel=4):
             epochs = Epochs(source, batch_size, encode=self._encoded, check=layout, joined=True)
 
+        chosen: list[int] = []  # of a sampler, which may leave samples out: the first that it has shown
+        first: list[tuple[Tensor, Tensor]] = []
+
         def batches(number: int, seed: int) -> Iterator[Samples]:
             order = epochs.order(number, seed)
             if source.own_order is not None and rank_and_world_size()[1] > 1:
                 order = broadcast_object(list(order))  # a sampler may draw another one in every process
+            if source.own_order is not None and not chosen:
+                order = list(order)
+                chosen.extend(order[:WATCHED])
             return epochs.read(number, seed, order, lambda size: Shard.own(size).rows)
 
         def watched() -> tuple[Tensor, Tensor]:
-            first = epochs.first(WATCHED)
-            assert isinstance(first.y, Tensor)
-            return first.x, first.y
+            if not first:
+                found = epochs.first(WATCHED, chosen or None)
+                assert isinstance(found.y, Tensor)
+                first.append((found.x, found.y))
+            return first[0]
 
         size = {"images": len(source), "batch_size": batch_size}
         self._train(TrainingData(batches, len(epochs), size, watched), nb_epochs, validation_data)
