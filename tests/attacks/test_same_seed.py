@@ -41,27 +41,28 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_any_batch_order_and_company_gives_the_same_bits(name):
-    classifier, x = wrap(RowWise()), some_images(13)
+    classifier, x = wrap(RowWise()), some_images(9)
     y = predicted(classifier, x)
     whole = ATTACKS[name](classifier, batch_size=100).generate(x, y)
     assert (whole != x).any((1, 2, 3)).all()
     for size in (1, 4):
         np.testing.assert_array_equal(ATTACKS[name](classifier, batch_size=size).generate(x, y), whole)
-    order = np.random.default_rng(0).permutation(13)
+    order = np.random.default_rng(0).permutation(9)
     attack = ATTACKS[name](classifier, batch_size=5)
     np.testing.assert_array_equal(attack.generate(x[order], y[order]), whole[order])
-    np.testing.assert_array_equal(attack.generate(x[4:9], y[4:9]), whole[4:9], "also in a second call")
+    np.testing.assert_array_equal(attack.generate(x[3:7], y[3:7]), whole[3:7], "also in a second call")
 
 
 @pytest.mark.parametrize("name", ["PGD, view", "AutoPGD", "Strongest"])
 def test_so_it_is_behind_a_random_preprocessor_of_ours(name):
-    x = some_images(6)
+    x = some_images(5)
     y = predicted(wrap(RowWise()), x)
+    options = {"eot_samples": 2} if name == "Strongest" else {}  # it would take 16
     results = []
-    for size in (100, 4):
+    for size in (100, 3):
         view = DomainRandomization(DOMAIN, apply_predict=True, seed=3, device_type="cpu")
         classifier = wrap(RowWise(), preprocessing_defences=[view])
-        results.append(ATTACKS[name](classifier, batch_size=size).generate(x, y))
+        results.append(ATTACKS[name](classifier, batch_size=size, **options).generate(x, y))
     np.testing.assert_array_equal(*results)
 
 

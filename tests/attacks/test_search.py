@@ -35,12 +35,12 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_results_do_not_depend_on_the_batch(name):
-    """One image at a time, seven, or all: with restarts in sequence, packed together, and others dropping out."""
-    classifier, x = wrap(RowWise()), some_images(17)
+    """One image at a time, four, or all: with restarts in sequence, packed together, and others dropping out."""
+    classifier, x = wrap(RowWise()), some_images(11)
     y = predicted(classifier, x)
-    results = [ATTACKS[name](classifier, batch_size=size).generate(x, y) for size in (1, 7, 1000)]
+    results = [ATTACKS[name](classifier, batch_size=size).generate(x, y) for size in (1, 4, 1000)]
     broken = fooled(classifier, results[0], y)
-    assert 0 < broken.sum() < 17, "the test needs samples of both kinds"
+    assert 0 < broken.sum() < 11, "the test needs samples of both kinds"
     for other in results[1:]:
         # Sums of squares are rounded differently in batches of different size.
         assert np.abs(other - results[0]).max() <= (1e-6 if "L2" in name else 0)
