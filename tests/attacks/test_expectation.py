@@ -218,7 +218,7 @@ def test_a_defence_that_flips_coins_is_not_broken(kind):
         "plain restarts": lambda: PGD(classifier, num_random_init=3, eps_step=1e-6, max_iter=15, **options),
         "minimal": lambda: FGSM(classifier, eps_step=1e-7, minimal=True, **options),
         "AutoPGD": lambda: AutoPGD(classifier, max_iter=15, nb_random_init=2, **options),
-        "strongest": lambda: StrongestAttack(classifier, budget="quick", **options),
+        "strongest": lambda: StrongestAttack(classifier, budget="quick", eot_samples=4, **options),
     }[kind]()
     found = called_fooled(attack, x, y)
     assert found.sum() == 0
