@@ -120,16 +120,16 @@ def test_a_sample_keeps_its_draws_when_others_leave():
 def test_little_memory_changes_nothing(where, draws, loss):
     view = looking_through(apply_predict=True, seed=0)
     model = RowWise()
-    x = some_images(7)
+    x = some_images(5)
 
     def run():
         inside = where == "estimator"
         defences = [looking_through(apply_predict=True, seed=0)] if inside else None
         classifier = wrap(model, preprocessing_defences=defences)
         randomization = None if inside else view.pipeline
-        options = QUICK | {"loss": loss, "norm": 2, "eps": 0.3, "eps_step": 0.1}
+        options = QUICK | {"loss": loss, "norm": 2, "eps": 0.3, "eps_step": 0.1, "max_iter": 4}
         attack = PGD(classifier, eot_samples=5, eot_draws=draws, randomization=randomization, **options)
-        return attack.generate(x, np.zeros(7, int))
+        return attack.generate(x, np.zeros(5, int))
 
     unlimited = run()
     for rows in (1, 4, 13):
@@ -218,7 +218,7 @@ def test_a_defence_that_flips_coins_is_not_broken(kind):
         "plain restarts": lambda: PGD(classifier, num_random_init=3, eps_step=1e-6, max_iter=15, **options),
         "minimal": lambda: FGSM(classifier, eps_step=1e-7, minimal=True, **options),
         "AutoPGD": lambda: AutoPGD(classifier, max_iter=15, nb_random_init=2, **options),
-        "strongest": lambda: StrongestAttack(classifier, budget="quick", **options),
+        "strongest": lambda: StrongestAttack(classifier, budget="quick", eot_samples=4, **options),
     }[kind]()
     found = called_fooled(attack, x, y)
     assert found.sum() == 0

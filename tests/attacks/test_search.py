@@ -36,12 +36,12 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_results_do_not_depend_on_the_batch(name):
-    """One image at a time, seven, or all: with restarts in sequence, packed together, and others dropping out."""
-    classifier, x = wrap(RowWise()), some_images(17)
+    """One image at a time, four, or all: with restarts in sequence, packed together, and others dropping out."""
+    classifier, x = wrap(RowWise()), some_images(11)
     y = predicted(classifier, x)
-    results = [ATTACKS[name](classifier, batch_size=size).generate(x, y) for size in (1, 7, 1000)]
+    results = [ATTACKS[name](classifier, batch_size=size).generate(x, y) for size in (1, 4, 1000)]
     broken = fooled(classifier, results[0], y)
-    assert 0 < broken.sum() < 17, "the test needs samples of both kinds"
+    assert 0 < broken.sum() < 11, "the test needs samples of both kinds"
     for other in results[1:]:
         # Sums of squares are rounded differently in batches of different size.
         assert np.abs(other - results[0]).max() <= (1e-6 if "L2" in name else 0)
@@ -322,7 +322,7 @@ def test_looking_every_few_steps_keeps_the_first_success(monkeypatch, norm):
     """As on a device, where every look makes the host wait."""
     classifier, x = wrap(RowWise()), some_images(24)
     y = predicted(classifier, x)
-    eps, eps_step = (1.0, 0.1) if norm == 2 else (0.3, 0.03)
+    eps, eps_step = (0.16, 0.04) if norm == 2 else (0.024, 0.006)
     attack = FGSM(classifier, norm=norm, eps=eps, eps_step=eps_step, minimal=True)
     each_step = attack.generate(x, y)
     sizes = np.abs(each_step - x).reshape(24, -1).max(1)

@@ -1,5 +1,7 @@
 """The ensemble: every stage on what is left, the worst case of each sample, and no sample given up without a reason."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -20,18 +22,31 @@ def robust():
     return classifier, x, predicted(classifier, x), 0.012
 
 
+RADIUS = {np.inf: 0.012, 2: 0.1, 1: 0.5}
+
+
+@cache
+def most_that_a_part_fools(norm):
+    """Of 24 images, by one of the losses of the ensemble."""
+    classifier, x = wrap(RowWise()), some_images(24)
+    y, options = predicted(classifier, x), {"max_iter": 20, "nb_random_init": 1} | QUIET
+    parts = [
+        AutoPGD(classifier, norm, RADIUS[norm], loss_type=loss, **options).generate(x, y)
+        for loss in ("margin", "cross_entropy", "targeted_dlr")
+    ]
+    return max(fooled(classifier, part, y).sum() for part in parts)
+
+
 @pytest.mark.parametrize("norm", [np.inf, 2, 1])
 @pytest.mark.parametrize("budget", strongest.BUDGETS)
 def test_no_weaker_than_its_parts(budget, norm):
-    classifier, x = wrap(RowWise()), some_images(40)
-    y, eps = predicted(classifier, x), {np.inf: 0.012, 2: 0.1, 1: 0.5}[norm]
+    classifier, x = wrap(RowWise()), some_images(24)
+    y, eps = predicted(classifier, x), RADIUS[norm]
     adv = StrongestAttack(classifier, norm, eps, budget=budget, **QUIET).generate(x, y)
     broken = fooled(classifier, adv, y)
-    assert 0 < broken.sum() < 40
+    assert 0 < broken.sum() < 24
     assert (distance(adv, x, norm) <= eps * (1 + 1e-14)).all()
-    for loss in ("margin", "cross_entropy", "targeted_dlr"):
-        part = AutoPGD(classifier, norm, eps, max_iter=20, nb_random_init=1, loss_type=loss, **QUIET).generate(x, y)
-        assert broken.sum() >= fooled(classifier, part, y).sum()
+    assert broken.sum() >= most_that_a_part_fools(norm)
 
 
 def test_stages_run_on_what_is_left(robust, monkeypatch):

@@ -86,7 +86,7 @@ def noticed_and_not_taken_for_success(build: Build) -> Callable[[MakeAttack], No
         asks = {"early_stop": True, "loss": "margin"} if name_of(make) in ("FGSM", "PGD") else {}
         found = called_fooled(make(estimator, eps=1e-6, **asks), X, y.numpy())
         assert not found[often < 0.5].any()
-        adversarial = make(estimator, eot_samples=8, **asks).generate(X, y.numpy())
+        adversarial = make(estimator, eot_samples=4, **asks).generate(X, y.numpy())
         assert_attacked(X, adversarial)
         after = mean_prediction(estimator, adversarial)[0]
         assert margin(after, y).mean() > margin(mean, y).mean()
