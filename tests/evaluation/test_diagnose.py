@@ -164,7 +164,7 @@ def test_a_smoothed_classifier_is_random_and_nothing_else():
         trained(), nn.CrossEntropyLoss(), (1, SIZE, SIZE), 10, clip_values=(0, 1), device_type="cpu",
         sample_size=16, alpha=0.05, scale=0.2,
     )  # fmt: skip
-    assert examined(smoothed, X[:32], Y[:32]).names == ("random_predictions",)
+    assert examined(smoothed, X[:16], Y[:16]).names == ("random_predictions",)
 
 
 def test_detached_input_is_no_gradient():
@@ -368,7 +368,7 @@ def test_public_names():
 @pytest.mark.parametrize("around", ["alone", "in an ensemble", "behind NumPy"])
 def test_the_model_is_shown_no_more_than_batch_size_images(around):
     """ART's ensemble hands its members all images at once."""
-    sizes, x, y = [], X[:12], Y[:12]
+    sizes, x, y = [], X[:7], Y[:7]
     inner = Then()
     inner.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
     estimator = {
@@ -378,7 +378,7 @@ def test_the_model_is_shown_no_more_than_batch_size_images(around):
     }[around]()
     one = examined(estimator, x, y, batch_size=5, max_iter=2)
     assert max(sizes) == 5
-    assert [check.name for check in one.checks] == [check.name for check in examined(estimator, x, y).checks]
+    assert [check.name for check in one.checks] == [check.name for check in examined(estimator, x, y, max_iter=2).checks]
     sizes.clear()
     examined(estimator, x, y, batch_size=1, max_iter=1)
     assert max(sizes) == 1
