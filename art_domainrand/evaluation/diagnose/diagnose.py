@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,8 @@ from art_domainrand.estimators.explaining import explained
 from art_domainrand.estimators.refused import RefusedEstimatorError, check_estimator
 from art_domainrand.estimators.state import torch_models
 from art_domainrand.evaluation.diagnose import findings, finite_differences
-from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding, Numbers
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis, Finding, Notes, Numbers
 from art_domainrand.evaluation.diagnose.subject import PREDICTIONS, Subject
-from art_domainrand.evaluation.results import Row
 
 # Steps at the whole range of pixels, and the losses that have a go in turn: only what survives all counts.
 WHOLE_RANGE_STEPS = 50
@@ -108,8 +106,8 @@ def diagnose(
     ):
         warnings.simplefilter("ignore", RuntimeWarning)  # of gradients that are not finite: counted here
         subject = Subject(estimator, source, images.cpu(), labels, norm, float(eps), max_iter, batch_size, seed)
-        chart = Chart(name)
-        examine(subject, chart)
+        notes = Notes(name)
+        examine(subject, notes)
     order = check.norm_order(norm)
     metadata = {
         "estimator": type(estimator).__name__,
@@ -118,65 +116,40 @@ def diagnose(
         "max_iter": max_iter,
         "seed": seed,
     }
-    return Diagnosis(tuple(chart.rows), metadata, tuple(chart.findings), tuple(chart.checks))
+    return Diagnosis(tuple(notes.rows), metadata, tuple(notes.findings), tuple(notes.checks))
 
 
-@dataclass
-class Chart:
-    """What has been found so far."""
-
-    name: str
-    rows: list[Row] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-
-    def note(self, name: str, numbers: Numbers, finding: Finding | None) -> None:
-        """Write down a check that was made."""
-        self.checks.append(Check(name, numbers))
-        if finding is not None:
-            self.findings.append(finding)
-
-    def skip(self, names: Sequence[str], reason: str) -> None:
-        """Write down checks that cannot be made."""
-        self.checks.extend(Check(name, skipped=reason) for name in names)
-
-    def count(self, cell: str, right: Tensor) -> float:
-        """Write down an accuracy and return it."""
-        self.rows.append(Row.count(self.name, cell, int(right.sum()), len(right)))
-        return self.rows[-1].accuracy
-
-
-def examine(subject: Subject, chart: Chart) -> None:
+def examine(subject: Subject, notes: Notes) -> None:
     """Make every check that can be made."""
     numbers, finding = randomness(subject)
     varies = finding is not None
     clean = subject.correct(subject.x, varies)
-    accuracy = chart.count("clean", clean)
-    look_at_setting(subject, chart, accuracy, len(clean))
-    chart.note("random_predictions", numbers, finding)
+    accuracy = notes.count("clean", clean)
+    look_at_setting(subject, notes, accuracy, len(clean))
+    notes.note("random_predictions", numbers, finding)
     reason = missing_gradient(subject)
-    chart.note("gradient", {}, findings.no_gradient(reason) if reason else None)
+    notes.note("gradient", {}, findings.no_gradient(reason) if reason else None)
     if reason:
-        chart.skip(CHECKS[4:], "there is no gradient")
+        notes.skip(CHECKS[4:], "there is no gradient")
         return
-    look_at_scores(subject, chart)
-    vanished = look_at_slopes(subject, chart)
-    compare_slopes(subject, chart)
-    attack(subject, chart, clean, vanished, varies)
-    reach_everything(subject, chart, clean, varies)
+    look_at_scores(subject, notes)
+    vanished = look_at_slopes(subject, notes)
+    compare_slopes(subject, notes)
+    attack(subject, notes, clean, vanished, varies)
+    reach_everything(subject, notes, clean, varies)
 
 
-def look_at_setting(subject: Subject, chart: Chart, accuracy: float, images: int) -> None:
+def look_at_setting(subject: Subject, notes: Notes, accuracy: float, images: int) -> None:
     """Whether labels, images and budget can be meant so."""
     numbers = {"clean": accuracy, "n": float(images), "classes": float(max(subject.estimator.nb_classes, 2))}
-    chart.note("clean_accuracy", numbers, findings.clean_accuracy(numbers))
+    notes.note("clean_accuracy", numbers, findings.clean_accuracy(numbers))
     clip_values = subject.estimator.clip_values
     if clip_values is None or not np.isinf(check.norm_order(subject.norm)):
-        chart.skip(["budget"], "it is for L-inf and an estimator with clip_values")
+        notes.skip(["budget"], "it is for L-inf and an estimator with clip_values")
         return
     low, high = (np.asarray(bound, dtype=float) for bound in clip_values)
     sizes = {"eps": subject.eps, "range": float((high - low).max())}
-    chart.note("budget", sizes, findings.budget(sizes))
+    notes.note("budget", sizes, findings.budget(sizes))
 
 
 def randomness(subject: Subject) -> tuple[Numbers, Finding | None]:
@@ -215,22 +188,22 @@ def missing_gradient(subject: Subject) -> str:
     return ""
 
 
-def look_at_scores(subject: Subject, chart: Chart) -> None:
+def look_at_scores(subject: Subject, notes: Notes) -> None:
     """Check for probabilities where the loss takes logits; other frameworks' losses know which of both they take."""
     if not torch_models(subject.estimator):
-        chart.skip(["softmax_output"], "the loss is not one of PyTorch, which would take logits")
+        notes.skip(["softmax_output"], "the loss is not one of PyTorch, which would take logits")
         return
     scores = subject.scores()
     numbers = {"lowest": float(scores.min()), "off": float((scores.sum(1) - 1).abs().max())}
-    chart.note("softmax_output", numbers, findings.softmax_output(numbers))
+    notes.note("softmax_output", numbers, findings.softmax_output(numbers))
 
 
-def look_at_slopes(subject: Subject, chart: Chart) -> Tensor:
+def look_at_slopes(subject: Subject, notes: Notes) -> Tensor:
     """Check for NaN and zeros in the gradients at the images; return where the loss has vanished beside the margin."""
     own = subject.slopes(of_margin=False)
     broken = own.infinite > 0
     numbers = {"samples": float(broken.float().mean()), "entries": float(own.infinite.mean())}
-    chart.note("nan_gradients", numbers, findings.nan_gradients(numbers))
+    notes.note("nan_gradients", numbers, findings.nan_gradients(numbers))
     zero = own.zeros == 1
     others = own.zeros[~zero]
     numbers = {"samples": float(zero.float().mean()), "entries": float(others.mean()) if len(others) else 0.0}
@@ -239,45 +212,45 @@ def look_at_slopes(subject: Subject, chart: Chart) -> Tensor:
         margin = subject.slopes(of_margin=True)
         numbers["margin_samples"] = float((margin.zeros == 1).float().mean())
         vanished = (own.length < VANISHED * margin.length) & ~broken
-    chart.note("zero_gradients", numbers, findings.zero_gradients(numbers))
+    notes.note("zero_gradients", numbers, findings.zero_gradients(numbers))
     return vanished
 
 
-def compare_slopes(subject: Subject, chart: Chart) -> None:
+def compare_slopes(subject: Subject, notes: Notes) -> None:
     """Check the gradient against finite differences."""
     if not (subject.has_margin and torch_models(subject.estimator)):
         # Those of ART's LogisticRegression, for one, are of the logarithms of what it predicts.
-        chart.skip(["gradient_check"], "the class gradients, if any, need not be those of the predicted scores")
+        notes.skip(["gradient_check"], "the class gradients, if any, need not be those of the predicted scores")
         return
     numbers = finite_differences.measure(subject, subject.width or float(subject.x.max() - subject.x.min()))
     if numbers is None:
-        chart.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
+        notes.skip(["gradient_check"], "the scores vary even with the same seeds, or no gradient is finite")
         return
     defences = finite_differences.estimating_defences(subject.estimator)
-    chart.note("gradient_check", numbers, findings.gradient_check(numbers, defences))
+    notes.note("gradient_check", numbers, findings.gradient_check(numbers, defences))
 
 
-def attack(subject: Subject, chart: Chart, clean: Tensor, vanished: Tensor, varies: bool) -> None:
+def attack(subject: Subject, notes: Notes, clean: Tensor, vanished: Tensor, varies: bool) -> None:
     """Compare PGD by the estimator's loss with PGD by the margin, and with FGSM."""
     n = float(len(clean))
     fgsm = FGSM(subject.estimator, norm=subject.norm, eps=subject.eps, **subject.common(varies))
     after_fgsm = clean & subject.correct(subject.attacked(fgsm), varies)
     after_own = clean & subject.correct(subject.attacked(subject.pgd(varies)), varies)
-    accuracy_fgsm, accuracy_own = chart.count("fgsm", after_fgsm), chart.count("pgd", after_own)
+    accuracy_fgsm, accuracy_own = notes.count("fgsm", after_fgsm), notes.count("pgd", after_own)
     if subject.has_margin:
         after_margin = clean & subject.correct(subject.attacked(subject.pgd(varies, loss="margin")), varies)
         numbers = {
             "accuracy_own": accuracy_own,
-            "accuracy_margin": chart.count("pgd on margin", after_margin),
+            "accuracy_margin": notes.count("pgd on margin", after_margin),
             "saturated": float(vanished.float().mean()),
             "stalled": float((vanished & after_own & ~after_margin).float().mean()),
             "only_margin": float((after_own & ~after_margin).float().mean()),
             "only_own": float((after_margin & ~after_own).float().mean()),
             "n": n,
         }
-        chart.note("loss_scale", numbers, findings.loss_scale(numbers))
+        notes.note("loss_scale", numbers, findings.loss_scale(numbers))
     else:
-        chart.skip(["loss_scale"], "the estimator has no class gradients")
+        notes.skip(["loss_scale"], "the estimator has no class gradients")
     numbers = {
         "accuracy_fgsm": accuracy_fgsm,
         "accuracy_pgd": accuracy_own,
@@ -285,13 +258,13 @@ def attack(subject: Subject, chart: Chart, clean: Tensor, vanished: Tensor, vari
         "only_pgd": float((after_fgsm & ~after_own).float().mean()),
         "n": n,
     }
-    chart.note("fgsm_beats_pgd", numbers, findings.fgsm_beats_pgd(numbers))
+    notes.note("fgsm_beats_pgd", numbers, findings.fgsm_beats_pgd(numbers))
 
 
-def reach_everything(subject: Subject, chart: Chart, clean: Tensor, varies: bool) -> None:
+def reach_everything(subject: Subject, notes: Notes, clean: Tensor, varies: bool) -> None:
     """Attack with an L-inf ball that holds every image, in whatever norm: only what survives all losses is left."""
     if subject.width is None:
-        chart.skip(["whole_range"], "the estimator has no clip_values, which say what the range is")
+        notes.skip(["whole_range"], "the estimator has no clip_values, which say what the range is")
         return
     left = clean.clone()
     for loss in WHOLE_RANGE_LOSSES if subject.has_margin else (None,):
@@ -300,5 +273,5 @@ def reach_everything(subject: Subject, chart: Chart, clean: Tensor, varies: bool
         rest = replace(subject, x=subject.x[left], y=subject.y[left])
         pgd = rest.pgd(varies, norm=np.inf, eps=rest.width, max_iter=WHOLE_RANGE_STEPS, num_random_init=1, loss=loss)
         left[left.clone()] = rest.correct(rest.attacked(pgd), varies)
-    numbers = {"accuracy": chart.count("whole range", left)}
-    chart.note("whole_range", numbers, findings.whole_range(numbers))
+    numbers = {"accuracy": notes.count("whole range", left)}
+    notes.note("whole_range", numbers, findings.whole_range(numbers))

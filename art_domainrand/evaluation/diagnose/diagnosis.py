@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
-from art_domainrand.evaluation.results import RowsFile, read_rows
+from torch import Tensor
+
+from art_domainrand.evaluation.results import Row, RowsFile, read_rows
 
 Numbers = Mapping[str, float]
 Record = TypeVar("Record", "Finding", "Check")
@@ -148,3 +150,28 @@ def read_records(kind: type[Record], entries: list[Any]) -> tuple[Record, ...]:
         if not isinstance(entry, dict) or set(entry) != names:
             raise ValueError(f"each record must have the keys {sorted(names)}, got {entry!r}")
     return tuple(kind(**entry) for entry in entries)
+
+
+@dataclass
+class Notes:
+    """What has been found so far."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    def note(self, name: str, numbers: Numbers, finding: Finding | None) -> None:
+        """Write down a check that was made."""
+        self.checks.append(Check(name, numbers))
+        if finding is not None:
+            self.findings.append(finding)
+
+    def skip(self, names: Sequence[str], reason: str) -> None:
+        """Write down checks that cannot be made."""
+        self.checks.extend(Check(name, skipped=reason) for name in names)
+
+    def count(self, cell: str, right: Tensor) -> float:
+        """Write down an accuracy and return it."""
+        self.rows.append(Row.count(self.name, cell, int(right.sum()), len(right)))
+        return self.rows[-1].accuracy

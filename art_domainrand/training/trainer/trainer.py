@@ -86,8 +86,9 @@ class DomainAdversarialTrainer(Trainer):
     :param verbose: Show progress: loss, and clean, robust and shift accuracy.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
 
-    ``history`` holds one dictionary an epoch. A RuntimeWarning tells of catastrophic overfitting, found on the
-    validation data, or with "fast" and "free" without any on some training images.
+    ``history`` holds one dictionary an epoch: "loss", "accuracy" on the batches as trained on, what validation finds
+    ("clean", "robust", "shift"), and what a curriculum has reached. A RuntimeWarning tells of catastrophic overfitting,
+    found on the validation data, or with "fast" and "free" without any on some training images.
 
     Under ``torchrun`` (an initialized ``torch.distributed``) every process reads and trains on its part of each batch
     of ``batch_size`` images; gradients are averaged, and the first process validates and writes.
