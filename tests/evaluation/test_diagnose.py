@@ -378,7 +378,9 @@ def test_the_model_is_shown_no_more_than_batch_size_images(around):
     }[around]()
     one = examined(estimator, x, y, batch_size=5, max_iter=2)
     assert max(sizes) == 5
-    assert [check.name for check in one.checks] == [check.name for check in examined(estimator, x, y, max_iter=2).checks]
+    assert [check.name for check in one.checks] == [
+        check.name for check in examined(estimator, x, y, max_iter=2).checks
+    ]
     sizes.clear()
     examined(estimator, x, y, batch_size=1, max_iter=1)
     assert max(sizes) == 1
