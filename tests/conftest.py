@@ -1,5 +1,6 @@
 """Estimators, images and random state shared by the tests."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,6 +13,11 @@ from support.estimators import CLASSES, SHAPE, make_classifier
 # These run as a user runs them. All others compare with the CPU to the last bit, so they are shown no other device.
 ON_ANY_DEVICE = {"test_cuda", "test_readme", "test_guides", "test_examples", "test_cli", "test_demo"}
 cuda_is_available = torch.cuda.is_available
+
+
+def pytest_configure() -> None:
+    # For the processes that tests are spread over and those they start: threads would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
