@@ -11,7 +11,16 @@ from art.estimators.classification import PyTorchClassifier
 from support.estimators import CLASSES, SHAPE, make_classifier
 
 # These run as a user runs them. All others compare with the CPU to the last bit, so they are shown no other device.
-ON_ANY_DEVICE = {"test_cuda", "test_readme", "test_guides", "test_examples", "test_cli", "test_demo"}
+ON_ANY_DEVICE = {
+    "test_cuda",
+    "test_onto",
+    "test_random",
+    "test_readme",
+    "test_guides",
+    "test_examples",
+    "test_cli",
+    "test_demo",
+}
 cuda_is_available = torch.cuda.is_available
 
 

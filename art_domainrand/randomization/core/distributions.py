@@ -15,6 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.bounds import (
     Number,
@@ -282,3 +283,7 @@ def require_support(
         rules = [f"{sign}{'' if exclusive else '='} {shown_bound(bound)}" for sign, bound in ((">", low), ("<", high))]
         rule = " and ".join(rule for rule, bound in zip(rules, (low, high), strict=True) if math.isfinite(bound))
         raise ValueError(f"{name} must be {rule}, got values from {shown_bound(smallest)} to {shown_bound(largest)}")
+
+
+for _kind in (Constant, Uniform, LogUniform, Normal, TruncatedNormal, Choice):  # dataclasses write their constructors
+    _kind.__init__ = suggesting_names(_kind.__init__)  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import check_unit_range, from_array, warn_of_layout, widened
 from art_domainrand.core.random import CORRUPT, keys_of
 from art_domainrand.randomization.corruptions import blur, digital, noise, weather
@@ -76,6 +77,7 @@ CORRUPTIONS: dict[str, Corruption] = {name: Corruption(name) for name in (*COMMO
 """Name -> function, the fifteen first."""
 
 
+@suggesting_names
 def corrupt(x: AnyImages, name: str, severity: int = 3, seed: Seed = 0) -> AnyImages:
     """Corrupt images as in ImageNet-C and CIFAR-10-C (Hendrycks and Dietterich, ICLR 2019).
 

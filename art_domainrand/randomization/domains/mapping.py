@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import as_images, check_unit_range
 from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.core.random import DOMAIN, checked_seed, keys_of
@@ -27,6 +28,7 @@ DomainLike: TypeAlias = str | Domain | Sequence[str | Domain]
 """A name, a domain, or several of these, of which every image gets one."""
 
 
+@suggesting_names
 def domain_mapping(
     x: Tensor | NDArray[Any],
     domain: DomainLike,
