@@ -13,12 +13,12 @@ from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.each_loss import loss_of_each
 from art_domainrand.estimators.kinds import check_class_gradients, is_device_estimator
 from art_domainrand.estimators.opening import open_estimator
-from art_domainrand.estimators.protocol import Evaluation, Gradients, Labels, Objective, Through
+from art_domainrand.estimators.protocol import Evaluated, Gradients, Labels, Objective, Through
 from art_domainrand.estimators.scores import predict
 
 __all__ = [
     "Compiler",
-    "Evaluation",
+    "Evaluated",
     "Gradients",
     "Labels",
     "Objective",

@@ -9,7 +9,7 @@ from art.config import ART_NUMPY_DTYPE
 from torch import Tensor
 
 from art_domainrand.estimators.kinds import check_class_gradients
-from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
+from art_domainrand.estimators.protocol import Evaluated, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, predict
 
 
@@ -43,7 +43,7 @@ class ArrayGradients:
         objective: Objective | None = None,
         draws: Sequence[Any] = (),
         through: Through | None = None,
-    ) -> Evaluation:
+    ) -> Evaluated:
         """Scores, values and gradient; an objective's gradient is that of every class, weighted by the chain rule."""
         if through is None:
             return self._evaluate(x, y, sign, objective)
@@ -52,12 +52,12 @@ class ArrayGradients:
             images = through(leaf, slice(0, len(x)))
         found = self._evaluate(images.detach(), y, sign, objective)
         (gradient,) = torch.autograd.grad(images, leaf, found.gradient)
-        return Evaluation(found.scores, found.values, gradient)
+        return Evaluated(found.scores, found.values, gradient)
 
-    def _evaluate(self, x: Tensor, y: Labels, sign: int, objective: Objective | None) -> Evaluation:
+    def _evaluate(self, x: Tensor, y: Labels, sign: int, objective: Objective | None) -> Evaluated:
         scores = self.scores(x).float()
         if objective is None:
-            return Evaluation(scores, None, self.gradient(x, y, sign))
+            return Evaluated(scores, None, self.gradient(x, y, sign))
         check_class_gradients(self.estimator)
         with torch.enable_grad():
             leaf = scores.detach().requires_grad_()
@@ -70,7 +70,7 @@ class ArrayGradients:
                 f"{of_classes.shape[1]} gradients and {weights.shape[1]} classes"
             )
         weights = weights.reshape(*weights.shape, *[1] * (x.dim() - 1))
-        return Evaluation(scores, values.detach(), (of_classes * weights).sum(1))
+        return Evaluated(scores, values.detach(), (of_classes * weights).sum(1))
 
     def scores(self, x: Tensor, draws: Sequence[Any] = ()) -> Tensor:
         """Class scores from ``estimator.predict``."""

@@ -15,7 +15,7 @@ from art_domainrand.estimators.compiling import Compiler
 from art_domainrand.estimators.kinds import plain_cross_entropy
 from art_domainrand.estimators.outputs import Adapted, class_outputs
 from art_domainrand.estimators.preprocessing import model_forward, preprocessing_chain, random_preprocessors
-from art_domainrand.estimators.protocol import Evaluation, Labels, Objective, Through
+from art_domainrand.estimators.protocol import Evaluated, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, one_output_error, predict
 
 # Seed the backward pass of float16 models, whose small gradients would flush to zero and whose large ones overflow: the
@@ -85,7 +85,7 @@ class DeviceGradients:
         objective: Objective | None = None,
         draws: Sequence[Any] = (),
         through: Through | None = None,
-    ) -> Evaluation:
+    ) -> Evaluated:
         """Scores, values and gradient from one forward and one backward pass."""
         parts = []
         for part in self.parts.over(len(x)):
@@ -95,7 +95,7 @@ class DeviceGradients:
             return parts[0]
         values = None if objective is None else torch.cat([part.values for part in parts if part.values is not None])
         scores = torch.cat([part.scores for part in parts])
-        return Evaluation(scores, values, torch.cat([part.gradient for part in parts]))
+        return Evaluated(scores, values, torch.cat([part.gradient for part in parts]))
 
     def _evaluate(
         self,
@@ -106,7 +106,7 @@ class DeviceGradients:
         draws: Sequence[Any],
         through: Through | None,
         rows: slice,
-    ) -> Evaluation:
+    ) -> Evaluated:
         leaf = x[rows].detach().requires_grad_()
         full, reduced = y
         with torch.enable_grad(), self.drawn([draw[rows] for draw in draws]):
@@ -119,7 +119,7 @@ class DeviceGradients:
             grad = self.differentiate(target, outputs, images, sign if values is None else 1)
             if images is not leaf:
                 (grad,) = torch.autograd.grad(images, leaf, grad.to(images.dtype))
-        return Evaluation(scores.detach(), None if values is None else values.detach(), grad)
+        return Evaluated(scores.detach(), None if values is None else values.detach(), grad)
 
     @contextmanager
     def drawn(self, draws: Sequence[Any]) -> Iterator[None]:

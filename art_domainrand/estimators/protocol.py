@@ -15,7 +15,7 @@ Through = Callable[[Tensor, slice], Tensor]
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluated:
     """One pass over a batch: class ``scores`` (B, K), the objective's ``values`` (B,) and its ``gradient`` (B, ...).
 
     ``values`` is None for the estimator's own loss, which is one number for the whole batch.
@@ -55,7 +55,7 @@ class Gradients(Protocol):
         objective: Objective | None = None,
         draws: Sequence[Any] = (),
         through: Through | None = None,
-    ) -> Evaluation:
+    ) -> Evaluated:
         """Scores, values and gradient from one pass: of ``objective``, or of ``sign`` times the estimator's own loss.
 
         ``draws`` holds one draw for each of :attr:`random_preprocessors`; empty leaves them their own. ``through``

@@ -13,7 +13,7 @@ from art_domainrand.preprocessors.domain_randomization import DomainRandomizatio
 from art_domainrand.randomization.core.pipeline import Item
 
 
-class Randomized(nn.Module):
+class RandomizedModule(nn.Module):
     """``model`` behind a random version of its input in training mode, and ``model`` itself in evaluation mode.
 
     :func:`randomized` makes it. A copy, by ``deepcopy`` or ``pickle``, draws from a stream of its own.
@@ -51,7 +51,7 @@ def randomized(
     channels_first: bool = True,
     seed: int | None = None,
     clip: Clip = "straight_through",
-) -> Randomized:
+) -> RandomizedModule:
     """Make ``model`` randomize its input, with a fresh draw at every forward pass, in training mode only.
 
     For trainers that never call preprocessors, ART's (``PyTorchClassifier.fit_generator`` skips them) and any other:
@@ -80,4 +80,4 @@ def randomized(
     randomization = DomainRandomization(
         pipeline, clip_values=clip_values, channels_first=channels_first, seed=seed, clip=clip
     )
-    return Randomized(model, randomization)
+    return RandomizedModule(model, randomization)

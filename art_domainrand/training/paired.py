@@ -28,7 +28,7 @@ def paired(trainer: Any) -> Iterator[None]:
     TRADES, AWP and OAAT compare a model's output for clean images with that for adversarial ones, but ART preprocesses
     the two by independent draws, so that their distance measures the randomization along with the attack. Inside this
     block, in ``fit`` and ``fit_generator``, both are preprocessed with one draw, and the next batch with a fresh one;
-    so are :class:`Randomized` modules in the models at work (each of them with its own draw). Other random
+    so are :class:`RandomizedModule` modules in the models at work (each of them with its own draw). Other random
     preprocessors are paired too, if they draw from the global generators of torch, NumPy or Python. The attack runs
     before, with draws of its own.
 

@@ -45,7 +45,7 @@ class Inputs:
     high: Tensor | None
     outside: str | None
     view: Any = None
-    _clean: Clean | None = None
+    _clean: CleanScores | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -157,11 +157,11 @@ class Inputs:
         """Whether all labels are single classes, not distributions over several."""
         return self.labels.dim() == 1 or bool((self.labels.amax(1) == 1).all())
 
-    def clean(self, rivals: int) -> Clean:
+    def clean(self, rivals: int) -> CleanScores:
         """What the attack sees of the originals; ``rivals`` is how many other classes are of interest at most."""
         if self._clean is None or self._clean.asked < rivals:
             parts = [self._clean_of(rows, rivals) for rows in self.batches()]
-            self._clean = Clean(torch.cat([r for r, _ in parts]), torch.cat([m for _, m in parts]), rivals)
+            self._clean = CleanScores(torch.cat([r for r, _ in parts]), torch.cat([m for _, m in parts]), rivals)
         return self._clean
 
     def _clean_of(self, rows: slice, rivals: int) -> tuple[Tensor, Tensor]:
@@ -173,7 +173,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Clean:
+class CleanScores:
     """Of the originals: the other classes by falling score, ``rivals`` (N, R), and the ``margin`` (N,).
 
     ``asked`` is how many classes were asked for; there may be fewer.

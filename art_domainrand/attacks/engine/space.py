@@ -13,7 +13,7 @@ from art_domainrand.attacks.engine.best import better
 from art_domainrand.attacks.engine.evaluator import Assessment, Evaluator
 from art_domainrand.core.norms import Ball, per_sample
 from art_domainrand.core.straight_through import straight_through
-from art_domainrand.estimators import Evaluation, Gradients, Labels, Objective, Through
+from art_domainrand.estimators import Evaluated, Gradients, Labels, Objective, Through
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.draw import Draw
 
@@ -50,7 +50,7 @@ class CountingGradients:
         objective: Objective | None = None,
         draws: Sequence[Any] = (),
         through: Through | None = None,
-    ) -> Evaluation:
+    ) -> Evaluated:
         self.forwards += len(x)
         self.backwards += len(x)
         return self.source.evaluate(x, y, sign, objective, draws, through)

@@ -14,7 +14,7 @@ from torch import Tensor
 from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import DRAW, TRIAL, derive, integers, keys_of
-from art_domainrand.estimators import Evaluation
+from art_domainrand.estimators import Evaluated
 from art_domainrand.estimators.estimates import has_own_estimate
 from art_domainrand.estimators.state import torch_models
 from art_domainrand.evaluation.diagnose.subject import Subject
@@ -49,13 +49,13 @@ def measure(subject: Subject, width: float) -> dict[str, float] | None:
     x = subject.x[:POINTS].to(subject.source.device)
     draws = held_draws(subject, len(x))
 
-    def at(point: Tensor) -> Evaluation:
+    def at(point: Tensor) -> Evaluated:
         with seeded_global_rng(subject.seed or 0), without_tf32(point.device):
             parts = [part_at(point, slice(i, i + subject.batch_size)) for i in range(0, len(x), subject.batch_size)]
         values = torch.cat([known(part.values) for part in parts])
-        return Evaluation(torch.cat([p.scores for p in parts]), values, torch.cat([p.gradient for p in parts]))
+        return Evaluated(torch.cat([p.scores for p in parts]), values, torch.cat([p.gradient for p in parts]))
 
-    def part_at(point: Tensor, part: slice) -> Evaluation:
+    def part_at(point: Tensor, part: slice) -> Evaluated:
         rows = slice(part.start, min(part.stop, len(x)))
         labels = subject.source.labels(subject.y[rows].to(point.device))
         return subject.source.evaluate(point[rows], labels, 1, subject.objective(rows), [draw[rows] for draw in draws])

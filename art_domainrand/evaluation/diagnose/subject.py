@@ -15,7 +15,7 @@ from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.labels import correct
 from art_domainrand.core.losses import margin
 from art_domainrand.core.norms import lp_norm
-from art_domainrand.estimators import Evaluation, Gradients, is_device_estimator
+from art_domainrand.estimators import Evaluated, Gradients, is_device_estimator
 from art_domainrand.estimators.scores import class_scores
 
 Measured = TypeVar("Measured")
@@ -125,7 +125,7 @@ class Subject:
         parts = self.in_batches(measure)
         return Slopes(*(torch.cat([getattr(part, name) for part in parts]) for name in ("length", "zeros", "infinite")))
 
-    def evaluate(self, rows: slice, objective: Any) -> Evaluation:
+    def evaluate(self, rows: slice, objective: Any) -> Evaluated:
         """Scores, values and gradient at some of the images."""
         labels = self.source.labels(self.y[rows].to(self.source.device))
         return self.source.evaluate(self.x[rows].to(self.source.device), labels, 1, objective)

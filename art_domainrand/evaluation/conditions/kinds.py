@@ -1,0 +1,242 @@
+"""The kinds of conditions. Each only says what is done; :mod:`art_domainrand.evaluation.running.perform` does it."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from art_domainrand.core.checks import Text, norm_order, require
+from art_domainrand.randomization.core.pipeline import Pipeline
+
+NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
+"""The norms by the names that tables and documents use."""
+
+
+class Condition(ABC):
+    """What is done to the images before a model is judged on them."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called in tables where the user does not say."""
+
+
+@dataclass(frozen=True)
+class Clean(Condition):
+    """The images as they are."""
+
+    @property
+    def name(self) -> str:
+        return "clean"
+
+
+@dataclass(frozen=True)
+class Attacked(Condition):
+    """Adversarial images within a ball.
+
+    :param attack: a name of the table of attacks (:data:`art_domainrand.evaluation.running.attacks.ATTACKS`), or a
+        callable that makes an ART attack: ``attack(estimator, norm=..., eps=..., **options)``.
+    :param eps: the radius in units of pixels, >= 0.
+    :param norm: "linf", "l2" or "l1"; "inf", 2, 1 and ``np.inf`` are taken too.
+    :param options: other arguments of the attack, plain values by name.
+    """
+
+    attack: str | Callable[..., Any]
+    eps: float
+    norm: str = "linf"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norm", norm_name(self.norm))
+        number = isinstance(self.eps, (int, float)) and not isinstance(self.eps, bool)
+        require(number and 0 <= self.eps < math.inf, "eps", "be a finite number >= 0", self.eps)
+        known = isinstance(self.attack, str) or callable(self.attack)
+        require(known, "attack", "be the name of an attack or make one", Text(type(self.attack).__name__), TypeError)
+
+    @property
+    def name(self) -> str:
+        return f"{attack_name(self.attack)} {self.norm} {eps_text(self.eps)}"
+
+
+@dataclass(frozen=True)
+class Corrupted(Condition):
+    """A common corruption.
+
+    :param corruption: one of ``art_domainrand.randomization.CORRUPTIONS``.
+    :param severity: from 1 to 5.
+    """
+
+    corruption: str
+    severity: int = 3
+
+    @property
+    def name(self) -> str:
+        return f"{self.corruption} {self.severity}"
+
+
+@dataclass(frozen=True)
+class InDomain(Condition):
+    """Images mapped into another domain.
+
+    :param domain: one of ``art_domainrand.randomization.DOMAINS``.
+    :param severity: from 1 to 5.
+    """
+
+    domain: str
+    severity: int = 3
+
+    @property
+    def name(self) -> str:
+        return f"domain {self.domain} {self.severity}"
+
+
+@dataclass(frozen=True)
+class Randomized(Condition):
+    """Images that a pipeline has changed at random; each draw is judged on its own.
+
+    :param pipeline: the pipeline, or the name of a preset.
+    :param draws: how many draws of each image, >= 1.
+    """
+
+    pipeline: Pipeline | str
+    draws: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"randomized {pipeline_name(self.pipeline)}" + (f" x{self.draws}" if self.draws > 1 else "")
+
+
+@dataclass(frozen=True)
+class DomainAttacked(Condition):
+    """The worst draw of a pipeline that a search finds.
+
+    :param pipeline: the pipeline, or the name of a preset.
+    :param evaluations: model evaluations per image.
+    """
+
+    pipeline: Pipeline | str
+    evaluations: int = 100
+
+    @property
+    def name(self) -> str:
+        return f"worst {pipeline_name(self.pipeline)}"
+
+
+@dataclass(frozen=True)
+class Composite(Condition):
+    """The worst domain and the worst pixels together.
+
+    :param pipeline: the pipeline, or the name of a preset.
+    :param eps: the radius in units of pixels.
+    :param norm: as in :class:`Attacked`.
+    :param order: "joint", "domain_first" or "pixels_first", as in :class:`~art_domainrand.CompositeAttack`.
+    :param evaluations: model evaluations per image that find the domain.
+    :param max_iter: steps in the pixels.
+    """
+
+    pipeline: Pipeline | str
+    eps: float
+    norm: str = "linf"
+    order: str = "joint"
+    evaluations: int = 100
+    max_iter: int = 40
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norm", norm_name(self.norm))
+
+    @property
+    def name(self) -> str:
+        return f"worst {pipeline_name(self.pipeline)} + pixels {self.norm} {eps_text(self.eps)}"
+
+
+@dataclass(frozen=True)
+class Then(Condition):
+    """One condition and then another on its images: an attack inside a domain, say.
+
+    :param first: what is done first.
+    :param second: what is done to the images of the first; distances are measured from these.
+    """
+
+    first: Condition
+    second: Condition
+
+    @property
+    def name(self) -> str:
+        return f"{self.first.name} > {self.second.name}"
+
+
+@dataclass(frozen=True)
+class Custom(Condition):
+    """A function of the user's: from an estimator, images and class indices to the images that are judged.
+
+    :param function: ``function(estimator, x, y) -> images``; it has no document, so no YAML names it.
+    :param title: what it is called, by default the function's own name.
+    """
+
+    function: Callable[[Any, Any, Any], Any]
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.title or getattr(self.function, "__name__", type(self.function).__name__)
+
+
+CONDITIONS: dict[str, type[Condition]] = {
+    "clean": Clean,
+    "attacked": Attacked,
+    "corrupted": Corrupted,
+    "in_domain": InDomain,
+    "randomized": Randomized,
+    "domain_attacked": DomainAttacked,
+    "composite": Composite,
+    "then": Then,
+}
+"""The kinds that documents can name."""
+
+
+def eps_of(condition: Condition) -> float | None:
+    """The radius that a curve runs along; None for what has none."""
+    if isinstance(condition, Then):
+        return eps_of(condition.second)
+    return condition.eps if isinstance(condition, Attacked) else None
+
+
+def with_eps(condition: Condition, eps: float) -> Condition:
+    """The same condition at another radius."""
+    if isinstance(condition, Then):
+        return replace(condition, second=with_eps(condition.second, eps))
+    assert isinstance(condition, Attacked)
+    return replace(condition, eps=eps)
+
+
+def norm_name(norm: Any) -> str:
+    """The name of a norm ("linf", "l2" or "l1"), however it is written; ValueError for another norm."""
+    text = str(norm).lower().replace("-", "").replace("_", "")
+    if text in NORMS:
+        return text
+    order = norm_order(norm)
+    for name, value in NORMS.items():
+        if order == value:
+            return name
+    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r}")
+
+
+def attack_name(attack: Any) -> str:
+    """What an attack is called."""
+    return attack if isinstance(attack, str) else getattr(attack, "__name__", type(attack).__name__)
+
+
+def pipeline_name(pipeline: Pipeline | str) -> str:
+    """What a pipeline is called: the name of a preset, or the names of its transforms."""
+    if isinstance(pipeline, str):
+        return pipeline
+    return ", ".join(type(transform).__name__ for transform in pipeline.transforms)
+
+
+def eps_text(eps: float) -> str:
+    """A radius as people write it: in 255ths where it is a whole number of them, else as a number."""
+    levels = eps * 255
+    return f"{round(levels)}/255" if 0 < eps < 1 and abs(levels - round(levels)) < 1e-4 else f"{eps:g}"

@@ -1,0 +1,115 @@
+"""The outcome table: what became of every sample, in every condition, for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from art_domainrand.core.checks import Text, require
+
+OUTCOME = np.dtype(
+    [
+        ("model", "<i4"),  # its place in Outcomes.models
+        ("condition", "<i4"),  # its place in Outcomes.conditions
+        ("sample", "<i8"),  # its place in the data
+        ("draw", "<i4"),  # which draw of a random condition or a random model; 0 where nothing is random
+        ("label", "<i4"),
+        ("predicted", "<i4"),
+        ("right", "?"),
+        ("margin", "<f4"),  # score of the label minus the best other one: negative where the model is wrong
+        ("confidence", "<f4"),  # probability of the predicted class, NaN where the model gives no scores
+        ("l1", "<f4"),  # how far the judged image is from the one that was changed
+        ("l2", "<f4"),
+        ("linf", "<f4"),
+        ("forwards", "<f4"),  # passes that finding the image and judging it took, per sample; NaN where not countable
+        ("backwards", "<f4"),
+    ]
+)
+"""One row of the table."""
+
+SORTED_BY = ["model", "condition", "sample", "draw"]
+"""What the rows are sorted by; no two agree in all of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Rows for models, conditions, samples and draws, sorted in that order.
+
+    :param rows: (R,) of dtype :data:`OUTCOME`.
+    :param models: the names of the models.
+    :param conditions: the names of the conditions.
+    :param classes: the names of the classes.
+    :raises ValueError: for rows of another kind, out of order, or that name what there is not.
+    """
+
+    rows: NDArray[Any]
+    models: tuple[str, ...]
+    conditions: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require(self.rows.dtype == OUTCOME and self.rows.ndim == 1, "rows", "be (R,) of OUTCOME", self.rows.dtype)
+        for name, names in (("model", self.models), ("condition", self.conditions), ("label", self.classes)):
+            found = self.rows[name]
+            got = Text(f"{found.min(initial=0)} to {found.max(initial=0)}")
+            inside = found.min(initial=0) >= 0 and (not len(found) or found.max() < len(names))
+            require(inside, name, f"be from 0 to {len(names) - 1}", got)
+        keys = self.rows[SORTED_BY]
+        require(len(np.unique(keys)) == len(keys), "rows", "hold each model, condition, sample and draw once", "copies")
+
+    @classmethod
+    def joined(
+        cls, parts: Sequence[NDArray[Any]], models: Sequence[str], conditions: Sequence[str], classes: Sequence[str]
+    ) -> Self:
+        """The table of parts in any order.
+
+        :param parts: rows, each (r,) of :data:`OUTCOME`.
+        :param models: as in the class.
+        :param conditions: as in the class.
+        :param classes: as in the class.
+        """
+        rows = np.concatenate([np.empty(0, OUTCOME), *parts])
+        return cls(
+            rows[np.argsort(rows, order=SORTED_BY, kind="stable")], tuple(models), tuple(conditions), tuple(classes)
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """The places of the samples in the data, (N,), ascending."""
+        return np.unique(self.rows["sample"])
+
+    def of(self, model: str, condition: str) -> NDArray[Any]:
+        """The rows of a model in a condition, (draws, N), samples ascending.
+
+        :param model: the model's name.
+        :param condition: the condition's name.
+        :raises KeyError: if there is no such model or condition, or no row of it.
+        """
+        for name, names in ((model, self.models), (condition, self.conditions)):
+            if name not in names:
+                raise KeyError(f"{name!r} is not among {list(names)}")
+        chosen = (self.rows["model"] == self.models.index(model)) & (
+            self.rows["condition"] == self.conditions.index(condition)
+        )
+        rows: NDArray[Any] = self.rows[chosen]
+        if not len(rows):
+            raise KeyError(f"no outcome of {model!r} in {condition!r}")
+        by_draw: NDArray[Any] = rows.reshape(-1, int(rows["draw"].max()) + 1).T
+        return by_draw
+
+    def right(self, model: str, condition: str) -> NDArray[np.bool_]:
+        """Whether the model was right, (draws, N).
+
+        :param model: the model's name.
+        :param condition: the condition's name.
+        :raises KeyError: as in :meth:`of`.
+        """
+        found: NDArray[np.bool_] = self.of(model, condition)["right"]
+        return found

@@ -1,0 +1,1 @@
+"""The page that an evaluation ends in, and its other forms."""

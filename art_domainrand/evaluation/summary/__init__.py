@@ -1,0 +1,1 @@
+"""What the outcome table says: pure functions of it."""
