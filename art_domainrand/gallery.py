@@ -27,8 +27,7 @@ from art_domainrand.randomization import (
     corrupt,
     domain_mapping,
 )
-from art_domainrand.randomization.core.keyed import keyed_draws
-from art_domainrand.randomization.core.sampling import keyed_points
+from art_domainrand.randomization.core.sampling import keyed_draws, keyed_points
 
 COLUMNS, MARGIN, LABEL, TITLE = 9, 10, 26, 46
 """Tiles side by side, and in pixels the space between them, the height of a label, and that of a section's title."""

@@ -31,7 +31,7 @@ from art_domainrand.randomization import (
     Sometimes,
     preset,
 )
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 PIPELINE = Pipeline([Rotation(), Brightness(), GaussianNoise()])
 COMMAND = [sys.executable, "-c", "from art_domainrand.cli import app; app()", "augment"]

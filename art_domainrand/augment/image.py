@@ -19,7 +19,7 @@ from art_domainrand.core.files import whole_file
 from art_domainrand.core.random import AUGMENT, keys_of, name_id
 from art_domainrand.images import image_pixels, open_image, upright_image
 from art_domainrand.randomization import Pipeline
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 OF_THE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 """Errors of writing that concern one file: a name too long, of characters that the disk does not take, or taken."""

@@ -13,7 +13,6 @@ Where images come without ids, a running count stands for them: see :class:`art_
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from typing import Any
 
@@ -21,18 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_domainrand.core.hashing import (
-    GOLDEN,
-    HASH_BLOCK,
-    mix64_of_int,
-    progressions,
-    scramble,
-    unit_words,
-    wrapped,
-)
+from art_domainrand.core.hashing import GOLDEN, mix64_of_int, wrapped
 from art_domainrand.core.hashing import hash_field as hash_field
+from art_domainrand.core.hashing import member_seeds as member_seeds
 from art_domainrand.core.hashing import mix64 as mix64
+from art_domainrand.core.hashing import normal_field as normal_field
 from art_domainrand.core.hashing import numbered as numbered
+from art_domainrand.core.hashing import uniform_field as uniform_field
 
 # What the numbers of a key are for; the same number never means two things.
 # Attacks: where they start, what a step sees, who judges, the clean image, directions to climb.
@@ -50,41 +44,6 @@ EPOCH = 21
 
 # How many pixels are hashed at a time.
 HASHED = 1 << 22
-
-
-def normal_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Standard normal noise, (B, size), from ``seeds`` (B,) int64.
-
-    Every hash of 32 bits gives two values by the Box-Muller transform: the lower 16 bits the radius, the upper ones the
-    angle. The largest magnitude is sqrt(2 log 2^17) = 4.85, which a normal exceeds once in 800,000 numbers.
-    """
-    pairs = (size + 1) // 2
-    field = torch.empty(len(seeds), 2 * pairs, dtype=dtype, device=seeds.device)
-    blocks = max(1, min(len(seeds), len(seeds) * pairs // HASH_BLOCK)) if seeds.device.type == "cpu" else 1
-    parts = zip(*(numbers.tensor_split(blocks) for numbers in progressions(mix64(seeds))), strict=True)
-    index = torch.arange(pairs, dtype=torch.int32, device=seeds.device)
-    for block, (odd, offset) in zip(field.tensor_split(blocks), parts, strict=True):
-        bits = scramble((index * odd).add_(offset))
-        angle = bits.to(dtype).mul_(math.pi * 2.0**-31)
-        # Half a step above zero: the logarithm stays finite and the two ends are treated alike.
-        radius = bits.bitwise_and_(0xFFFF).to(dtype).add_(0.5).mul_(2.0**-16).log_().mul_(-2).sqrt_()
-        torch.mul(torch.cos(angle), radius, out=block[:, :pairs])
-        torch.mul(angle.sin_(), radius, out=block[:, pairs:])
-    return field[:, :size]
-
-
-def uniform_field(seeds: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Uniform noise on (0, 1), (B, size), from ``seeds`` (B,) int64: the midpoints of 2^23 cells."""
-    return unit_words(mix64(seeds), size, dtype)
-
-
-def member_seeds(seeds: Tensor, index: int) -> Tensor:
-    """Other seeds for the transform at ``index``, so that two noises in one pipeline are independent.
-
-    A step of a linear congruential generator (Knuth's MMIX multiplier): unlike a sum, it tells member 0 of member 1
-    from member 1 of member 0. The fields scramble it.
-    """
-    return seeds * 6364136223846793005 + wrapped((index + 1) * GOLDEN)
 
 
 def image_keys(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from art_domainrand.estimators import predict
 from art_domainrand.estimators.scores import class_scores
 from art_domainrand.evaluation.results import Row
 from art_domainrand.randomization import Pipeline
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 Cell: TypeAlias = Callable[[Any, Array, Array], Array]
 """From an estimator, images (N, C, H, W) and class indices (N,) to the images on which the estimator is judged."""

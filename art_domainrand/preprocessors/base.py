@@ -21,8 +21,8 @@ from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.streams import Stream
 from art_domainrand.preprocessors.recent_draws import RecentDraws
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.labels.detections import as_detections
 from art_domainrand.randomization.labels.geometry import refuse_untracked
 

@@ -14,7 +14,7 @@ from art_domainrand.core.random import STEP, derive
 from art_domainrand.estimators import open_estimator
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline
 from art_domainrand.randomization.core.distributions import Uniform
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 from support.attacks import SMALL, Linear, RowWise, called_fooled, fooled, memory_for, predicted, seen_by, some_images
 from support.estimators import wrap

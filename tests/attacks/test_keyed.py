@@ -9,7 +9,7 @@ from art_domainrand.attacks.engine.starts import gamma, uniform_in_ball
 from art_domainrand.core.norms import lp_norm
 from art_domainrand.core.random import derive, image_keys, normal, times_before
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline, Rotation
-from art_domainrand.randomization.core.keyed import keyed_draws as draws
+from art_domainrand.randomization.core.sampling import keyed_draws as draws
 
 NORMS = [1.0, 1.5, 2.0, 3.0, torch.inf]
 PIPELINE = Pipeline([Rotation((-20, 20)), Brightness((-0.2, 0.2)), GaussianNoise((0.0, 0.1))])

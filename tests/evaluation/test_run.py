@@ -8,7 +8,7 @@ from art_domainrand import FGSM
 from art_domainrand.core.random import SHIFT, keys_of
 from art_domainrand.evaluation import attacked, clean, evaluate, in_turn, shifted
 from art_domainrand.randomization import Brightness, Pipeline, Rotation
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 PIPELINE = Pipeline([Rotation((-30, 30)), Brightness((0.3, 0.6))])
 

@@ -13,7 +13,7 @@ from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.core.random import CLEAN, JUDGE, STEP, derive
 from art_domainrand.estimators import Gradients
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 # How many draws, never seen by the attack, must all agree that a sample is fooled where the estimator is random.
 AGREEING_DRAWS = 10

@@ -7,7 +7,7 @@ from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.coordinates import coordinates
 from art_domainrand.randomization.core.distributions import Choice
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.core.transform import Draw
 
 # Slopes are looked for on this many images of noise, each under a draw of its own.

@@ -18,7 +18,7 @@ from art_domainrand.estimators import Evaluated
 from art_domainrand.estimators.estimates import has_own_estimate
 from art_domainrand.estimators.state import torch_models
 from art_domainrand.evaluation.diagnose.subject import Subject
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 # Images looked at: a gradient that is not the derivative is so for nearly all of them.
 POINTS = 32

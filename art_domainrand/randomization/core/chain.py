@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from art_domainrand.core.random import member_seeds
+from art_domainrand.core.hashing import member_seeds
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
 from art_domainrand.randomization.numerics.color_maps import apply_color, compose_color

@@ -15,8 +15,9 @@ Every single point is uniform on the cube under each method.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -52,6 +53,22 @@ def keyed_points(keys: Tensor, copies: int, dimensions: int, method: str = "unif
     else:
         u = METHODS[method](keys, own, copies, dimensions)
     return Draw(u, own & ((1 << 63) - 1))
+
+
+class HasParameters(Protocol):
+    """What is drawn, by its coordinates alone: a pipeline, or a transform."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """One entry for each coordinate of the unit cube."""
+
+
+def keyed_draws(pipeline: HasParameters, keys: Tensor, copies: int = 1, method: str = "uniform") -> Draw:
+    """Draws of ``pipeline``, ``copies`` in a row for each of ``keys`` (B,); ``method`` says how these lie together.
+
+    :raises ValueError: for an unknown method; the module says what there is.
+    """
+    return keyed_points(keys, copies, len(pipeline.parameters), method)
 
 
 def sample_points(

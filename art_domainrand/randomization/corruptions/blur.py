@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import hash_field, member_seeds, uniform_field
+from art_domainrand.core.hashing import hash_field, member_seeds, uniform_field
 from art_domainrand.randomization.corruptions.separable import correlate, smooth
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import member_seeds, uniform_field
+from art_domainrand.core.hashing import member_seeds, uniform_field
 from art_domainrand.randomization.corruptions.separable import smooth
 from art_domainrand.randomization.numerics import jpeg as codec
 from art_domainrand.randomization.numerics.matrices import multiply, pixel_sum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import hash_field, normal_field
+from art_domainrand.core.hashing import hash_field, normal_field
 from art_domainrand.randomization.numerics.poisson import poisson_field
 
 

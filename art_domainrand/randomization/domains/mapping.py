@@ -16,8 +16,8 @@ from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.core.random import DOMAIN, checked_seed, keys_of
 from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.distributions import Range
-from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.named import DOMAINS

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import uniform_field
+from art_domainrand.core.hashing import uniform_field
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain, faded
 from art_domainrand.randomization.domains.parts import (

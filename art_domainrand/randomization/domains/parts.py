@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import member_seeds, mix64, normal_field, uniform_field
+from art_domainrand.core.hashing import member_seeds, mix64, normal_field, uniform_field
 from art_domainrand.randomization.numerics.clouds import value_noise
 
 

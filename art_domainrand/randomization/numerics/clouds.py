@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import member_seeds, uniform_field
+from art_domainrand.core.hashing import member_seeds, uniform_field
 from art_domainrand.randomization.numerics.matrices import pixel_sum
 
 SMALLEST_SPREAD = 1e-6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import member_seeds, uniform_field
+from art_domainrand.core.hashing import member_seeds, uniform_field
 from art_domainrand.randomization.numerics.clouds import value_noise
 from art_domainrand.randomization.numerics.color_maps import apply_color
 from art_domainrand.randomization.numerics.elementary import logistic

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import member_seeds, normal_field, uniform_field
+from art_domainrand.core.hashing import member_seeds, normal_field, uniform_field
 from art_domainrand.randomization.numerics.clouds import cloud, standardized
 from art_domainrand.randomization.numerics.luma import tint
 from art_domainrand.randomization.numerics.particles import streaks

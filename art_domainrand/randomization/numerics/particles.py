@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import hash_field
+from art_domainrand.core.hashing import hash_field
 from art_domainrand.core.straight_through import wants_gradient
 
 TABLE = 64

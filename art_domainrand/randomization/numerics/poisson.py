@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import uniform_field
+from art_domainrand.core.hashing import uniform_field
 from art_domainrand.randomization.numerics.elementary import standard_normal_icdf
 
 SMALL = 6.0

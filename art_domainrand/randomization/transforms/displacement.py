@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import hash_field
+from art_domainrand.core.hashing import hash_field
 from art_domainrand.randomization.core.distributions import Distribution, LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.moving import DisplacementTransform
 from art_domainrand.randomization.core.transform import Values

@@ -12,7 +12,7 @@ from kornia.filters import filter2d
 from torch import Tensor
 from torch.nn import functional
 
-from art_domainrand.core.random import uniform_field
+from art_domainrand.core.hashing import uniform_field
 from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.convolution import convolve, gaussian_kernel

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from art_domainrand.core.random import normal_field
+from art_domainrand.core.hashing import normal_field
 from art_domainrand.randomization.core.distributions import Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 

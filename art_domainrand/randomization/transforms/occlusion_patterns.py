@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import uniform_field
+from art_domainrand.core.hashing import uniform_field
 from art_domainrand.randomization.core.distributions import LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.coverage import cover, cover_rectangle, covered

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import hash_field
+from art_domainrand.core.hashing import hash_field
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.ordering import reordered

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import hash_field, normal_field
+from art_domainrand.core.hashing import hash_field, normal_field
 from art_domainrand.core.straight_through import snapped, straight_through, wants_gradient
 from art_domainrand.randomization.core.distributions import LogUniform, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values

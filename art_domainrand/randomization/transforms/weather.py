@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from art_domainrand.core.random import member_seeds, normal_field
+from art_domainrand.core.hashing import member_seeds, normal_field
 from art_domainrand.randomization.core.distributions import (
     Distribution,
     Range,

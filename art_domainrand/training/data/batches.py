@@ -17,7 +17,7 @@ from art_domainrand.core.random import CHOICE, DRAW, MIX, keys_of, seeds_of, tim
 from art_domainrand.preprocessors.base import PipelinePreprocessor
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.labels.mixing import Mixing
 from art_domainrand.training.data.epochs import Samples
 from art_domainrand.training.data.proportions import Mix, spread_copies

@@ -13,8 +13,8 @@ from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
-from art_domainrand.randomization.core.keyed import keyed_draws
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer.objectives import Views
 from art_domainrand.training.trainer.options import TrainingOptions
