@@ -17,9 +17,9 @@ from art_domainrand.attacks.engine.arguments import Parameters
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.draw_search import DrawPlan
-from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, check_domain, find, judged, plan_of
+from art_domainrand.attacks.engine.draw_stage import DrawStage, WorstDraws, check_domain, judged, plan_of
 from art_domainrand.attacks.engine.inputs import Inputs
-from art_domainrand.attacks.findings import Findings
+from art_domainrand.attacks.findings import Findings, find
 from art_domainrand.core import checks as check
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball

@@ -1,20 +1,31 @@
-"""What an attack on the domain found: images, the draws that made them, and how bad they are."""
+"""What an attack on the domain found: images, the draws that made them, and how bad they are; and the finding."""
 
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from art.config import ART_NUMPY_DTYPE
 from torch import Tensor
 
-from art_domainrand.core.checks import require
+from art_domainrand.attacks.engine.config import Config
+from art_domainrand.attacks.engine.draw_stage import Solve, stage_of
+from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
+from art_domainrand.attacks.engine.inputs import prepare, with_predictions
+from art_domainrand.attacks.engine.search import search
+from art_domainrand.attacks.engine.space import CountingGradients
+from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import images as checked_images
+from art_domainrand.estimators import is_device_estimator, open_estimator
+from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.coordinates import coordinates, physical_values
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
-from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.serialize import from_dict, to_dict
 
 
@@ -69,7 +80,7 @@ class Findings:
         :param i: Which of the N images. Pixel fields such as noise are those of ``draw.seeds[i]``.
         """
         u = self.draw[i].u
-        acting = [(c, column) for column, c in enumerate(coordinates(self.pipeline)) if bool(c.acts(u)[0])]
+        acting = [(c, column) for column, c in enumerate(coordinates(self.pipeline.chain)) if bool(c.acts(u)[0])]
         return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[0, column]) for c, column in acting}
 
     def replay(self, x: Any) -> Any:
@@ -136,3 +147,56 @@ def replay(view: DomainRandomization, x: Any, draw: Draw) -> Any:
     with torch.no_grad():
         changed = view.randomize(images.to(view.device).float(), draw.to(view.device)).to(images.device)
     return changed if isinstance(x, Tensor) else changed.numpy()
+
+
+def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None = None) -> Findings:
+    """Check the inputs, search, and return what was found, as arrays if ``x`` is one.
+
+    ``added`` is whether pixels are changed "before" or "after" the randomization, or None.
+    """
+    as_tensor = isinstance(x, Tensor)
+    with ordinary_autograd(), ExitStack() as stack:
+        images = checked_images(x, ART_NUMPY_DTYPE)
+        require(images.dim() >= 4, "x", "be images (N, C, H, W)", Text(f"shape {tuple(images.shape)}"))
+        view, config = view_of(attack), Config.of(attack)
+        device = attack.estimator.device if is_device_estimator(attack.estimator) else torch.device("cpu")
+        images = images.to(device) if as_tensor else images
+        source = stack.enter_context(
+            open_estimator(attack.estimator, config.memory_format, config.autocast, attack.compiler(), summed=True)
+        )
+        counting = CountingGradients(source)
+        inputs = prepare(attack.estimator, counting, images, y, mask, config)
+        attack._warn_of_pixels(inputs.outside)
+        stack.enter_context(explained(attack.estimator, images))
+        if y is None and len(inputs):
+            inputs = with_predictions(inputs, shared=False)
+        if len(inputs) and inputs.random is not None:  # asked here, since what is asked before does not count
+            counting.forwards = 0
+        stage = stage_of(attack, inputs, view, solve, pixels=added is not None)
+        best = search(inputs, [stage])
+
+    def out(tensor: Tensor) -> Any:
+        return tensor if as_tensor else tensor.cpu().numpy()
+
+    return Findings(
+        images=out(best.adv),
+        draw=Draw(stage.u.cpu(), stage.seeds.cpu()),
+        margins=out(best.margin),
+        fooled=out(best.fooled),
+        randomization=view,
+        forwards=counting.forwards,
+        backwards=counting.backwards,
+        delta=None if stage.delta is None else out(stage.delta),
+        added=added,
+    )
+
+
+def view_of(attack: Any) -> DomainRandomization:
+    """The attack's pipeline on images of its estimator; the draws are the attack's own, so its seed is never used."""
+    view = DomainRandomization.for_estimator(attack.estimator, attack.pipeline, seed=0)
+    if is_device_estimator(attack.estimator) or view.device_type == "cpu":
+        return view
+    # Another estimator is attacked in NumPy, so what is found is made again on the CPU.
+    return DomainRandomization(
+        view.pipeline, clip_values=view.clip_values, channels_first=view.channels_first, seed=0, device_type="cpu"
+    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -21,12 +21,25 @@ from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.streams import Stream
 from art_domainrand.preprocessors.recent_draws import RecentDraws
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.sampling import keyed_draws
+from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.detections import as_detections
-from art_domainrand.randomization.labels.geometry import refuse_untracked
+from art_domainrand.randomization.labels.geometry import Geometry, refuse_untracked
 
 Clip = Literal["straight_through", "hard"] | None
+
+
+class Randomizes(Protocol):
+    """What is asked of a :class:`~art_domainrand.randomization.Pipeline` here."""
+
+    @property
+    def chain(self) -> Transform: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def requires_grad(self) -> bool: ...
+    def apply(self, x: Tensor, draw: Draw) -> Tensor: ...
+    def geometry(self, draw: Draw, size: Sequence[int] | None = None) -> Geometry: ...
 
 
 class PipelinePreprocessor(PreprocessorPyTorch, ABC):
@@ -49,7 +62,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipeline: Randomizes,
         *,
         clip_values: tuple[Any, Any],
         channels_first: bool,
@@ -68,7 +81,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         for name, flag in flags.items():
             require(isinstance(flag, (bool, np.bool_)), name, "be True or False", flag)
         super().__init__(device_type=device_type, is_fitted=True, apply_fit=apply_fit, apply_predict=apply_predict)
-        self.pipeline = pipeline
+        self.pipeline: Randomizes = pipeline
         self.clip_values = clip_values
         self.channels_first = bool(channels_first)
         self.seed = seed

@@ -15,6 +15,7 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.distributions import Range
+from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.domains import domain_pipeline
 from art_domainrand.randomization.domains.mapping import DomainLike
 
@@ -58,6 +59,8 @@ class DomainMapping(PipelinePreprocessor):
         "chunk_size",
         "device_type",
     ]
+
+    pipeline: Pipeline
 
     @suggesting_names
     def __init__(

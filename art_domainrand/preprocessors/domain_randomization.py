@@ -46,6 +46,8 @@ class DomainRandomization(PipelinePreprocessor):
         "device_type",
     ]
 
+    pipeline: Pipeline
+
     @suggesting_names
     def __init__(
         self,

@@ -139,7 +139,7 @@ def test_findings_are_told_in_physical_units_and_without_what_does_not_act():
 def test_every_preset_can_be_told(name):
     pipeline = PRESETS[name]
     u = pipeline.sample(3, torch.Generator().manual_seed(0)).u
-    for coordinate, column in zip(coordinates(pipeline), u.unbind(1), strict=True):
+    for coordinate, column in zip(coordinates(pipeline.chain), u.unbind(1), strict=True):
         assert coordinate.text(column[:1])
         assert coordinate.acts(u).shape == (3,)
 
@@ -171,7 +171,7 @@ def test_the_gradient_in_the_draw_is_that_of_finite_differences():
 
     with open_estimator(classifier) as source:
         evaluator = Evaluator(source, Criterion(y, 1, "margin"), Expectation(), torch.arange(3), random=False)
-        _, gradient = DrawSpace(x, view, None, evaluator).evaluate(point, torch.arange(3))
+        _, gradient = DrawSpace(x, view.randomize, None, evaluator).evaluate(point, torch.arange(3))
         slope = gradient.u
         step = 1e-7
         for column in range(point.u.shape[1]):

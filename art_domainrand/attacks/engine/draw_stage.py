@@ -1,34 +1,25 @@
-"""A stage that searches the draw of a pipeline, and pixels with it, and the call of an attack that is made of it."""
+"""A stage that searches the draw of a pipeline, and pixels with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from art.config import ART_NUMPY_DTYPE
 from art.estimators.estimator import LossGradientsMixin
 from torch import Tensor
 
 from art_domainrand.attacks.engine.best import BestSoFar, Which
-from art_domainrand.attacks.engine.config import Config
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
-from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
-from art_domainrand.attacks.engine.inputs import Inputs, prepare, with_predictions
-from art_domainrand.attacks.engine.search import search
+from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.slopes import sloped
-from art_domainrand.attacks.engine.space import BallAround, CountingGradients, DrawSpace, WorstPoints
+from art_domainrand.attacks.engine.space import BallAround, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.stage import HowToRun
-from art_domainrand.attacks.findings import Findings
 from art_domainrand.core import checks as check
-from art_domainrand.estimators import is_device_estimator, open_estimator
-from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.coordinates import ranged
-from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 
 # A fifth of the evaluations finds where to start from; the rest climbs.
@@ -106,7 +97,7 @@ class DrawStage:
     ) -> DrawSpace:
         """The space of the samples ``ids`` with images ``x``: behind the view, or with ``seen`` False as they are."""
         evaluator = inputs.evaluator(ids, inputs.criterion(ids, inputs.config.loss))
-        return DrawSpace(x, self.view if seen else None, around, evaluator)
+        return DrawSpace(x, self.view.randomize if seen else None, around, evaluator)
 
     def search(self, inputs: Inputs, space: DrawSpace, ids: Tensor, mask: Tensor | None = None) -> DrawSearch:
         """A search for the samples ``ids`` in their space."""
@@ -126,59 +117,6 @@ def judged(inputs: Inputs, search: DrawSearch) -> WorstDraws:
         fooled, margin = space.evaluator.judge(images, search.rows)
         worst = WorstPoints(worst.points, fooled, margin)
     return WorstDraws(images, worst, space.tainted)
-
-
-def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None = None) -> Findings:
-    """Check the inputs, search, and return what was found, as arrays if ``x`` is one.
-
-    ``added`` is whether pixels are changed "before" or "after" the randomization, or None.
-    """
-    as_tensor = isinstance(x, Tensor)
-    with ordinary_autograd(), ExitStack() as stack:
-        images = check.images(x, ART_NUMPY_DTYPE)
-        check.require(images.dim() >= 4, "x", "be images (N, C, H, W)", check.Text(f"shape {tuple(images.shape)}"))
-        view, config = view_of(attack), Config.of(attack)
-        device = attack.estimator.device if is_device_estimator(attack.estimator) else torch.device("cpu")
-        images = images.to(device) if as_tensor else images
-        source = stack.enter_context(
-            open_estimator(attack.estimator, config.memory_format, config.autocast, attack.compiler(), summed=True)
-        )
-        counting = CountingGradients(source)
-        inputs = prepare(attack.estimator, counting, images, y, mask, config)
-        attack._warn_of_pixels(inputs.outside)
-        stack.enter_context(explained(attack.estimator, images))
-        if y is None and len(inputs):
-            inputs = with_predictions(inputs, shared=False)
-        if len(inputs) and inputs.random is not None:  # asked here, since what is asked before does not count
-            counting.forwards = 0
-        stage = stage_of(attack, inputs, view, solve, pixels=added is not None)
-        best = search(inputs, [stage])
-
-    def out(tensor: Tensor) -> Any:
-        return tensor if as_tensor else tensor.cpu().numpy()
-
-    return Findings(
-        images=out(best.adv),
-        draw=Draw(stage.u.cpu(), stage.seeds.cpu()),
-        margins=out(best.margin),
-        fooled=out(best.fooled),
-        randomization=view,
-        forwards=counting.forwards,
-        backwards=counting.backwards,
-        delta=None if stage.delta is None else out(stage.delta),
-        added=added,
-    )
-
-
-def view_of(attack: Any) -> DomainRandomization:
-    """The attack's pipeline on images of its estimator; the draws are the attack's own, so its seed is never used."""
-    view = DomainRandomization.for_estimator(attack.estimator, attack.pipeline, seed=0)
-    if is_device_estimator(attack.estimator) or view.device_type == "cpu":
-        return view
-    # Another estimator is attacked in NumPy, so what is found is made again on the CPU.
-    return DomainRandomization(
-        view.pipeline, clip_values=view.clip_values, channels_first=view.channels_first, seed=0, device_type="cpu"
-    )
 
 
 def stage_of(attack: Any, inputs: Inputs, view: DomainRandomization, solve: Solve, *, pixels: bool) -> DrawStage:

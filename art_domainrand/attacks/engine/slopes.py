@@ -4,24 +4,24 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
-from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.preprocessors.base import PipelinePreprocessor
 from art_domainrand.randomization.core.coordinates import coordinates
 from art_domainrand.randomization.core.distributions import Choice
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import keyed_draws
-from art_domainrand.randomization.core.transform import Draw
 
 # Slopes are looked for on this many images of noise, each under a draw of its own.
 PROBES = 32
 
 
-def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
+def sloped(view: PipelinePreprocessor, shape: tuple[int, ...]) -> Tensor:
     """Which coordinates (P,) a gradient can climb for images of ``shape``, (P,) bool, on the CPU.
 
     Those of transforms that are differentiable, are no choice, and have a slope on images of noise under some of
     :data:`PROBES` draws: gates and selectors, thresholds and rounded numbers have none.
     """
     pipeline = view.pipeline
-    smooth = [c.owner.differentiable and not isinstance(c.distribution, Choice) for c in coordinates(pipeline)]
+    smooth = [c.owner.differentiable and not isinstance(c.distribution, Choice) for c in coordinates(pipeline.chain)]
     may = torch.tensor(smooth, dtype=torch.bool)
     if not may.any():
         return may

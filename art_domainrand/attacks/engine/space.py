@@ -14,8 +14,10 @@ from art_domainrand.attacks.engine.evaluator import Assessment, Evaluator
 from art_domainrand.core.norms import Ball, per_sample
 from art_domainrand.core.straight_through import straight_through
 from art_domainrand.estimators import Evaluated, Gradients, Labels, Objective, Through
-from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.draw import Draw
+
+Randomize = Callable[[Tensor, Draw], Tensor]
+"""Images (A, ...) as the model takes them and a draw for each -> the images randomized."""
 
 BallAround = Callable[[Tensor, Tensor], Ball]
 """Images (A, ...) and the samples (A,) they belong to -> the ball of allowed pixels around them."""
@@ -145,20 +147,19 @@ class WorstPoints:
 
 
 class DrawSpace:
-    """The images ``x`` (n, ...) of one batch behind ``view`` (None: seen as they are), judged by an evaluator.
+    """The images ``x`` (n, ...) of one batch under ``randomize`` (None: seen as they are), judged by an evaluator.
 
-    ``around`` gives the ball in which pixels may move after the view; what moves before it is part of ``x``.
+    ``around`` gives the ball in which pixels may move after that; what moves before it is part of ``x``.
     """
 
-    def __init__(
-        self, x: Tensor, view: DomainRandomization | None, around: BallAround | None, evaluator: Evaluator
-    ) -> None:
-        self.x, self.view, self.around, self.evaluator = x, view, around, evaluator
+    def __init__(self, x: Tensor, randomize: Randomize | None, around: BallAround | None, evaluator: Evaluator) -> None:
+        self.x, self.randomize, self.around, self.evaluator = x, randomize, around, evaluator
         self.tainted = torch.zeros(len(x), dtype=torch.bool, device=x.device)
 
     def base(self, points: DrawPoints, rows: Tensor) -> Tensor:
         """The images of the samples ``rows`` (A,) under their draws."""
-        return self.x[rows] if self.view is None else self.view.randomize(self.x[rows], Draw(points.u, points.seeds))
+        x = self.x[rows]
+        return x if self.randomize is None else self.randomize(x, Draw(points.u, points.seeds))
 
     def shown(self, points: DrawPoints, rows: Tensor, *, settle: bool = False) -> Tensor:
         """The images the model is shown; with ``settle`` the perturbed ones are inside their ball to the last bit."""

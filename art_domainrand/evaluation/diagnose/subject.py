@@ -11,7 +11,6 @@ import torch
 from art.estimators.classification.classifier import ClassGradientsMixin
 from torch import Tensor
 
-from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.labels import correct
 from art_domainrand.core.losses import margin
 from art_domainrand.core.norms import lp_norm
@@ -97,12 +96,6 @@ class Subject:
     def attacked(self, attack: Any) -> Tensor:
         """The adversarial examples of an attack."""
         return torch.from_numpy(attack.generate(self.x, self.y))
-
-    def pgd(self, varies: bool, **options: Any) -> PGD:
-        """PGD on this estimator, with steps that together reach 2.5 times as far as eps (Madry et al. 2018)."""
-        settings = {"norm": self.norm, "eps": self.eps, "max_iter": self.max_iter, "early_stop": True} | options
-        settings["eps_step"] = 2.5 * settings["eps"] / settings["max_iter"]
-        return PGD(self.estimator, **settings, **self.common(varies), verbose=False)
 
     def common(self, varies: bool) -> dict[str, Any]:
         """Options of every attack."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -9,6 +10,18 @@ from torch import Tensor
 
 from art_domainrand.randomization.core.transform import Transform, Values
 from art_domainrand.randomization.numerics.matrices import is_channels_last
+
+
+class ChoosingTransform(Transform):
+    """Applies one of its members to each image, or none; its first coordinate, the only one of its own, says which."""
+
+    @abstractmethod
+    def member(self, u: Tensor) -> Tensor:
+        """Which of the members is applied.
+
+        :param u: the transform's own coordinate, (n,).
+        :return: the places of the members, (n,), int64; -1 for none.
+        """
 
 
 def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None], values: Sequence[Values]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.randomization.core.chain import common_sampling, fuses, nested_values, prefixed
-from art_domainrand.randomization.core.choosing import apply_chosen, same_shape
+from art_domainrand.randomization.core.choosing import ChoosingTransform, apply_chosen, same_shape
 from art_domainrand.randomization.core.distributions import Distribution, Uniform
 from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
@@ -22,7 +22,7 @@ from art_domainrand.randomization.numerics.selection import check_weights, selec
 
 
 @dataclass(frozen=True)
-class Sometimes(Transform):
+class Sometimes(ChoosingTransform):
     """Apply a transform to each image with a given probability.
 
     On the CPU it is computed for those images alone; elsewhere, where the host would have to wait for the choice, for
@@ -82,6 +82,9 @@ class Sometimes(Transform):
     def chosen(self, name: str, u: Tensor) -> str | None:
         return "applied" if bool(u < self.p) else "not applied"
 
+    def member(self, u: Tensor) -> Tensor:
+        return torch.where(u < self.p, 0, -1)
+
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         matrix = self.transform.matrix(values["0"], frame)
         return torch.where(values["gate"][:, None, None], matrix, identity_like(matrix))
@@ -100,7 +103,7 @@ class Sometimes(Transform):
 
 
 @dataclass(frozen=True)
-class OneOf(Transform):
+class OneOf(ChoosingTransform):
     """Apply one of several transforms to each image.
 
     If all of them are geometric and sample alike, or all are colour matrices, they fuse with their neighbours, as the
@@ -168,11 +171,6 @@ class OneOf(Transform):
         return name_of(self.transforms[int(self.member(u))])
 
     def member(self, u: Tensor) -> Tensor:
-        """Which of the transforms is applied.
-
-        :param u: the selector's coordinate, (n,).
-        :return: the places of the transforms, (n,), int64.
-        """
         return select(u, self.weights, [torch.full_like(u, k) for k in range(len(self.transforms))]).long()
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:

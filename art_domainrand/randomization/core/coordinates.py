@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.core.composites import OneOf, Sometimes
+from art_domainrand.randomization.core.choosing import ChoosingTransform
 from art_domainrand.randomization.core.distributions import Distribution
-from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.sampling import HasParameters
 from art_domainrand.randomization.core.transform import Transform
 
 
@@ -27,13 +27,13 @@ class Coordinate:
     unit: str
     distribution: Distribution
     owner: Transform
-    conditions: tuple[tuple[int, Transform, int], ...]
+    conditions: tuple[tuple[int, ChoosingTransform, int], ...]
 
     def acts(self, u: Tensor) -> Tensor:
         """For which of the points ``u`` (n, P) this coordinate makes a difference, (n,)."""
         acting = torch.ones(len(u), dtype=torch.bool, device=u.device)
         for column, owner, member in self.conditions:
-            acting &= chosen_member(owner, u[:, column]) == member
+            acting &= owner.member(u[:, column]) == member
         return acting
 
     def chosen(self, u: Tensor) -> str | None:
@@ -49,33 +49,25 @@ class Coordinate:
         return f"{float(self.distribution.icdf(u)):.4g}{f' {self.unit}' if self.unit else ''}"
 
 
-def coordinates(pipeline: Pipeline) -> list[Coordinate]:
-    """Every coordinate of ``pipeline``, in the order of ``draw.u``."""
-    found = list(_walk(pipeline.chain, "", 0, ()))
-    assert [coordinate.name for coordinate in found] == list(pipeline.parameters)
+def coordinates(transform: Transform) -> list[Coordinate]:
+    """Every coordinate of ``transform``, such as a pipeline's chain, in the order of ``draw.u``."""
+    found = list(_walk(transform, "", 0, ()))
+    assert [coordinate.name for coordinate in found] == list(transform.parameters)
     return found
 
 
-def physical_values(pipeline: Pipeline, u: Tensor) -> dict[str, Tensor]:
+def physical_values(pipeline: HasParameters, u: Tensor) -> dict[str, Tensor]:
     """The physical value of every coordinate at the points ``u`` (n, P): name -> (n,)."""
     return {name: d.icdf(column) for (name, d), column in zip(pipeline.parameters.items(), u.unbind(1), strict=True)}
 
 
-def ranged(pipeline: Pipeline) -> Tensor:
+def ranged(pipeline: HasParameters) -> Tensor:
     """Which coordinates (P,) have more than one value."""
     return torch.tensor([d.support[0] < d.support[1] for d in pipeline.parameters.values()], dtype=torch.bool)
 
 
-def chosen_member(owner: Transform, u: Tensor) -> Tensor:
-    """Which member of ``owner`` is applied at the coordinates ``u`` of its gate or selector; -1 for none."""
-    if isinstance(owner, Sometimes):
-        return torch.where(u < owner.p, 0, -1)
-    assert isinstance(owner, OneOf)
-    return owner.member(u)
-
-
 def _walk(
-    transform: Transform, prefix: str, column: int, conditions: tuple[tuple[int, Transform, int], ...]
+    transform: Transform, prefix: str, column: int, conditions: tuple[tuple[int, ChoosingTransform, int], ...]
 ) -> Iterator[Coordinate]:
     """The coordinates of ``transform``, which start at ``column``."""
     members: tuple[Transform, ...] = getattr(transform, "transforms", ())
@@ -89,7 +81,7 @@ def _walk(
     start = column + len(own)
     for index, member in enumerate(members):
         # A gate or selector is its transform's only own coordinate.
-        condition = ((column, transform, index),) if isinstance(transform, (Sometimes, OneOf)) else ()
+        condition = ((column, transform, index),) if isinstance(transform, ChoosingTransform) else ()
         yield from _walk(member, f"{prefix}{index}.", start, conditions + condition)
         start += len(member.parameters)
 

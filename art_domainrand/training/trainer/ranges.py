@@ -28,7 +28,7 @@ class Ranges:
     """
 
     def __init__(self, pipeline: Pipeline | None) -> None:
-        self.coordinates = [] if pipeline is None else coordinates(pipeline)
+        self.coordinates = [] if pipeline is None else coordinates(pipeline.chain)
         self.movable = torch.tensor([is_range(c) for c in self.coordinates], dtype=torch.bool)
         count = len(self.movable)
         self.low, self.high = torch.zeros(count, dtype=torch.float32), torch.ones(count, dtype=torch.float32)
