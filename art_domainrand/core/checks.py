@@ -11,6 +11,7 @@ from torch import Tensor
 
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import Array as Array
+from art_domainrand.core.pixels import TOLERANCE as TOLERANCE
 from art_domainrand.core.pixels import outside
 
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.

@@ -9,7 +9,7 @@ import torch
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.checks import Text, require
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
-from art_domainrand.randomization.core.pipeline import Item, Pipeline
+from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
 
 
 class DomainRandomization(PipelinePreprocessor):
@@ -63,7 +63,7 @@ class DomainRandomization(PipelinePreprocessor):
         device_type: str = "gpu",
     ) -> None:
         super().__init__(
-            pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline),
+            pipeline_from("pipeline", pipeline),
             clip_values=clip_values,
             channels_first=channels_first,
             apply_fit=apply_fit,

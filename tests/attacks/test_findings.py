@@ -13,8 +13,8 @@ from art_domainrand import CompositeAttack, DomainAttack, DomainRandomization, g
 from art_domainrand.attacks import Findings
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan
+from art_domainrand.attacks.engine.draw_stage import sloped
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
-from art_domainrand.attacks.engine.slopes import sloped
 from art_domainrand.attacks.engine.space import CountingGradients, DrawPoints, DrawSpace
 from art_domainrand.core.losses import margin
 from art_domainrand.estimators import open_estimator

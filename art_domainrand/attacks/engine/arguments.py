@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from art_domainrand.attacks.engine.config import Config
 from art_domainrand.core import checks as check
@@ -38,6 +40,7 @@ class Parameters:
     """Mixin over ART's ``Attack``, whose parameters are those of the constructor, kept in attributes of their names."""
 
     attack_params: ClassVar[list[str]]
+    norm: Any
     summary_writer: Any
     _round: int = 0
     _compiler: Compiler | None = None
@@ -113,6 +116,28 @@ class Parameters:
         if outside is not None and "outside" not in self._warned:
             self._warned |= {"outside"}
             warnings.warn(f"x should {outside}; it is attacked as it is", RuntimeWarning, stacklevel=5)
+
+    def _warn_of_radius(self, low: Tensor | None, high: Tensor | None, features: tuple[int, ...]) -> None:
+        """Warn once of a ball that holds every image, which may mean ``eps`` in other units than those of the images.
+
+        ``low`` and ``high`` are the estimator's ``clip_values``, which broadcast to ``features``.
+        """
+        eps = getattr(self, "eps", None)
+        # A search for the least radius may begin anywhere.
+        if eps is None or low is None or high is None or "eps" in self._warned or getattr(self, "minimal", False):
+            return
+        order = check.norm_order(self.norm)
+        widths = (high - low).double().expand(features)
+        farthest = float(torch.linalg.vector_norm(widths, order))
+        largest, width = float(np.max(eps, initial=0.0)), float(widths.max())
+        if largest >= farthest * (1 - check.TOLERANCE):
+            self._warned |= {"eps"}
+            warnings.warn(
+                f"eps should be less than {farthest:.6g}, from where on its ball holds every image, got {largest:.6g}; "
+                f"eps is in units of the images: 8/255 of their range is {8 / 255 * width:.3g}",
+                RuntimeWarning,
+                stacklevel=5,
+            )
 
     def compiler(self) -> Compiler | None:
         """What compiles the model, kept for the next call; None without ``compile``."""

@@ -14,16 +14,21 @@ from torch import Tensor
 from art_domainrand.attacks.engine.best import BestSoFar, Which
 from art_domainrand.attacks.engine.draw_search import Cube, DrawPlan, DrawRegion, DrawSearch
 from art_domainrand.attacks.engine.inputs import Inputs
-from art_domainrand.attacks.engine.slopes import sloped
 from art_domainrand.attacks.engine.space import BallAround, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.stage import HowToRun
 from art_domainrand.core import checks as check
+from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.coordinates import ranged
-from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.coordinates import coordinates, ranged
+from art_domainrand.randomization.core.distributions import Choice
+from art_domainrand.randomization.core.draw import Draw
+from art_domainrand.randomization.core.pipeline import Pipeline, pipeline_from
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 # A fifth of the evaluations finds where to start from; the rest climbs.
 STARTS = 5
+# Slopes are looked for on this many images of noise, each under a draw of its own.
+PROBES = 32
 
 
 @dataclass(frozen=True)
@@ -145,8 +150,7 @@ def plan_of(attack: Any, stage: DrawStage) -> DrawPlan:
 
 def check_domain(attack: Any) -> None:
     """Check what attacks on the domain take, and make a pipeline of what one is made from."""
-    if not isinstance(attack.pipeline, Pipeline):
-        attack.pipeline = Pipeline(attack.pipeline)
+    attack.pipeline = pipeline_from("pipeline", attack.pipeline)
     check.check_counts(evaluations=attack.evaluations)
     number = isinstance(attack.fraction, (int, float, np.number)) and not isinstance(attack.fraction, bool)
     check.require(number and 0 < attack.fraction <= 1, "fraction", "be a number in (0, 1]", attack.fraction)
@@ -168,3 +172,28 @@ def check_points(points: Any, pipeline: Pipeline) -> None:
     fits = values.dim() == 2 and len(values) > 0 and values.shape[1] == width
     check.require(fits, "points", f"have shape (k, {width})", check.Text(f"shape {tuple(values.shape)}"))
     check.require(bool(((values >= 0) & (values <= 1)).all()), "points", "lie in [0, 1]", check.Text("others"))
+
+
+def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
+    """Which coordinates (P,) a gradient can climb for images of ``shape``, (P,) bool, on the CPU.
+
+    Those of transforms that are differentiable, are no choice, and have a slope on images of noise under some of
+    :data:`PROBES` draws: gates and selectors, thresholds and rounded numbers have none.
+    """
+    pipeline = view.pipeline
+    smooth = [c.owner.differentiable and not isinstance(c.distribution, Choice) for c in coordinates(pipeline.chain)]
+    may = torch.tensor(smooth, dtype=torch.bool)
+    if not may.any():
+        return may
+    keys = keys_of(0, TRIAL, torch.arange(PROBES))
+    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in view.clip_values)
+    noise = low + (high - low) * uniform(derive(keys, 0), shape)
+    draw = keyed_draws(pipeline, keys[:1], PROBES, "stratified")  # every choice of a sixteenth or more is seen
+    with torch.enable_grad():
+        u = draw.u.requires_grad_()
+        seen = view.randomize(noise, Draw(u, draw.seeds))
+        if not seen.requires_grad:
+            return torch.zeros_like(may)
+        weights = normal(derive(keys, 2), seen.shape[1:]).to(seen.dtype)
+        (slope,) = torch.autograd.grad(seen, u, weights, allow_unused=True)
+    return may & (torch.zeros_like(u) if slope is None else slope).ne(0).any(0)

@@ -21,6 +21,7 @@ from art_domainrand.core import checks as check
 from art_domainrand.estimators import is_device_estimator, open_estimator, predict
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
+from art_domainrand.randomization.core.pipeline import pipeline_from
 
 
 class GradientAttack(Parameters, ABC):
@@ -32,6 +33,12 @@ class GradientAttack(Parameters, ABC):
     estimator: Any
     # Whether more than two classes that tie for the prediction share the label, as in ART's FGM, or all have it.
     _shares_ties: ClassVar[bool] = False
+
+    def _check_params(self) -> None:
+        super()._check_params()
+        randomization = getattr(self, "randomization", None)
+        if randomization is not None:
+            pipeline_from("randomization", randomization)
 
     @abstractmethod
     def _stages(self, inputs: Inputs) -> list[Stage]:
@@ -90,6 +97,7 @@ class GradientAttack(Parameters, ABC):
         with opened as source:
             inputs = prepare(self.estimator, source, x, y, mask, config, self._view(config))
             self._warn_of_pixels(inputs.outside)
+            self._warn_of_radius(inputs.low, inputs.high, tuple(x.shape[1:]))
             rule = "be False for pixels outside clip_values, which are not those of an 8-bit image"
             check.require(not (inputs.outside and config.quantize), "quantize", rule, config.quantize)
             if not len(inputs):

@@ -279,7 +279,9 @@ def reach_everything(subject: Subject, notes: Notes, clean: Tensor, varies: bool
         if not bool(left.any()):
             break
         rest = replace(subject, x=subject.x[left], y=subject.y[left])
-        pgd = pgd_on(rest, varies, norm=np.inf, eps=rest.width, max_iter=WHOLE_RANGE_STEPS, num_random_init=1, loss=loss)
+        pgd = pgd_on(
+            rest, varies, norm=np.inf, eps=rest.width, max_iter=WHOLE_RANGE_STEPS, num_random_init=1, loss=loss
+        )
         left[left.clone()] = rest.correct(rest.attacked(pgd), varies)
     numbers = {"accuracy": notes.count("whole range", left)}
     notes.note("whole_range", numbers, findings.whole_range(numbers))

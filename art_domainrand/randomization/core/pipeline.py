@@ -172,6 +172,16 @@ Item: TypeAlias = Transform | Pipeline | nn.Module | Sequence[Any]
 """What a pipeline is made of: a transform, a ``kornia.augmentation`` module, another pipeline or a list of these."""
 
 
+def pipeline_from(argument: str, item: Item) -> Pipeline:
+    """Read the value of an argument as a pipeline; TypeError or ValueError, naming the argument, for what is none."""
+    if isinstance(item, Pipeline):
+        return item
+    try:
+        return Pipeline(item)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{argument}: {error}") from None
+
+
 def as_transform(item: Item) -> Transform:
     """Read a transform, a Kornia module, a pipeline or a list of these as one transform; else TypeError."""
     if isinstance(item, Transform):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from art_domainrand.core.arguments import suggesting_names
+import warnings
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from numbers import Real
+from typing import Any
+
+from art_domainrand.core.arguments import argument_names, suggesting_names
+from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.transforms.blur import GaussianBlur
 from art_domainrand.randomization.transforms.channel_order import ChannelDropout, ChannelShuffle, RGBShift
@@ -97,5 +105,33 @@ TRANSFORMS: dict[str, type[Transform]] = {
 }
 """Name -> class; each can be called without arguments."""
 
+
+def ranges_in_pairs(transform: type[Transform]) -> Callable[..., None]:
+    """The constructor of a transform, which says so where two numbers stand for the pair that a range is.
+
+    They are an error's likely reason, and where they mean something else there is a warning: ``Translation(-0.1, 0.1)``
+    is one shift, the same for all images. By name, ``Translation(x=-0.1, y=0.1)``, they are taken as they are.
+    """
+    construct: Callable[..., None] = suggesting_names(transform.__init__)
+    names, ranged = argument_names(transform.__init__), isinstance(fields(transform)[0].default, Distribution)  # type: ignore[arg-type]
+
+    @wraps(construct)
+    def checked(self: Transform, *args: Any, **kwargs: Any) -> None:
+        numbers = all(isinstance(value, Real) and not isinstance(value, bool) for value in args[:2])
+        if not (ranged and numbers and len(args) >= 2):
+            construct(self, *args, **kwargs)
+            return
+        advice = f"a range is one pair: {transform.__name__}(({min(args[:2])}, {max(args[:2])}))"
+        try:
+            construct(self, *args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{error}; {advice}") from None
+        if len(args) == 2 and args[0] < args[1]:
+            meant = f"{names[0]}={args[0]}, {names[1]}={args[1]}"
+            warnings.warn(f"{transform.__name__}{args} means {meant}; {advice}", RuntimeWarning, stacklevel=2)
+
+    return checked
+
+
 for _transform in TRANSFORMS.values():  # dataclasses write their constructors themselves: only now can they be taught
-    _transform.__init__ = suggesting_names(_transform.__init__)  # type: ignore[method-assign]
+    _transform.__init__ = ranges_in_pairs(_transform)  # type: ignore[method-assign]

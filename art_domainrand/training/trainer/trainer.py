@@ -22,7 +22,7 @@ from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Text, check_counts, check_layout, require
 from art_domainrand.core.renaming import Renamed, collected, renaming
 from art_domainrand.estimators.refused import RefusedEstimatorError
-from art_domainrand.randomization.core.pipeline import Item, Pipeline
+from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
 from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
@@ -136,7 +136,7 @@ class DomainAdversarialTrainer(Trainer):
         self.attack, self.options = attack, options
         self.randomization: Pipeline | None = None
         if randomization is not None:
-            self.randomization = randomization if isinstance(randomization, Pipeline) else Pipeline(randomization)
+            self.randomization = pipeline_from("randomization", randomization)
         self.history: History = []
 
     @property
