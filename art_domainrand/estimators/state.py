@@ -149,3 +149,38 @@ def thaw(model: nn.Module) -> bool:
 def channels_last(model: nn.Module) -> Any:
     """Let the convolution weights of ``model`` be channels-last inside."""
     return _LAYOUTS.of([p for p in model.parameters() if p.dim() == 4])
+
+
+def counted_modules(estimator: Any) -> list[nn.Module]:
+    """Modules of which one is called whenever an image goes through a model of the estimator; none if unknown.
+
+    ART's wrapper and this library run the members of an ``nn.Sequential`` one by one and never call it itself: its
+    first member that stands there once is called instead.
+    """
+    found = []
+    for wrapper in torch_models(estimator):
+        model = getattr(wrapper, "_model", wrapper)
+        if isinstance(model, nn.Sequential):
+            members = list(model._modules.values())
+            model = next((member for member in members if members.count(member) == 1), None)
+        if not isinstance(model, nn.Module):
+            return []
+        found.append(model)
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def left_as_found(estimator: Any) -> Iterator[None]:
+    """Training flags, buffers and parameters' gradients of the estimator's models are afterwards as before."""
+    undo: list[Undo] = []
+    grads = []
+    for model in torch_models(estimator):
+        undo += [keep_module(module) for module in model.modules()]
+        grads += [(parameter, parameter.grad) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, grad in grads:
+            parameter.grad = grad
+        for back in undo:
+            back()

@@ -1,0 +1,169 @@
+"""The attacks that a condition can name, and how each is made."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from art.attacks import evasion
+
+from art_domainrand.attacks.apgd import AutoPGD
+from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.pgd import PGD
+from art_domainrand.attacks.strongest import StrongestAttack
+from art_domainrand.core.arguments import argument_names, nearest
+from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
+
+# What the condition or the evaluation decides, and no option does.
+DECIDED = ("estimator", "classifier", "norm", "eps", "eps_step", "seed", "batch_size", "verbose", "targeted")
+NOT_OPTIONS = (*DECIDED[:4], *DECIDED[5:], "summary_writer", "estimator_orig", "attacks")
+ALL = tuple(NORMS)
+
+
+@dataclass(frozen=True)
+class AttackEntry:
+    """An attack of the table.
+
+    :param make: its class.
+    :param norms: the norms whose balls it can search.
+    :param defaults: options in place of those of the class.
+    :param step: its step size, in units of eps, from its number of steps; None where it takes none.
+    :param nearest: whether it looks for the nearest example, so that eps only says which of them count.
+    """
+
+    make: Callable[..., Any]
+    norms: tuple[str, ...] = ALL
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    step: Callable[[int], float] | None = None
+    nearest: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """The names of what a condition's options may say."""
+        return [name for name in argument_names(self.make) if name not in NOT_OPTIONS]
+
+
+def madry_step(steps: int) -> float:
+    """Steps that together reach 2.5 times as far as eps (Madry et al. 2018)."""
+    return 2.5 / max(steps, 1)
+
+
+def whole_step(steps: int) -> float:
+    """One step to the edge of the ball."""
+    return 1.0
+
+
+def double_step(steps: int) -> float:
+    """The first step of Auto-PGD (Croce and Hein 2020)."""
+    return 2.0
+
+
+EARLY = {"early_stop": True}
+ATTACKS: dict[str, AttackEntry] = {
+    "fgsm": AttackEntry(FGSM, step=whole_step),
+    "pgd": AttackEntry(PGD, defaults={"max_iter": 40, "num_random_init": 1, **EARLY}, step=madry_step),
+    "autopgd": AttackEntry(AutoPGD, defaults={"nb_random_init": 1, **EARLY}, step=double_step),
+    "strongest": AttackEntry(StrongestAttack),
+    "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
+    "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),
+    "art:MomentumIterativeMethod": AttackEntry(
+        evasion.MomentumIterativeMethod, defaults={"max_iter": 40}, step=madry_step
+    ),
+    "art:ProjectedGradientDescent": AttackEntry(
+        evasion.ProjectedGradientDescent, defaults={"max_iter": 40, "num_random_init": 1}, step=madry_step
+    ),
+    "art:AutoProjectedGradientDescent": AttackEntry(
+        evasion.AutoProjectedGradientDescent, defaults={"nb_random_init": 1}, step=double_step
+    ),
+    "art:AutoAttack": AttackEntry(evasion.AutoAttack, step=double_step),
+    "art:SquareAttack": AttackEntry(evasion.SquareAttack, ("linf", "l2"), {"max_iter": 1000}),
+    "art:DeepFool": AttackEntry(evasion.DeepFool, ("linf", "l2"), nearest=True),
+    "art:CarliniL2Method": AttackEntry(evasion.CarliniL2Method, ("l2",), nearest=True),
+    "art:CarliniLInfMethod": AttackEntry(evasion.CarliniLInfMethod, ("linf",), nearest=True),
+    "art:ElasticNet": AttackEntry(evasion.ElasticNet, ("l1", "l2"), nearest=True),
+    "art:NewtonFool": AttackEntry(evasion.NewtonFool, ("l2",), nearest=True),
+    "art:HopSkipJump": AttackEntry(evasion.HopSkipJump, ("linf", "l2"), nearest=True),
+    "art:BoundaryAttack": AttackEntry(evasion.BoundaryAttack, ("l2",), nearest=True),
+}
+"""Name -> attack: this library's, and ART's own by "art:" and the name of the class."""
+
+
+def attack_entry(condition: Attacked) -> AttackEntry:
+    """The entry of a condition's attack; one for a callable too.
+
+    :param condition: the condition.
+    :raises ValueError: for an unknown name, a norm that the attack does not search, and unknown options.
+    """
+    if not isinstance(condition.attack, str):
+        return AttackEntry(condition.attack)
+    got = Text(f"{condition.attack!r}{nearest(condition.attack, list(ATTACKS))}")
+    require(condition.attack in ATTACKS, "attack", f"be one of {list(ATTACKS)}", got)
+    entry = ATTACKS[condition.attack]
+    rule = f"be one of {list(entry.norms)} for the attack {condition.attack!r}"
+    require(condition.norm in entry.norms, "norm", rule, condition.norm)
+    for name in condition.options:
+        known = entry.options
+        rule = f"be among {known} for the attack {condition.attack!r}"
+        require(name in known, "options", rule, Text(f"{name!r}{nearest(name, known)}"))
+    return entry
+
+
+def make_attack(condition: Attacked, estimator: Any, eps: float, *, seed: int, batch_size: int) -> Any:
+    """An attack of ART's interface on an estimator.
+
+    :param condition: names the attack, the norm and the options.
+    :param estimator: what is attacked.
+    :param eps: the radius, > 0, in units of the estimator's pixels.
+    :param seed: where its random numbers come from, if it takes a seed.
+    :param batch_size: images at a time.
+    :raises ValueError: as :func:`attack_entry` does.
+    """
+    entry = attack_entry(condition)
+    order = NORMS[condition.norm]
+    if not isinstance(condition.attack, str):
+        return condition.attack(estimator, norm=order, eps=eps, **condition.options)
+    options = {**entry.defaults, **condition.options}
+    offered = {"batch_size": batch_size, "verbose": False, "seed": seed, "norm": order, "eps": eps, "targeted": False}
+    if entry.step is not None:
+        options.setdefault("eps_step", eps * entry.step(int(options.get("max_iter", 1))))
+    known = argument_names(entry.make)
+    return entry.make(estimator, **{k: v for k, v in offered.items() if k in known}, **options)
+
+
+def examples(attack: Any, x: Any, y: Any, name: str) -> Any:
+    """The images that an attack makes of ``x`` for the class indices ``y``, as float32 and in number and form as ``x``.
+
+    :param attack: an attack of ART's interface.
+    :param x: images (n, ...).
+    :param y: class indices (n,).
+    :param name: what it is called in an error.
+    :raises ValueError: if it returns images of another shape or NaN.
+    """
+    found = np.asarray(attack.generate(x.copy(), y.copy()), dtype=np.float32)
+    rule = f"return images of shape {x.shape}"
+    require(found.shape == x.shape, f"attack {name}", rule, Text(f"{found.shape}"))
+    undefined = int((~np.isfinite(found.reshape(len(found), -1))).any(1).sum())
+    require(not undefined, f"attack {name}", "return finite pixels", Text(f"NaN or infinity in {undefined} images"))
+    return found
+
+
+def warn_of_radius(condition: Attacked, clip_values: Any) -> None:
+    """Warn of a ball that holds every image: eps as wide as the range of pixels, as in 8 for 8/255.
+
+    :param condition: the condition.
+    :param clip_values: the range, or None.
+    """
+    if clip_values is None or condition.norm != "linf":
+        return
+    width = float(np.max(np.subtract(clip_values[1], clip_values[0])))
+    if condition.eps >= width:
+        warnings.warn(
+            f"eps {condition.eps:g} of {attack_name(condition.attack)} is the whole range of pixels ({width:g}): every "
+            "image lies in the ball. eps is in the units of clip_values, as in ART",
+            RuntimeWarning,
+            stacklevel=2,
+        )
