@@ -23,7 +23,7 @@ from art_domainrand.core.checks import images as checked_images
 from art_domainrand.estimators import is_device_estimator, open_estimator
 from art_domainrand.estimators.explaining import explained
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.coordinates import coordinates, physical_values
+from art_domainrand.randomization.core.coordinates import described, physical_values
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.serialize import from_dict, to_dict
@@ -79,9 +79,7 @@ class Findings:
 
         :param i: Which of the N images. Pixel fields such as noise are those of ``draw.seeds[i]``.
         """
-        u = self.draw[i].u
-        acting = [(c, column) for column, c in enumerate(coordinates(self.pipeline.chain)) if bool(c.acts(u)[0])]
-        return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[0, column]) for c, column in acting}
+        return described(self.pipeline.chain, self.draw[i].u[0])
 
     def replay(self, x: Any) -> Any:
         """Randomize the original images by the draws.

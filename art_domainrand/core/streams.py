@@ -61,6 +61,16 @@ class Stream:
         finally:
             self._path = before
 
+    @contextmanager
+    def from_the_start(self, seed: int) -> Iterator[None]:
+        """Be a new stream of another seed inside the ``with`` block; afterwards go on as if nothing had been drawn."""
+        before = (self._root, self._path, self._calls, self._copies)
+        self._root, self._path, self._calls, self._copies = seed, (), 0, 0
+        try:
+            yield
+        finally:
+            self._root, self._path, self._calls, self._copies = before
+
     def _pass(self, n: int) -> int:
         """Count ``n`` samples; how many there were before."""
         if self._process != os.getpid():

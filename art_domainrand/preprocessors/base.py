@@ -188,6 +188,15 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         finally:
             self._holding, self._held = before
 
+    @contextmanager
+    def drawing_from(self, seed: int) -> Iterator[None]:
+        """Take draws from the start of another seed inside the ``with`` block, and go on as before afterwards.
+
+        :param seed: an int >= 0.
+        """
+        with self._stream.from_the_start(seed):
+            yield
+
     def _held_draw(self, x: Tensor) -> Draw | None:
         if not self._holding or self._held is None:
             return None

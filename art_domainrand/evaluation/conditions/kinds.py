@@ -9,10 +9,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from art_domainrand.core.checks import Text, norm_order, require
+from art_domainrand.evaluation.conditions.values import (
+    check_count,
+    check_named,
+    check_severity,
+    checked_eps,
+)
 from art_domainrand.randomization.core.pipeline import Pipeline
 
 NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
 """The norms by the names that tables and documents use."""
+
+COMPOSITE_ORDERS = ("joint", "domain_first", "pixels_first")
+"""What comes first of domain and pixels, by the names of :class:`~art_domainrand.CompositeAttack`."""
 
 
 class Condition(ABC):
@@ -51,8 +60,7 @@ class Attacked(Condition):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
-        number = isinstance(self.eps, (int, float)) and not isinstance(self.eps, bool)
-        require(number and 0 <= self.eps < math.inf, "eps", "be a finite number >= 0", self.eps)
+        object.__setattr__(self, "eps", checked_eps(self.eps))
         known = isinstance(self.attack, str) or callable(self.attack)
         require(known, "attack", "be the name of an attack or make one", Text(type(self.attack).__name__), TypeError)
 
@@ -72,6 +80,9 @@ class Corrupted(Condition):
     corruption: str
     severity: int = 3
 
+    def __post_init__(self) -> None:
+        check_severity(self.severity)
+
     @property
     def name(self) -> str:
         return f"{self.corruption} {self.severity}"
@@ -87,6 +98,9 @@ class InDomain(Condition):
 
     domain: str
     severity: int = 3
+
+    def __post_init__(self) -> None:
+        check_severity(self.severity)
 
     @property
     def name(self) -> str:
@@ -104,6 +118,9 @@ class Randomized(Condition):
     pipeline: Pipeline | str
     draws: int = 1
 
+    def __post_init__(self) -> None:
+        check_count("draws", self.draws)
+
     @property
     def name(self) -> str:
         return f"randomized {pipeline_name(self.pipeline)}" + (f" x{self.draws}" if self.draws > 1 else "")
@@ -119,6 +136,9 @@ class DomainAttacked(Condition):
 
     pipeline: Pipeline | str
     evaluations: int = 100
+
+    def __post_init__(self) -> None:
+        check_count("evaluations", self.evaluations)
 
     @property
     def name(self) -> str:
@@ -146,6 +166,10 @@ class Composite(Condition):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
+        object.__setattr__(self, "eps", checked_eps(self.eps))
+        check_named("order", self.order, COMPOSITE_ORDERS)
+        check_count("evaluations", self.evaluations)
+        check_count("max_iter", self.max_iter)
 
     @property
     def name(self) -> str:

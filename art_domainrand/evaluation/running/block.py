@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_domainrand.core.checks import Text, check_counts, require
-from art_domainrand.evaluation.running.judge import Verdict
-from art_domainrand.evaluation.running.passes import Passes
+from art_domainrand.evaluation.running.judge import Judge, Verdict
+from art_domainrand.evaluation.running.passes import Meter, Passes
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +84,40 @@ class Changed:
     passes: Passes
     words: Callable[[int], str] = field(default=no_words)
     verdict: Verdict | None = None
+
+
+Draws: TypeAlias = list[Changed]
+"""What a condition makes of a block, draw by draw."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Who judges, who counts, and where a condition stands in a chain of them.
+
+    :param judge: asks the model.
+    :param meter: counts passes.
+    :param path: numbers that tell this step from the others of its chain, and the draw of the step before.
+    """
+
+    judge: Judge
+    meter: Meter
+    path: tuple[int, ...] = ()
+
+    @property
+    def estimator(self) -> Any:
+        """What is judged."""
+        return self.judge.estimator
+
+    def after(self, draw: int) -> Self:
+        """What comes next, on the images of a draw.
+
+        :param draw: which draw.
+        """
+        return replace(self, path=(*self.path, 1 + draw))
+
+    def verdict(self, block: Block) -> tuple[Verdict, Passes]:
+        """What the model says of a block, and the passes that it took.
+
+        :param block: the samples.
+        """
+        return self.meter.measured(lambda: self.judge.verdict(block.x, block.samples, block.y), len(block))

@@ -23,7 +23,7 @@ from art_domainrand.estimators import open_estimator, predict
 from art_domainrand.estimators.preprocessing import random_preprocessors
 from art_domainrand.estimators.scores import class_scores
 from art_domainrand.estimators.state import left_as_found
-from art_domainrand.randomization.core.keyed import keyed_draws
+from art_domainrand.randomization.core.sampling import keyed_draws
 
 # How far a row of probabilities may be from a sum of one.
 ROW_SUM_SLACK = 1e-4

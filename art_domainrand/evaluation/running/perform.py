@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from art_domainrand.core.arrays import Array
 from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.global_rng import seeded_global_rng
-from art_domainrand.core.random import ATTACK, GLOBAL, seed_of
-from art_domainrand.estimators.state import left_as_found
-from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, Clean, Condition, attack_name
+from art_domainrand.core.random import GLOBAL, seed_of
+from art_domainrand.estimators.state import inner_estimators, left_as_found
+from art_domainrand.evaluation.conditions.kinds import (
+    NORMS,
+    Attacked,
+    Clean,
+    Composite,
+    Condition,
+    Corrupted,
+    Custom,
+    DomainAttacked,
+    InDomain,
+    Randomized,
+    Then,
+)
+from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.outcomes import OUTCOME
-from art_domainrand.evaluation.running.attacks import attack_entry, examples, make_attack, warn_of_radius
-from art_domainrand.evaluation.running.block import Block, Changed
-from art_domainrand.evaluation.running.curve import curve, lengths
-from art_domainrand.evaluation.running.judge import Judge, Verdict
+from art_domainrand.evaluation.running.attacks import attack_along
+from art_domainrand.evaluation.running.block import Block, Changed, Draws, Performance
+from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all
+from art_domainrand.evaluation.running.curve import lengths
+from art_domainrand.evaluation.running.judge import Judge
 from art_domainrand.evaluation.running.kept import kept_samples
 from art_domainrand.evaluation.running.passes import Meter, Passes
+from art_domainrand.evaluation.running.searches import attack_both, attack_domain
+
+Performer: TypeAlias = Callable[[Performance, Sequence[Any], Block], list[Draws]]
+"""From who judges, a family and a block to the images of each draw, for each condition of the family."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,52 +58,65 @@ class Performed:
     samples: tuple[Sample, ...]
 
 
-@dataclass(frozen=True)
-class Performance:
-    """Who judges, who counts, and where a condition stands in a chain of them.
-
-    :param judge: asks the model.
-    :param meter: counts passes.
-    :param path: numbers that tell this step from others of the same chain, and the draw of the step before.
-    """
-
-    judge: Judge
-    meter: Meter
-    path: tuple[int, ...] = ()
-
-
-Draws: TypeAlias = list[Changed]
-Performer: TypeAlias = Callable[[Performance, Sequence[Any], Block], list[Draws]]
-"""From a family and a block to the images of each draw, for each condition of the family."""
-
-
 def keep_clean(performance: Performance, family: Sequence[Clean], block: Block) -> list[Draws]:
     """The images as they are."""
     return [[Changed(block.x, block.x, Passes.none(len(block)))] for _ in family]
 
 
-def attack_along(performance: Performance, family: Sequence[Attacked], block: Block) -> list[Draws]:
-    """One attack at every radius of the family."""
-    first, estimator = family[0], performance.judge.estimator
-    entry, name = attack_entry(first), attack_name(first.attack)
-    seed = seed_of(block.seed, ATTACK, *performance.path)
-    for condition in family:
-        warn_of_radius(condition, getattr(estimator, "clip_values", None))
+def call_custom(performance: Performance, family: Sequence[Custom], block: Block) -> list[Draws]:
+    """The images that a function of the user's makes."""
 
-    def attack(some: Block, eps: float) -> Any:
-        made = make_attack(first, estimator, eps, seed=seed, batch_size=some.batch_size)
-        # What draws from the global generators is told the samples, so that two blocks do not meet the same numbers.
-        with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))):
-            return examples(made, some.x, some.y, name)
+    def made(condition: Custom) -> Changed:
+        x, y = block.x.copy(), block.y.copy()
+        found, passes = performance.meter.measured(lambda: condition.function(performance.estimator, x, y), len(block))
+        return Changed(checked_images(found, block.x, condition.name), block.x, passes)
 
-    radii = [condition.eps for condition in family]
-    found = curve(
-        attack, performance.judge, performance.meter, block, radii, order=NORMS[first.norm], nearest=entry.nearest
-    )
-    return [[changed] for changed in found]
+    return [[made(condition)] for condition in family]
 
 
-PERFORMERS: dict[type[Condition], Performer] = {Clean: keep_clean, Attacked: attack_along}
+def do_both(performance: Performance, family: Sequence[Then], block: Block) -> list[Draws]:
+    """One condition, and on the images of each of its draws the family of the others."""
+    (draws,) = perform_family(performance, [family[0].first], block)
+    found: list[Draws] = [[] for _ in family]
+    for number, before in enumerate(draws):
+        seconds = [condition.second for condition in family]
+        after = perform_family(performance.after(number), seconds, block.showing(before.images))
+        for place, changes in enumerate(after):
+            for again, change in enumerate(changes):
+                first = place == again == 0  # what the first condition took is counted once
+                passes = before.passes + change.passes if first else change.passes
+                found[place].append(replace(change, passes=passes, words=joined_words(before, change)))
+    return found
+
+
+def joined_words(before: Changed, after: Changed) -> Callable[[int], str]:
+    """What two conditions have done to an image, one after the other."""
+    return lambda place: "; then ".join(text for text in (before.words(place), after.words(place)) if text)
+
+
+def checked_images(found: Any, given: Array, name: str) -> Array:
+    """The images that a condition returns, float32, as many and of the form of those it was given.
+
+    :raises ValueError: for others, and for pixels that are not finite.
+    """
+    images = np.asarray(found, dtype=np.float32)
+    rule = f"return images of shape {given.shape}"
+    require(images.shape == given.shape, f"condition {name!r}", rule, Text(f"{images.shape}"))
+    require(np.isfinite(images).all(), f"condition {name!r}", "return finite pixels", Text("NaN or infinite ones"))
+    return images
+
+
+PERFORMERS: dict[type[Condition], Performer] = {
+    Clean: keep_clean,
+    Attacked: attack_along,
+    Corrupted: corrupt_all,
+    InDomain: map_all,
+    Randomized: draw_all,
+    DomainAttacked: attack_domain,
+    Composite: attack_both,
+    Then: do_both,
+    Custom: call_custom,
+}
 """Kind of condition -> what performs it."""
 
 
@@ -114,9 +147,11 @@ def perform(
     check_counts(predictions=predictions, keep=keep)
     require(predictions >= 1, "predictions", "be >= 1", predictions)
     require(len(family) > 0, "family", "hold a condition", Text("none"))
+    for condition in family:
+        check_condition(condition)
     judge = Judge(estimator, block.seed, predictions, block.batch_size)
     rows, kept = [], []
-    with left_as_found(estimator), seeded_global_rng(seed_of(block.seed, GLOBAL)), Meter(estimator) as meter:
+    with undisturbed(estimator, block.seed), Meter(estimator) as meter:
         made = perform_family(Performance(judge, meter), family, block)
         for place, draws in enumerate(made):
             judged = [with_verdict(judge, meter, block, changed) for changed in draws]
@@ -139,6 +174,17 @@ def perform_family(performance: Performance, family: Sequence[Condition], block:
     return PERFORMERS[kind](performance, family, block)
 
 
+@contextmanager
+def undisturbed(estimator: Any, seed: int) -> Iterator[None]:
+    """Inside, what is drawn depends on the seed alone, not on what ran before; afterwards all is as it was."""
+    with left_as_found(estimator), seeded_global_rng(seed_of(seed, GLOBAL)), ExitStack() as stack:
+        for place, one in enumerate(inner_estimators(estimator)):
+            for number, operation in enumerate(getattr(one, "preprocessing_operations", None) or []):
+                if hasattr(operation, "drawing_from"):
+                    stack.enter_context(operation.drawing_from(seed_of(seed, GLOBAL, place, number)))
+        yield
+
+
 def with_verdict(judge: Judge, meter: Meter, block: Block, changed: Changed) -> Changed:
     """The same images, judged."""
     if changed.verdict is not None:
@@ -154,7 +200,8 @@ def rows_of_draws(judged: Draws, block: Block, place: int, predictions: int) -> 
     rows["draw"] = np.arange(rows.shape[1])
     for draw, changed in enumerate(judged):
         some = rows[:, draw * predictions : (draw + 1) * predictions]
-        verdict = verdict_of(changed)
+        verdict = changed.verdict
+        assert verdict is not None
         for name in ("predicted", "right", "margin", "confidence"):
             some[name] = getattr(verdict, name).T
         difference = changed.images.astype(np.float64) - changed.given
@@ -163,9 +210,3 @@ def rows_of_draws(judged: Draws, block: Block, place: int, predictions: int) -> 
         some["forwards"] = changed.passes.forwards[:, None] / predictions
         some["backwards"] = changed.passes.backwards[:, None] / predictions
     return rows.reshape(-1)
-
-
-def verdict_of(changed: Changed) -> Verdict:
-    """What the model said of the images."""
-    assert changed.verdict is not None
-    return changed.verdict

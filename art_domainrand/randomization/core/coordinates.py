@@ -56,6 +56,12 @@ def coordinates(transform: Transform) -> list[Coordinate]:
     return found
 
 
+def described(transform: Transform, u: Tensor) -> dict[str, str]:
+    """What a point ``u`` (P,) does, without what does not act there: "0 Rotation angle" -> "12 degrees"."""
+    acting = [(c, column) for column, c in enumerate(coordinates(transform)) if bool(c.acts(u[None])[0])]
+    return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[column]) for c, column in acting}
+
+
 def physical_values(pipeline: HasParameters, u: Tensor) -> dict[str, Tensor]:
     """The physical value of every coordinate at the points ``u`` (n, P): name -> (n,)."""
     return {name: d.icdf(column) for (name, d), column in zip(pipeline.parameters.items(), u.unbind(1), strict=True)}

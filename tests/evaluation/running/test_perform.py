@@ -4,33 +4,13 @@ import numpy as np
 import pytest
 import torch
 from art.attacks.evasion import ProjectedGradientDescent
-from torch import nn
 
 from art_domainrand.evaluation.conditions import Attacked, Clean
 from art_domainrand.evaluation.outcomes import Outcomes
-from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.perform import perform
 
-from support.estimators import CLASSES, SHAPE, wrap
-
-NAMES = [f"class {k}" for k in range(CLASSES)]
-
-
-def block_of(x, y, **changes):
-    given = {"samples": np.arange(len(x)), "sources": ("",) * len(x), "seed": 0, "batch_size": 4} | changes
-    return Block(x=x, y=y, **given)
-
-
-def linear(classes=2, seed=0, **options):
-    """A linear model of images 8x8, and its weights (K, 64)."""
-    torch.manual_seed(seed)
-    layer = nn.Linear(64, classes)
-    return wrap(nn.Sequential(nn.Flatten(), layer), nb_classes=classes, **options), layer.weight.detach().numpy()
-
-
-def inner_images(n, seed=0):
-    """Images far from the ends of [0, 1]."""
-    return (0.4 + 0.2 * np.random.default_rng(seed).random((n, *SHAPE))).astype(np.float32)
+from support.estimators import CLASSES
+from support.performing import NAMES, block_of, inner_images, linear
 
 
 def test_clean_rows_say_what_the_model_predicts(classifier, images, labels):

@@ -1,0 +1,53 @@
+"""Whether the names in a condition are names of something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.kinds import (
+    Composite,
+    Condition,
+    Corrupted,
+    DomainAttacked,
+    InDomain,
+    Randomized,
+    Then,
+)
+from art_domainrand.evaluation.conditions.values import check_named
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
+
+
+def check_condition(condition: Condition) -> None:
+    """Refuse a condition that names a corruption, a domain or a preset that does not exist, with the nearest name.
+
+    The names and options of attacks are checked by :func:`art_domainrand.evaluation.running.attacks.attack_entry`.
+
+    :param condition: the condition.
+    :raises ValueError: for an unknown name.
+    :raises TypeError: for what is neither a pipeline nor a name.
+    """
+    if isinstance(condition, Then):
+        check_condition(condition.first)
+        check_condition(condition.second)
+    elif type(condition) in _NAMED:
+        attribute, check = _NAMED[type(condition)]
+        check(getattr(condition, attribute))
+
+
+def check_pipeline(pipeline: Any) -> None:
+    """Refuse what is neither a pipeline nor the name of a preset."""
+    if not isinstance(pipeline, Pipeline):
+        rule = "be a Pipeline or the name of a preset"
+        require(isinstance(pipeline, str), "pipeline", rule, Text(type(pipeline).__name__), TypeError)
+        check_named("pipeline", pipeline, list(PRESETS))
+
+
+_NAMED: dict[type[Condition], tuple[str, Callable[[Any], None]]] = {
+    Corrupted: ("corruption", lambda name: check_named("corruption", name, list(CORRUPTIONS))),
+    InDomain: ("domain", lambda name: check_named("domain", name, list(DOMAINS))),
+    Randomized: ("pipeline", check_pipeline),
+    DomainAttacked: ("pipeline", check_pipeline),
+    Composite: ("pipeline", check_pipeline),
+}
