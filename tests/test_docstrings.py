@@ -22,6 +22,7 @@ MODULES = [
     "art_domainrand.training.paired",
     "art_domainrand.evaluation",
     "art_domainrand.evaluation.plots",
+    "art_domainrand.evaluation.summary",
     "art_domainrand.data",
     "art_domainrand.demo",
     "art_domainrand.gallery",

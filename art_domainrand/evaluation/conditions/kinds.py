@@ -56,7 +56,7 @@ class Attacked(Condition):
     attack: str | Callable[..., Any]
     eps: float
     norm: str = "linf"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # a mapping has no hash
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))

@@ -1,0 +1,77 @@
+"""From content to text, by the templates beside this file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from art_domainrand.evaluation.report.text import (
+    bytes_text,
+    count_text,
+    duration_text,
+    interval_text,
+    number_text,
+    share_text,
+    shortened,
+    value_text,
+    visible,
+)
+
+NUMBERS: dict[str, Callable[..., str]] = {
+    "share": share_text,
+    "interval": interval_text,
+    "number": number_text,
+    "duration": duration_text,
+    "bytes": bytes_text,
+    "count": count_text,
+}
+"""Filters whose text is of our making, with nothing to escape."""
+
+TEXTS = {"value": value_text, "short": shortened}
+
+MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^=]|:(?=//)|(?<=www)\.)")
+"""What GitHub's Markdown would take for markup, or make a link of."""
+
+
+def render(template: str, content: Any) -> str:
+    """A template filled in.
+
+    Names come from data sets and models, so that none is trusted: whatever a template prints is escaped, and what no
+    one could see is made visible.
+
+    :param template: the name of the template: ``*.html.j2`` or ``*.md.j2``.
+    :param content: what it calls ``page``.
+    """
+    html = template.endswith(".html.j2")
+    environment = Environment(
+        loader=PackageLoader("art_domainrand.evaluation.report"),
+        autoescape=html,
+        finalize=html_safe if html else markdown_safe,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= TEXTS | {name: safe(function) for name, function in NUMBERS.items()}
+    return environment.get_template(template).render(page=content)
+
+
+def safe(function: Callable[..., str]) -> Callable[..., Markup]:
+    """The function, its text declared to need no escaping."""
+    return lambda *arguments: Markup(function(*arguments))
+
+
+def html_safe(value: Any) -> Any:
+    """The value with nothing invisible in it; the environment escapes it."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def markdown_safe(value: Any) -> Any:
+    """A text that GitHub's Markdown shows as it is, in a table too."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return MARKDOWN.sub(r"\\\1", str(escape(" ".join(visible(value).split()))))

@@ -1,0 +1,1 @@
+"""What each section of a page shows, as plain data; one with nothing to show is None."""

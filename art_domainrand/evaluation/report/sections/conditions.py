@@ -1,0 +1,111 @@
+"""The table of conditions: what each is, and how accurate each model was in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from art_domainrand.evaluation.conditions.kinds import (
+    Attacked,
+    Clean,
+    Composite,
+    Condition,
+    Corrupted,
+    DomainAttacked,
+    InDomain,
+    Randomized,
+    Then,
+)
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.results import Row
+
+KIND_WORDS = {
+    Clean: "clean",
+    Attacked: "attack",
+    Corrupted: "corruption",
+    InDomain: "domain",
+    Randomized: "random draws",
+    DomainAttacked: "worst domain",
+    Composite: "worst domain and pixels",
+}
+
+
+def kind_text(condition: Condition) -> str:
+    """The kind of a condition in words."""
+    if isinstance(condition, Then):
+        return f"{kind_text(condition.first)}, then {kind_text(condition.second)}"
+    return KIND_WORDS.get(type(condition), "custom")
+
+
+def uses_gradients(condition: Condition) -> bool:
+    """Whether the accuracy in it is as low as an attack on the pixels could make it, which a diagnosis may doubt."""
+    if isinstance(condition, Then):
+        return uses_gradients(condition.second) or uses_gradients(condition.first)
+    return isinstance(condition, (Attacked, Composite))
+
+
+@dataclass(frozen=True)
+class ConditionEntry:
+    """One model in one condition.
+
+    :param row: its accuracy; None where it was not judged.
+    :param doubted: whether a finding of the model's diagnosis concerns it.
+    """
+
+    row: Row | None
+    doubted: bool
+
+
+@dataclass(frozen=True)
+class ConditionLine:
+    """A line of the table.
+
+    :param name: the condition's name.
+    :param kind: what it is, in words.
+    :param entries: one for each model.
+    :param passes: forward and backward passes per image, averaged over the models; NaN where they were not counted.
+    """
+
+    name: str
+    kind: str
+    entries: tuple[ConditionEntry, ...]
+    passes: tuple[float, float]
+
+
+def condition_lines(evaluation: Evaluation) -> tuple[ConditionLine, ...]:
+    """The lines of the table, in the order of the evaluation."""
+    return tuple(
+        ConditionLine(
+            name,
+            kind_text(condition),
+            tuple(entry_of(evaluation, model, name, condition) for model in evaluation.models),
+            passes_of(evaluation, name),
+        )
+        for name, condition in evaluation.conditions.items()
+    )
+
+
+def entry_of(evaluation: Evaluation, model: str, name: str, condition: Condition) -> ConditionEntry:
+    """A model's entry; with a finding about gradients what attacks left standing is in doubt, with others all is."""
+    diagnosis = evaluation.diagnoses.get(model)
+    found = () if diagnosis is None else diagnosis.names
+    doubted = "clean_accuracy" in found or (bool(found) and uses_gradients(condition))
+    return ConditionEntry(row_of(evaluation, model, name), doubted)
+
+
+def row_of(evaluation: Evaluation, model: str, condition: str) -> Row | None:
+    """The accuracy of a model in a condition, or None where it was not judged."""
+    try:
+        return evaluation.accuracy(model, condition)
+    except KeyError:
+        return None
+
+
+def passes_of(evaluation: Evaluation, condition: str) -> tuple[float, float]:
+    """Forward and backward passes per row of the table in a condition."""
+    outcomes = evaluation.outcomes
+    rows = outcomes.rows[outcomes.rows["condition"] == outcomes.conditions.index(condition)]
+    if not len(rows):
+        return np.nan, np.nan
+    return float(rows["forwards"].mean()), float(rows["backwards"].mean())

@@ -1,0 +1,227 @@
+"""One sentence on a model, never stronger than what was done and what the diagnosis found allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from art_domainrand.evaluation.conditions.kinds import (
+    NORMS,
+    Attacked,
+    Condition,
+    Then,
+    attack_name,
+    eps_text,
+)
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis, Finding
+from art_domainrand.evaluation.diagnose.findings import percent
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.summary.classes import WorstClass, class_accuracy, worst_class
+from art_domainrand.evaluation.summary.record import SummaryRecord
+from art_domainrand.evaluation.summary.threats import check_names, kind_of, names_of_kind
+from art_domainrand.evaluation.summary.union import union
+
+STRENGTHS = ("none", "upper bound", "estimate")
+"""No number may be given; the true one can only be lower, and there is a reason to think that it is; as good as the
+attacks that were run."""
+
+FEW_IMAGES = 100
+"""Fewer images than this are called few."""
+
+FEW_NAMES = 3
+"""As many attacks or more without a ball of their own are only counted."""
+
+SINGLE_STEP = {"fgsm", "fgm", "fastgradientmethod"}
+"""Attacks of one step, which find less than there is."""
+
+IN_SHORT = {
+    "gradient": "it has no gradient for attacks to follow",
+    "clean_accuracy": "it is no better than guessing on clean images",
+    "budget": "in the diagnosis eps let every pixel take any value",
+    "random_predictions": "its predictions vary from call to call",
+    "softmax_output": "it returns probabilities, which weaken the gradients",
+    "zero_gradients": "its gradients vanish",
+    "nan_gradients": "its gradients are not finite",
+    "loss_scale": "its loss misleads gradient attacks",
+    "fgsm_beats_pgd": "one large step beats many small ones, a sign of masked gradients",
+    "whole_range": "it survives attacks that may choose any image, a sign of masked gradients",
+    "gradient_check": "its gradient is not the derivative of its scores",
+}
+"""The findings of a diagnosis in a few words."""
+
+
+@dataclass(frozen=True)
+class Verdict(SummaryRecord):
+    """What may be said of a model.
+
+    :param model: the model's name.
+    :param strength: one of :data:`STRENGTHS`.
+    :param sentence: the verdict.
+    :param notes: what else a reader must know, a sentence each.
+    :param robust: the accuracy under the union of what an adversary chose, or of all conditions where no attack was
+        run; None where no number may be given.
+    :param weakest: the condition of least accuracy; None as above.
+    :param worst: the class of least accuracy under that union; None as above, and for a single class.
+    """
+
+    model: str
+    strength: str
+    sentence: str
+    notes: tuple[str, ...]
+    robust: Row | None
+    weakest: Row | None
+    worst: WorstClass | None
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence, *(f"- {note}" for note in self.notes)])
+
+
+def verdict(evaluation: Evaluation, model: str) -> Verdict:
+    """The verdict on a model.
+
+    An "error" of the diagnosis leaves no verdict on attacks, since gradient attacks cannot work. A "warning", a missing
+    diagnosis, or nothing but single-step attacks make the number an upper bound, and the sentence says why. (Every
+    accuracy under attack is one: other attacks may find more. Without such a reason it is called an estimate.)
+    Functions of the user's are counted as attacks.
+
+    :param evaluation: the evaluation.
+    :param model: the model's name.
+    :raises ValueError: if there is no such model.
+    """
+    check_names("model", [model], evaluation.models)
+    attacks = names_of_kind(evaluation, "attacked", "custom")
+    diagnosis = evaluation.diagnoses.get(model)
+    errors = [finding for finding in findings_of(diagnosis) if finding.severity == "error"]
+    if attacks and errors:
+        sentence = (
+            f"No verdict on {model!r}: {enumerated(map(in_short, errors))}, so attacks by gradients say nothing of it."
+        )
+        return Verdict(model, "none", sentence, tuple(advice(errors)), None, None, None)
+    threats = [*names_of_kind(evaluation, "clean"), *attacks] if attacks else list(evaluation.conditions)
+    found = union(evaluation, model, threats)
+    everything = union(evaluation, model)
+    per_class = class_accuracy(evaluation, model, threats)
+    worst = worst_class(per_class) if len(per_class) > 1 else None
+    reasons = reasons_to_doubt(evaluation, diagnosis, attacks)
+    sentence = f"{claim(evaluation, found.row, attacks, reasons)}; {details(evaluation, everything.weakest, worst)}."
+    notes = notes_on(evaluation, model, threats, attacks, worst)
+    if attacks and len(everything.conditions) > len(threats):
+        notes.insert(0, f"In all {len(everything.conditions)} conditions at once: {with_interval(everything.row)}.")
+    strength = "upper bound" if reasons else "estimate"
+    notes += advice(findings_of(diagnosis))
+    return Verdict(model, strength, sentence, tuple(notes), found.row, everything.weakest, worst)
+
+
+def findings_of(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:
+    """The findings of a diagnosis, none where there is none."""
+    return () if diagnosis is None else diagnosis.findings
+
+
+def reasons_to_doubt(evaluation: Evaluation, diagnosis: Diagnosis | None, attacks: Sequence[str]) -> list[str]:
+    """Why the accuracy under attack is probably too high."""
+    if not attacks:
+        return []
+    reasons = [in_short(finding) for finding in findings_of(diagnosis)]
+    if diagnosis is None:
+        reasons.append("it was not diagnosed")
+    if all(single_step(evaluation.conditions[name]) for name in attacks):
+        reasons.append("only attacks of a single step were tried")
+    return reasons
+
+
+def single_step(condition: Condition) -> bool:
+    """Whether a condition is an attack of one step, alone or after something else."""
+    if isinstance(condition, Then):
+        return single_step(condition.second)
+    return isinstance(condition, Attacked) and attack_name(condition.attack).lower() in SINGLE_STEP
+
+
+def claim(evaluation: Evaluation, row: Row, attacks: Sequence[str], reasons: Sequence[str]) -> str:
+    """What is said of the union: how much, how sure, of what, under what, and why only at most."""
+    few = "only " if row.n < FEW_IMAGES else ""
+    images = f"{few}{row.n} image{'' if row.n == 1 else 's'} of {data_name(evaluation)}"
+    if attacks:
+        bound = "at most " if reasons else ""
+        because = f", an upper bound because {enumerated(reasons)}" if reasons else ""
+        threat = threats_in_words({name: evaluation.conditions[name] for name in attacks})
+        return f"Robust accuracy of {row.model!r} is {bound}{with_interval(row)} under {threat}, on {images}{because}"
+    if all(kind_of(condition) == "clean" for condition in evaluation.conditions.values()):
+        return f"Accuracy of {row.model!r} is {with_interval(row)} on {images}, which says nothing of robustness"
+    return (
+        f"Accuracy of {row.model!r} in the worst of {len(evaluation.conditions)} conditions for each image is "
+        f"{with_interval(row)}, on {images}; no attack was tried, so this says nothing of an adversary"
+    )
+
+
+def details(evaluation: Evaluation, weakest: Row, worst: WorstClass | None) -> str:
+    """The clean accuracy, the weakest condition and the worst class."""
+    clean = [evaluation.accuracy(weakest.model, name).accuracy for name in names_of_kind(evaluation, "clean")[:1]]
+    parts = [f"clean accuracy is {percent(accuracy)}" for accuracy in clean]
+    parts += [f"the weakest condition is {weakest.cell} ({percent(weakest.accuracy)})"]
+    if worst is not None:
+        parts.append(f"the worst class {worst.row.cell!r} ({percent(worst.row.accuracy)}, lowest of {worst.classes})")
+    return enumerated(parts)
+
+
+def notes_on(
+    evaluation: Evaluation, model: str, threats: Sequence[str], attacks: Sequence[str], worst: WorstClass | None
+) -> list[str]:
+    """What else a reader must know of the number."""
+    notes = []
+    draws = max(len(evaluation.outcomes.of(model, name)) for name in threats)
+    if draws > 1:
+        notes.append(f"An image counts as right only if it is right in every one of up to {draws} draws.")
+    if attacks:
+        notes.append("Attacks that were not tried may find more.")
+    if worst is not None:
+        equal = "" if worst.stands_out else " The classes do not differ by more than chance."
+        notes.append(
+            f"The lowest of {worst.classes} classes is low partly by chance: allowing for that, the accuracy of "
+            f"{worst.row.cell!r} is between {percent(worst.low)} and {percent(worst.high)} "
+            f"({worst.row.n} image{'' if worst.row.n == 1 else 's'}).{equal}"
+        )
+    return notes
+
+
+def threats_in_words(conditions: Mapping[str, Condition]) -> str:
+    """The attacks by norm and largest radius; what has no ball around the clean images by name, or counted."""
+    balls = {
+        norm: [one.eps for one in conditions.values() if isinstance(one, Attacked) and one.norm == norm]
+        for norm in NORMS
+    }
+    parts = [
+        f"{norm} {'up to ' if len(set(radii)) > 1 else ''}{eps_text(max(radii))}"
+        for norm, radii in balls.items()
+        if radii
+    ]
+    other = [name for name, one in conditions.items() if not isinstance(one, Attacked)]
+    return enumerated([*parts, *(other if len(other) < FEW_NAMES else [f"{len(other)} other attacks"])])
+
+
+def in_short(finding: Finding) -> str:
+    """A finding in a few words."""
+    return IN_SHORT.get(finding.name, finding.message.rstrip("."))
+
+
+def advice(findings: Sequence[Finding]) -> list[str]:
+    """What the diagnosis says in full."""
+    return [f"{finding.message} {finding.advice}" for finding in findings]
+
+
+def with_interval(row: Row) -> str:
+    """An accuracy with its interval."""
+    return f"{percent(row.accuracy)} (95% interval {percent(row.low)} to {percent(row.high)})"
+
+
+def data_name(evaluation: Evaluation) -> str:
+    """What the data are called."""
+    data = evaluation.manifest.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return str(name) if name else "the data"
+
+
+def enumerated(parts: Iterable[str]) -> str:
+    """Texts as a list in a sentence."""
+    *most, last = list(parts)
+    return f"{', '.join(most)} and {last}" if most else last
