@@ -21,7 +21,7 @@ from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_
 from art_domainrand.demo.training import DEVICE, EPOCHS, train
 from art_domainrand.evaluation.plots import image_grid, signed_image
 from art_domainrand.evaluation.results import Report
-from art_domainrand.evaluation.run import Cell, attacked, clean, evaluate, in_turn, shifted
+from art_domainrand.evaluation.run import Cell, accuracy_rows, attacked, clean, in_turn, shifted
 from art_domainrand.preprocessors import DomainRandomization
 
 ATTACK_STEPS = 20
@@ -52,7 +52,7 @@ def run_demo(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report
         for name, recipe in RECIPES.items():
             torch.default_generator.manual_seed(seed)  # all models start from the same weights
             models[name] = train(name, recipe, train_data, seed, verbose=verbose)
-        rows = evaluate(models, cells(seed), test_data.x, test_data.y, verbose=verbose)
+        rows = accuracy_rows(models, cells(seed), test_data.x, test_data.y, verbose=verbose)
         save_samples(folder / "samples.png", models["standard"], test_data, seed)
         report = Report(rows, metadata(seed, time.perf_counter() - start))
     report.save(folder / "report.json")

@@ -1,7 +1,7 @@
-"""Evaluation: every model in every cell.
+"""Accuracies alone: every model in every cell, counted in one go.
 
-A cell is a function ``cell(estimator, x, y)`` that returns the images on which the estimator is judged. A new attack,
-corruption or domain is one more function in the table handed to :func:`evaluate`.
+A cell is a function ``cell(estimator, x, y)`` that returns the images on which the estimator is judged. It is a
+condition of :func:`art_domainrand.evaluation.evaluate`, too, which keeps what became of every sample.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def predicted_scores(estimator: Any, x: Array) -> Array:
 
 
 @suggesting_names
-def evaluate(
+def accuracy_rows(
     models: Mapping[str, Any], cells: Mapping[str, Cell], x: Array, y: Array, *, verbose: bool = False
 ) -> tuple[Row, ...]:
     """Judge each model in each cell.

@@ -31,7 +31,7 @@ NUMBERS: dict[str, Callable[..., str]] = {
 }
 """Filters whose text is of our making, with nothing to escape."""
 
-TEXTS = {"value": value_text, "short": shortened}
+FILTERS = {"value": value_text, "short": shortened}
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^=]|:(?=//)|(?<=www)\.)")
 """What GitHub's Markdown would take for markup, or make a link of."""
@@ -56,7 +56,7 @@ def render(template: str, content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= TEXTS | {name: safe(function) for name, function in NUMBERS.items()}
+    environment.filters |= FILTERS | {name: safe(function) for name, function in NUMBERS.items()}
     return environment.get_template(template).render(page=content)
 
 

@@ -20,7 +20,7 @@ from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.random import ATTACK, GLOBAL, seed_of
 from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
 from art_domainrand.evaluation.running.block import Block, Draws, Performance
-from art_domainrand.evaluation.running.curve import curve
+from art_domainrand.evaluation.running.curve import descend
 
 # What the condition or the evaluation decides, and no option does.
 DECIDED = ("estimator", "classifier", "norm", "eps", "eps_step", "seed", "batch_size", "verbose", "targeted")
@@ -188,7 +188,7 @@ def attack_along(performance: Performance, family: Sequence[Attacked], block: Bl
             return examples(made, some.x, some.y, name)
 
     radii = [condition.eps for condition in family]
-    found = curve(
+    found = descend(
         attack, performance.judge, performance.meter, block, radii, order=NORMS[first.norm], nearest=entry.nearest
     )
     return [[changed] for changed in found]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.running.block import Block, Changed
-from art_domainrand.evaluation.running.judge import Judge, Verdict
+from art_domainrand.evaluation.running.judge import Judge, Judgement
 from art_domainrand.evaluation.running.passes import Meter, Passes
 
 Attack: TypeAlias = Callable[[Block, float], Array]
@@ -29,7 +29,7 @@ BALL_SLACK = 1e-4
 
 
 @dataclass
-class Curve:
+class Descent:
     """The curve of a block of samples: ``radii`` fall; the images and verdicts of every radius are filled in.
 
     :param attack: finds examples.
@@ -53,7 +53,7 @@ class Curve:
         n = len(self.block)
         self.images = [self.block.x.copy() for _ in self.radii]
         empty = np.zeros((self.judge.predictions, n))
-        blank = Verdict(empty.astype(np.int64), empty.astype(bool), empty, empty)
+        blank = Judgement(empty.astype(np.int64), empty.astype(bool), empty, empty)
         self.verdicts = [blank.copy() for _ in self.radii]
         self.passes = [Passes.none(n) for _ in self.radii]
         self.examples = self.block.x.copy()
@@ -133,7 +133,7 @@ class Curve:
         whole: Array = np.where(inside.reshape(-1, *[1] * (given.ndim - 1)), self.examples[which], back)
         return whole
 
-    def _judged(self, level: int, which: NDArray[Any], images: Array) -> Verdict:
+    def _judged(self, level: int, which: NDArray[Any], images: Array) -> Judgement:
         some = self.block
         verdict, passes = self.meter.measured(
             lambda: self.judge.verdict(images, some.samples[which], some.y[which]), len(which)
@@ -141,7 +141,7 @@ class Curve:
         self._spend(level, which, passes)
         return verdict
 
-    def _write(self, level: int, which: NDArray[Any], images: Array, verdict: Verdict) -> None:
+    def _write(self, level: int, which: NDArray[Any], images: Array, verdict: Judgement) -> None:
         self.images[level][which] = images
         self.verdicts[level].put(which, verdict)
 
@@ -149,7 +149,7 @@ class Curve:
         self.passes[level] = self.passes[level] + passes.spread(which, len(self.block))
 
 
-def curve(
+def descend(
     attack: Attack,
     judge: Judge,
     meter: Meter,
@@ -174,7 +174,7 @@ def curve(
     clean, passes = meter.measured(lambda: judge.verdict(block.x, block.samples, block.y), len(block))
     (attacked,) = np.nonzero(clean.right.any(0))
     falling = sorted({float(radius) for radius in radii if radius > 0}, reverse=True)
-    found = Curve(attack, judge, meter, block.take(attacked), falling, order, nearest)
+    found = Descent(attack, judge, meter, block.take(attacked), falling, order, nearest)
     found.run()
     changed = []
     for place, radius in enumerate(radii):

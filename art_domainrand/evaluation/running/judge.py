@@ -28,11 +28,11 @@ from art_domainrand.randomization.core.sampling import keyed_draws
 # How far a row of probabilities may be from a sum of one.
 ROW_SUM_SLACK = 1e-4
 # How many samples an error names.
-NAMED = 5
+NAMED_SAMPLES = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Judgement:
     """What a model says of n images in P predictions, (P, n) each.
 
     :param predicted: the class of the largest score, the first of equal ones.
@@ -59,18 +59,20 @@ class Verdict:
             margin = own - wide.max(2)
         return cls(scores.argmax(2), right, margin, confidence)
 
-    def take(self, which: NDArray[Any]) -> Verdict:
+    def take(self, which: NDArray[Any]) -> Judgement:
         """Of some of the images."""
-        return Verdict(self.predicted[:, which], self.right[:, which], self.margin[:, which], self.confidence[:, which])
+        return Judgement(
+            self.predicted[:, which], self.right[:, which], self.margin[:, which], self.confidence[:, which]
+        )
 
-    def put(self, which: NDArray[Any], other: Verdict) -> None:
+    def put(self, which: NDArray[Any], other: Judgement) -> None:
         """Write ``other`` in the place of what is said of the images ``which``."""
         for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
             mine[:, which] = theirs
 
-    def copy(self) -> Verdict:
+    def copy(self) -> Judgement:
         """One that can be written to."""
-        return Verdict(*(part.copy() for part in vars(self).values()))
+        return Judgement(*(part.copy() for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Judge:
         """Whether predictions are taken to vary."""
         return self.predictions > 1 or bool(random_preprocessors(self.estimator))
 
-    def verdict(self, images: Array, samples: NDArray[np.int64], y: NDArray[np.int64]) -> Verdict:
+    def verdict(self, images: Array, samples: NDArray[np.int64], y: NDArray[np.int64]) -> Judgement:
         """What the estimator says of images.
 
         :param images: (n, ...) in the estimator's range.
@@ -103,13 +105,13 @@ class Judge:
         """
         if not len(images):
             empty = np.empty((self.predictions, 0))
-            return Verdict(empty.astype(np.int64), empty.astype(bool), empty, empty.copy())
+            return Judgement(empty.astype(np.int64), empty.astype(bool), empty, empty.copy())
         found = [self._outputs(images, samples, draw) for draw in range(self.predictions)]
         scores, shares = (np.stack(part) for part in zip(*found, strict=True))
         classes = scores.shape[2]
         rule = f"have a score for each class of the labels (classes 0 to {y.max()})"
         require(classes > y.max(), "model output", rule, Text(f"{classes} scores"))
-        return Verdict.of(scores, y, shares)
+        return Judgement.of(scores, y, shares)
 
     def _outputs(self, images: Array, samples: NDArray[np.int64], draw: int) -> tuple[Array, Array]:
         """Scores (n, K) and the confidence (n,) of one prediction."""
@@ -157,8 +159,8 @@ def check_numbers(outputs: Array, samples: NDArray[np.int64]) -> None:
     undefined = np.isnan(outputs.reshape(len(outputs), -1)).any(1)
     if undefined.any() and len(outputs) == len(samples):
         places = samples[undefined]
-        more = f" and {len(places) - NAMED} more" if len(places) > NAMED else ""
-        named = ", ".join(str(place) for place in places[:NAMED])
+        more = f" and {len(places) - NAMED_SAMPLES} more" if len(places) > NAMED_SAMPLES else ""
+        named = ", ".join(str(place) for place in places[:NAMED_SAMPLES])
         raise ValueError(f"model output must be numbers, got NaN for sample(s) {named}{more}")
 
 

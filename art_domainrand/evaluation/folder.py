@@ -1,0 +1,112 @@
+"""An evaluation in a folder: laid out, and read again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from art_domainrand.core.files import whole_file
+from art_domainrand.evaluation.conditions.documents import from_document
+from art_domainrand.evaluation.conditions.kinds import Condition, Custom
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
+from art_domainrand.evaluation.running.blocks import OnDisk, block_path
+from art_domainrand.evaluation.running.errors import EvaluationError
+from art_domainrand.evaluation.running.manifest import read_manifest, write_json
+from art_domainrand.evaluation.running.plan import Plan, chosen_samples
+
+OUTCOMES, DIAGNOSES, COST = "outcomes.csv", "diagnoses.json", "cost.json"
+
+
+def load_evaluation(folder: str | Path) -> Evaluation:
+    """Read the evaluation that a finished run has left in a folder.
+
+    A condition that was a function is there by its name only.
+
+    :param folder: what ``out`` was.
+    :raises EvaluationError: for a folder that holds none, or one that is not finished.
+    """
+    path = Path(folder).expanduser()
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise EvaluationError(f"{path} holds no evaluation: there is no manifest.json")
+    conditions = {name: read_condition(name, one) for name, one in manifest["conditions"].items()}
+    plan = recorded_plan(manifest)
+    finished = OnDisk(path, plan)
+    units = plan.units
+    missing = [unit for unit in units if not finished.has(unit)]
+    if missing:
+        raise EvaluationError(
+            f"{path} holds an evaluation that is not finished: {len(missing)} of {len(units)} parts are missing, such "
+            f"as {block_path(path, missing[0]).name}; run it again with the same arguments to go on"
+        )
+    table = Outcomes.joined(
+        finished.rows(units), list(manifest["models"]), list(conditions), manifest["data"]["classes"]
+    )
+    diagnoses = {
+        name: Diagnosis.from_json(json.dumps(one)) for name, one in read_json(path / DIAGNOSES, "diagnoses").items()
+    }
+    return Evaluation(table, conditions, manifest, diagnoses, finished.samples(units), read_json(path / COST, "cost"))
+
+
+def recorded_plan(manifest: Mapping[str, Any]) -> Plan:
+    """The plan that a manifest describes."""
+    data = manifest["data"]
+    families = tuple(tuple(family) for family in manifest["families"])
+    samples = chosen_samples(data["of"], data["n"], manifest["seed"])
+    return Plan(samples, manifest["block_size"], len(manifest["models"]), families)
+
+
+def read_condition(name: str, document: Mapping[str, Any]) -> Condition:
+    """A condition from its document; one that was code is there by its name."""
+    try:
+        return from_document(document, f"conditions.{name}")
+    except ValueError:
+        return Custom(unavailable, name)
+
+
+def unavailable(estimator: Any, x: Any, y: Any) -> Any:
+    """What stands for a function of somebody's code."""
+    raise EvaluationError("a condition that was a function cannot be performed again from a file")
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """A JSON object; an empty one where there is no file."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise EvaluationError(f"{path} holds no {what}: {error}") from None
+
+
+def save_tables(evaluation: Evaluation, folder: Path) -> None:
+    """Write ``outcomes.csv``, ``diagnoses.json`` and ``cost.json``."""
+    write_csv(evaluation.outcomes, folder / OUTCOMES)
+    write_json(folder / DIAGNOSES, {name: json.loads(one.to_json()) for name, one in evaluation.diagnoses.items()})
+    write_json(folder / COST, dict(evaluation.cost))
+
+
+def write_csv(outcomes: Outcomes, path: Path) -> None:
+    """Write the table with names in place of numbers, a row for each outcome; floats so that they read back exactly."""
+    names = {"model": outcomes.models, "condition": outcomes.conditions, "label": outcomes.classes}
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(OUTCOME.names or ())
+        places = {name: k for k, name in enumerate(OUTCOME.names or ())}
+        for row in outcomes.rows:
+            values: list[Any] = list(row)
+            for name, known in names.items():
+                values[places[name]] = known[int(row[name])]
+            values[places["predicted"]] = class_name(outcomes.classes, int(row["predicted"]))
+            values[places["right"]] = int(row["right"])
+            writer.writerow(values)
+
+
+def class_name(classes: tuple[str, ...], index: int) -> str:
+    """The name of a class, or its index where it has none."""
+    return classes[index] if 0 <= index < len(classes) else str(index)

@@ -1,0 +1,134 @@
+"""What was asked for and with what: by it a folder is known, and another evaluation is kept out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from art_domainrand.core.checks import Text, require
+from art_domainrand.core.files import whole_file
+from art_domainrand.core.global_rng import seeded_global_rng
+from art_domainrand.estimators.state import inner_estimators, torch_models
+from art_domainrand.evaluation.running.errors import EvaluationError
+from art_domainrand.evaluation.sources.base import bytes_of, digest_of
+
+SCHEMA = 1
+"""The version of the layout of a folder."""
+
+MANIFEST_FILE = "manifest.json"
+
+IDENTITY = ("schema", "models", "conditions", "data", "seed", "block_size", "predictions", "diagnosed")
+"""The entries that must be the same for two evaluations to share a folder; the others only say how it was run."""
+
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""What Python adds to the name of an object, different every time."""
+
+
+def fingerprint(estimator: Any, x: Any) -> str:
+    """A hash of what a model computes: of its weights, or where these are not PyTorch's, of what it says of images.
+
+    :param estimator: an ART estimator.
+    :param x: a few images for those.
+    """
+    models = torch_models(estimator)
+    parts: list[Any] = [estimator_text(one) for one in inner_estimators(estimator)]
+    for model in models:
+        parts.append(ADDRESS.sub("", repr(model)))
+        for name, value in model.state_dict().items():
+            parts += [name, *weight_bytes(value)]
+    if not models:
+        with seeded_global_rng(0):
+            parts += list(bytes_of(np.asarray(estimator.predict(x)).astype(np.float32).round(3)))
+    return digest_of(parts)
+
+
+def estimator_text(estimator: Any) -> str:
+    """What an estimator is but for its model: its kind, range, and what comes before and after the model."""
+    names = ("clip_values", "channels_first", "preprocessing", "preprocessing_defences", "postprocessing_defences")
+    found = {name: plain_text(getattr(estimator, name, None)) for name in names}
+    return f"{type(estimator).__name__} {found}"
+
+
+def plain_text(value: Any) -> str:
+    """A value as text that is the same in every process; of ART's defences their parameters."""
+    if isinstance(value, (list, tuple)):
+        return str([plain_text(one) for one in value])
+    parameters = getattr(value, "params", None)
+    if isinstance(parameters, (list, tuple)):
+        return f"{type(value).__name__} { {name: plain_text(getattr(value, name, None)) for name in parameters} }"
+    return ADDRESS.sub("", repr(value))
+
+
+def weight_bytes(value: Any) -> Iterable[bytes | str]:
+    """The bits of a tensor of any type, on whatever device."""
+    if not isinstance(value, torch.Tensor):
+        return [repr(value)]
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    if flat.is_quantized or flat.is_complex():
+        return [repr(flat.tolist())]
+    return [f"{value.dtype} {tuple(value.shape)}", flat.view(torch.uint8).numpy().tobytes()]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """Where two plain documents differ, as "path: old, now new", the deepest path of each."""
+    found = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        place = f"{path}.{key}" if path else str(key)
+        one, other = old.get(key), new.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differences(one, other, place)
+        elif one != other:
+            found.append(f"{place} was {cut(one)} and is {cut(other)}")
+    return found
+
+
+def cut(value: Any) -> str:
+    """A value of a document, cut to what a line can hold."""
+    said = "absent" if value is None else json.dumps(value)
+    return said if len(said) <= 60 else said[:57] + "..."
+
+
+def check_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    """Raise EvaluationError if a folder holds another evaluation, saying what differs.
+
+    :param old: the manifest that the folder has.
+    :param new: the one that is asked for now, as plain data.
+    :param folder: the folder.
+    """
+    one, other = ({key: document.get(key) for key in IDENTITY} for document in (old, new))
+    found = differences(one, other)
+    if found:
+        rest = f", and {len(found) - 3} more" if len(found) > 3 else ""
+        raise EvaluationError(
+            f"{folder} holds another evaluation: {'; '.join(found[:3])}{rest}. Give another folder, or remove this one"
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a folder; None if it has none.
+
+    :raises EvaluationError: for one that cannot be read, or of another version.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise EvaluationError(f"{path} cannot be read: {error}") from None
+    known = isinstance(found, dict) and found.get("schema") == SCHEMA
+    got = Text(f"schema {found.get('schema')!r}" if isinstance(found, dict) else type(found).__name__)
+    require(known, str(path), f"be a manifest of schema {SCHEMA}", got, EvaluationError)
+    return dict(found)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write plain data as JSON, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
