@@ -18,8 +18,8 @@ from art_domainrand.evaluation.summary.corruptions import corruption_report
 from art_domainrand.evaluation.summary.curves import curve
 from art_domainrand.evaluation.summary.record import SummaryRecord
 from art_domainrand.evaluation.summary.threats import check_names, kind_of, names_of_kind
+from art_domainrand.evaluation.summary.trust import fatal_findings, in_short, reasons_to_doubt
 from art_domainrand.evaluation.summary.union import robust_accuracy, union
-from art_domainrand.evaluation.summary.verdict import findings_of, in_short, reasons_to_doubt
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -121,8 +121,8 @@ def check_thresholds(
 ) -> tuple[ThresholdResult, ...]:
     """Compare what was observed with requirements.
 
-    A lower bound on accuracy under attack is never met where the diagnosis found an error: attacks that cannot work
-    prove nothing. Its warnings are noted.
+    A lower bound on accuracy under attacks by gradients is never met where the diagnosis found an error: attacks that
+    cannot work prove nothing. Its warnings are noted.
 
     :param evaluation: the evaluation.
     :param thresholds: the requirements, as text or parsed.
@@ -142,9 +142,8 @@ def _checked(evaluation: Evaluation, model: str, threshold: Threshold) -> Thresh
     note = ""
     attacks = [name for name in found.conditions if kind_of(evaluation.conditions[name]) in ("attacked", "custom")]
     if attacks and threshold.comparison.startswith(">"):
-        diagnosis = evaluation.diagnoses.get(model)
-        errors = [one for one in findings_of(diagnosis) if one.severity == "error"]
-        doubts = [in_short(one) for one in errors] or reasons_to_doubt(evaluation, diagnosis, attacks)
+        errors = fatal_findings(evaluation, model, attacks)
+        doubts = [in_short(one) for one in errors] or reasons_to_doubt(evaluation, model, attacks)
         note = f"{'no attack can say so' if errors else 'at most'}, because {', '.join(doubts)}" if doubts else ""
         met = met and not errors
     return ThresholdResult(model, threshold, found.value, found.low, found.high, met, note)
