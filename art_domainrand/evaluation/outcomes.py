@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -35,6 +36,10 @@ SORTED_BY = ["model", "condition", "sample", "draw"]
 """What the rows are sorted by; no two agree in all of it."""
 
 
+SIDES = (bisect_left, bisect_right)
+"""Where rows that are equal to something begin and end."""
+
+
 @dataclass(frozen=True, eq=False)
 class Outcomes:
     """Rows for models, conditions, samples and draws, sorted in that order.
@@ -58,8 +63,8 @@ class Outcomes:
             got = Text(f"{found.min(initial=0)} to {found.max(initial=0)}")
             inside = found.min(initial=0) >= 0 and (not len(found) or found.max() < len(names))
             require(inside, name, f"be from 0 to {len(names) - 1}", got)
-        keys = self.rows[SORTED_BY]
-        require(len(np.unique(keys)) == len(keys), "rows", "hold each model, condition, sample and draw once", "copies")
+        rule = f"be sorted by {', '.join(SORTED_BY)} and hold each once"
+        require(ascending(self.rows), "rows", rule, Text("rows out of order or twice"))
 
     @classmethod
     def joined(
@@ -73,9 +78,8 @@ class Outcomes:
         :param classes: as in the class.
         """
         rows = np.concatenate([np.empty(0, OUTCOME), *parts])
-        return cls(
-            rows[np.argsort(rows, order=SORTED_BY, kind="stable")], tuple(models), tuple(conditions), tuple(classes)
-        )
+        order = np.lexsort([rows[name] for name in reversed(SORTED_BY)])
+        return cls(rows[order], tuple(models), tuple(conditions), tuple(classes))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,14 +99,16 @@ class Outcomes:
         for name, names in ((model, self.models), (condition, self.conditions)):
             if name not in names:
                 raise KeyError(f"{name!r} is not among {list(names)}")
-        chosen = (self.rows["model"] == self.models.index(model)) & (
-            self.rows["condition"] == self.conditions.index(condition)
-        )
-        rows: NDArray[Any] = self.rows[chosen]
+        place = (self.models.index(model), self.conditions.index(condition))
+        rows: NDArray[Any] = self.rows[slice(*(side(range(len(self)), place, key=self._place) for side in SIDES))]
         if not len(rows):
             raise KeyError(f"no outcome of {model!r} in {condition!r}")
         by_draw: NDArray[Any] = rows.reshape(-1, int(rows["draw"].max()) + 1).T
         return by_draw
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """The model and the condition of a row, as numbers."""
+        return int(self.rows["model"][row]), int(self.rows["condition"][row])
 
     def right(self, model: str, condition: str) -> NDArray[np.bool_]:
         """Whether the model was right, (draws, N).
@@ -113,3 +119,17 @@ class Outcomes:
         """
         found: NDArray[np.bool_] = self.of(model, condition)["right"]
         return found
+
+
+def ascending(rows: NDArray[Any]) -> bool:
+    """Whether rows are sorted by :data:`SORTED_BY`, no two alike in all of it.
+
+    :param rows: (R,) of :data:`OUTCOME`.
+    """
+    undecided = np.ones(max(len(rows) - 1, 0), dtype=bool)
+    for name in SORTED_BY:
+        before, after = rows[name][:-1], rows[name][1:]
+        if (undecided & (before > after)).any():
+            return False
+        undecided &= before == after
+    return not undecided.any()

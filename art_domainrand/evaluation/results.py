@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-from scipy.stats import binomtest, norm
+from statsmodels.stats.proportion import proportion_confint
 
 from art_domainrand.core.files import whole_file
 
@@ -56,10 +55,7 @@ class Row:
         """
         if not 0 <= correct <= n or n < 1:
             raise ValueError(f"correct must be from 0 to n and n >= 1, got correct={correct}, n={n}")
-        accuracy = correct / n
-        interval = binomtest(correct, n).proportion_ci(CONFIDENCE, method="wilson")
-        # At 0 and n the interval ends at the proportion itself, but for the last bit.
-        return cls(model, cell, accuracy, min(float(interval.low), accuracy), max(float(interval.high), accuracy), n)
+        return cls(model, cell, correct / n, *wilson_interval(correct, n), n)
 
     @classmethod
     def share(cls, model: str, cell: str, accuracy: float, n: int) -> Row:
@@ -72,11 +68,20 @@ class Row:
         :param accuracy: the mean, in [0, 1].
         :param n: the number of images, >= 1.
         """
-        z = float(norm.ppf(0.5 + CONFIDENCE / 2))
-        middle = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * math.sqrt(accuracy * (1 - accuracy) / n + z**2 / (4 * n**2))
-        low, high = max(0.0, middle - half), min(1.0, middle + half)
-        return cls(model, cell, accuracy, min(low, accuracy), max(high, accuracy), n)
+        return cls(model, cell, accuracy, *wilson_interval(accuracy * n, n), n)
+
+
+def wilson_interval(right: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, which never leaves the proportion out by rounding.
+
+    :param right: how many are right, from 0 to ``n``; a fraction where each is right in a share of its draws.
+    :param n: how many there are, >= 1.
+    :param confidence: the share of intervals that hold the true proportion.
+    """
+    low, high = proportion_confint(right, n, 1 - confidence, "wilson")
+    share = right / n
+    # At 0 and n the interval ends at the proportion itself, but for the last bit.
+    return min(max(float(low), 0.0), share), max(min(float(high), 1.0), share)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, chi2_contingency
+from scipy.stats import chi2_contingency
 
 from art_domainrand.core.checks import require
 from art_domainrand.evaluation.evaluation import Evaluation
-from art_domainrand.evaluation.results import CONFIDENCE, Row
+from art_domainrand.evaluation.results import CONFIDENCE, Row, wilson_interval
 from art_domainrand.evaluation.summary.record import SummaryRecord
 from art_domainrand.evaluation.summary.threats import always_right, counted
 
@@ -65,10 +65,9 @@ def worst_class(rows: Sequence[Row]) -> WorstClass:
     """
     require(len(rows) > 0, "rows", "hold at least one class", len(rows))
     row = min(rows, key=lambda one: one.accuracy)
-    level = 1 - (1 - CONFIDENCE) / len(rows)
-    wide = binomtest(round(row.accuracy * row.n), row.n).proportion_ci(level, method="wilson")
+    low, high = wilson_interval(round(row.accuracy * row.n), row.n, 1 - (1 - CONFIDENCE) / len(rows))
     right = np.array([round(one.accuracy * one.n) for one in rows])
     counts = np.stack([right, np.array([one.n for one in rows]) - right])
     mixed = len(rows) > 1 and bool((counts.sum(axis=1) > 0).all())
     p = float(chi2_contingency(counts, correction=False).pvalue) if mixed else 1.0
-    return WorstClass(row, min(float(wide.low), row.accuracy), max(float(wide.high), row.accuracy), len(rows), p)
+    return WorstClass(row, low, high, len(rows), p)

@@ -9,17 +9,16 @@ from art_domainrand.evaluation.conditions.kinds import (
     NORMS,
     Attacked,
     Condition,
-    Then,
-    attack_name,
     eps_text,
 )
-from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis, Finding
+from art_domainrand.evaluation.diagnose.diagnosis import Finding
 from art_domainrand.evaluation.diagnose.findings import percent
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.classes import WorstClass, class_accuracy, worst_class
 from art_domainrand.evaluation.summary.record import SummaryRecord
 from art_domainrand.evaluation.summary.threats import check_names, kind_of, names_of_kind
+from art_domainrand.evaluation.summary.trust import fatal_findings, findings_on, in_short, reasons_to_doubt
 from art_domainrand.evaluation.summary.union import union
 
 STRENGTHS = ("none", "upper bound", "estimate")
@@ -31,24 +30,6 @@ FEW_IMAGES = 100
 
 FEW_NAMES = 3
 """As many attacks or more without a ball of their own are only counted."""
-
-SINGLE_STEP = {"fgsm", "fgm", "fastgradientmethod"}
-"""Attacks of one step, which find less than there is."""
-
-IN_SHORT = {
-    "gradient": "it has no gradient for attacks to follow",
-    "clean_accuracy": "it is no better than guessing on clean images",
-    "budget": "in the diagnosis eps let every pixel take any value",
-    "random_predictions": "its predictions vary from call to call",
-    "softmax_output": "it returns probabilities, which weaken the gradients",
-    "zero_gradients": "its gradients vanish",
-    "nan_gradients": "its gradients are not finite",
-    "loss_scale": "its loss misleads gradient attacks",
-    "fgsm_beats_pgd": "one large step beats many small ones, a sign of masked gradients",
-    "whole_range": "it survives attacks that may choose any image, a sign of masked gradients",
-    "gradient_check": "its gradient is not the derivative of its scores",
-}
-"""The findings of a diagnosis in a few words."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +61,10 @@ class Verdict(SummaryRecord):
 def verdict(evaluation: Evaluation, model: str) -> Verdict:
     """The verdict on a model.
 
-    An "error" of the diagnosis leaves no verdict on attacks, since gradient attacks cannot work. A "warning", a missing
-    diagnosis, or nothing but single-step attacks make the number an upper bound, and the sentence says why. (Every
-    accuracy under attack is one: other attacks may find more. Without such a reason it is called an estimate.)
-    Functions of the user's are counted as attacks.
+    An "error" of the diagnosis leaves no verdict on attacks by gradients, which cannot work; where others were run too,
+    it counts as a warning. A "warning", a missing diagnosis, or nothing but single-step attacks make the number an
+    upper bound, and the sentence says why. (Every accuracy under attack is one: other attacks may find more. Without
+    such a reason it is called an estimate.) Functions of the user's are counted as attacks.
 
     :param evaluation: the evaluation.
     :param model: the model's name.
@@ -91,9 +72,8 @@ def verdict(evaluation: Evaluation, model: str) -> Verdict:
     """
     check_names("model", [model], evaluation.models)
     attacks = names_of_kind(evaluation, "attacked", "custom")
-    diagnosis = evaluation.diagnoses.get(model)
-    errors = [finding for finding in findings_of(diagnosis) if finding.severity == "error"]
-    if attacks and errors:
+    errors = fatal_findings(evaluation, model, attacks)
+    if errors:
         sentence = (
             f"No verdict on {model!r}: {enumerated(map(in_short, errors))}, so attacks by gradients say nothing of it."
         )
@@ -103,38 +83,14 @@ def verdict(evaluation: Evaluation, model: str) -> Verdict:
     everything = union(evaluation, model)
     per_class = class_accuracy(evaluation, model, threats)
     worst = worst_class(per_class) if len(per_class) > 1 else None
-    reasons = reasons_to_doubt(evaluation, diagnosis, attacks)
+    reasons = reasons_to_doubt(evaluation, model, attacks)
     sentence = f"{claim(evaluation, found.row, attacks, reasons)}; {details(evaluation, everything.weakest, worst)}."
     notes = notes_on(evaluation, model, threats, attacks, worst)
     if attacks and len(everything.conditions) > len(threats):
         notes.insert(0, f"In all {len(everything.conditions)} conditions at once: {with_interval(everything.row)}.")
     strength = "upper bound" if reasons else "estimate"
-    notes += advice(findings_of(diagnosis))
+    notes += advice(findings_on(evaluation, model))
     return Verdict(model, strength, sentence, tuple(notes), found.row, everything.weakest, worst)
-
-
-def findings_of(diagnosis: Diagnosis | None) -> tuple[Finding, ...]:
-    """The findings of a diagnosis, none where there is none."""
-    return () if diagnosis is None else diagnosis.findings
-
-
-def reasons_to_doubt(evaluation: Evaluation, diagnosis: Diagnosis | None, attacks: Sequence[str]) -> list[str]:
-    """Why the accuracy under attack is probably too high."""
-    if not attacks:
-        return []
-    reasons = [in_short(finding) for finding in findings_of(diagnosis)]
-    if diagnosis is None:
-        reasons.append("it was not diagnosed")
-    if all(single_step(evaluation.conditions[name]) for name in attacks):
-        reasons.append("only attacks of a single step were tried")
-    return reasons
-
-
-def single_step(condition: Condition) -> bool:
-    """Whether a condition is an attack of one step, alone or after something else."""
-    if isinstance(condition, Then):
-        return single_step(condition.second)
-    return isinstance(condition, Attacked) and attack_name(condition.attack).lower() in SINGLE_STEP
 
 
 def claim(evaluation: Evaluation, row: Row, attacks: Sequence[str], reasons: Sequence[str]) -> str:
@@ -197,11 +153,6 @@ def threats_in_words(conditions: Mapping[str, Condition]) -> str:
     ]
     other = [name for name, one in conditions.items() if not isinstance(one, Attacked)]
     return enumerated([*parts, *(other if len(other) < FEW_NAMES else [f"{len(other)} other attacks"])])
-
-
-def in_short(finding: Finding) -> str:
-    """A finding in a few words."""
-    return IN_SHORT.get(finding.name, finding.message.rstrip("."))
 
 
 def advice(findings: Sequence[Finding]) -> list[str]:

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from art.attacks.evasion import SquareAttack
 
 from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, Custom, DomainAttacked, Randomized, Then
 from art_domainrand.evaluation.diagnose import findings
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary import Verdict, verdict
-from art_domainrand.evaluation.summary.verdict import IN_SHORT
+from art_domainrand.evaluation.summary.trust import IN_SHORT
 
 from support.evaluation import made_up
 from support.summary import share, tabled
@@ -17,6 +18,7 @@ from support.summary import share, tabled
 CLEAN, FOG, FGSM = Clean(), Corrupted("fog", 3), Attacked("fgsm", 8 / 255)
 PGD = {eps: Attacked("pgd", eps / 255) for eps in (4, 8)}
 L2 = Attacked("pgd", 0.5, "l2")
+PGD_1 = Attacked("pgd", 0.1, options={"max_iter": 1})
 
 
 def attacked(**options):
@@ -62,7 +64,25 @@ def test_a_model_that_was_not_diagnosed_has_an_upper_bound():
     assert (found.strength, "because it was not diagnosed;" in found.sentence) == ("upper bound", True)
 
 
-@pytest.mark.parametrize("after", [FGSM, Then(FOG, FGSM)])
+@pytest.mark.parametrize(
+    "search",
+    [
+        Attacked("art:SquareAttack", 8 / 255),
+        Attacked(SquareAttack, 8 / 255),
+        Then(FOG, Attacked("art:HopSkipJump", 8 / 255)),
+        DomainAttacked("sim2real_camera"),
+    ],
+)
+def test_attacks_without_gradients_work_where_there_are_none(search):
+    kinds = {CLEAN: share(90, 100), search: share(50, 100)}
+    found = verdict(tabled({"net": kinds}, findings=[("gradient", "error")]), "net")
+    assert (found.strength, found.robust.accuracy) == ("upper bound", 0.5)
+    assert "because it has no gradient for attacks to follow;" in found.sentence
+    kinds = {CLEAN: share(90, 100), PGD[8]: share(50, 100)}
+    assert verdict(tabled({"net": kinds}, findings=[("gradient", "error")]), "net").strength == "none"
+
+
+@pytest.mark.parametrize("after", [FGSM, Then(FOG, FGSM), Attacked("art:FastGradientMethod", 0.1), PGD_1])
 def test_single_step_attacks_alone_give_an_upper_bound(after):
     kinds = {CLEAN: share(90, 100), FGSM: share(50, 100), after: share(50, 100)}
     found = verdict(tabled({"net": kinds}), "net")

@@ -1,0 +1,282 @@
+"""What a model must reach: conditions such as ``robust(linf, 8/255) >= 0.4``, read from text without running any."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from art_domainrand.core.arguments import nearest
+from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.summary.calibration import calibration
+from art_domainrand.evaluation.summary.classes import class_accuracy, worst_class
+from art_domainrand.evaluation.summary.corruptions import corruption_report
+from art_domainrand.evaluation.summary.curves import curve
+from art_domainrand.evaluation.summary.record import SummaryRecord
+from art_domainrand.evaluation.summary.threats import check_names, kind_of, names_of_kind
+from art_domainrand.evaluation.summary.trust import fatal_findings, in_short, reasons_to_doubt
+from art_domainrand.evaluation.summary.union import robust_accuracy, union
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a measure comes to.
+
+    :param value: the value.
+    :param low: the lower end of its interval, where it has one.
+    :param high: the upper end.
+    :param conditions: the names of the conditions it depends on.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Threshold(SummaryRecord):
+    """One requirement.
+
+    :param measure: a name of :data:`MEASURES`.
+    :param argument: what stands in its parentheses; empty without them.
+    :param comparison: one of :data:`COMPARISONS`.
+    :param bound: what it is compared with.
+    """
+
+    measure: str
+    argument: str
+    comparison: str
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.measure}{f'({self.argument})' if self.argument else ''} {self.comparison} {self.bound:g}"
+
+
+@dataclass(frozen=True)
+class ThresholdResult(SummaryRecord):
+    """Whether a model meets a requirement.
+
+    :param model: the model's name.
+    :param threshold: the requirement.
+    :param value: what was observed; this, not the interval, is compared with the bound.
+    :param low: the lower end of its 95% interval; None where there is none.
+    :param high: the upper end.
+    :param met: whether it is met.
+    :param note: what the diagnosis says against it; empty if nothing.
+    """
+
+    model: str
+    threshold: Threshold
+    value: float
+    low: float | None
+    high: float | None
+    met: bool
+    note: str
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f" (95% interval {self.low:.4g} to {self.high:.4g})"
+        note = f"; {self.note}" if self.note else ""
+        met = "met" if self.met else "NOT MET"
+        return f"{met}: {self.threshold} for {self.model!r}, got {self.value:.4g}{interval}{note}"
+
+
+def parse_thresholds(text: str) -> tuple[Threshold, ...]:
+    """Read requirements separated by ``;`` or ``and``, such as ``clean >= 0.9; robust(linf, 8/255) >= 40%``.
+
+    What can be measured:
+
+    - ``clean``, ``accuracy(NAME)``: accuracy on the clean images or in a condition, by its name.
+    - ``robust(NORM, EPS)``: what all attacks of the norm at exactly this radius leave together.
+    - ``union``: what all conditions leave together.
+    - ``worst_class(NAME)``: the accuracy of the worst class in a condition.
+    - ``area(FAMILY)``: the area under an accuracy-eps curve, such as ``area(pgd linf)``.
+    - ``mce``, ``mce(MODEL)``: mean error over the common corruptions, as it is or relative to another model's.
+    - ``ece(NAME)``: the expected calibration error in a condition.
+
+    Names may stand in quotes. A bound is a number, a fraction or a percentage.
+
+    :param text: the requirements.
+    :raises ValueError: for anything else; says what, and names the nearest measure.
+    """
+    require(isinstance(text, str), "fail-under", "be a text", text)
+    found = tuple(_parsed(part) for part in _parts(text))
+    require(found, "fail-under", "hold a requirement such as 'robust(linf, 8/255) >= 0.4'", text)
+    return found
+
+
+def check_thresholds(
+    evaluation: Evaluation, thresholds: str | tuple[Threshold, ...], model: str | None = None
+) -> tuple[ThresholdResult, ...]:
+    """Compare what was observed with requirements.
+
+    A lower bound on accuracy under attacks by gradients is never met where the diagnosis found an error: attacks that
+    cannot work prove nothing. Its warnings are noted.
+
+    :param evaluation: the evaluation.
+    :param thresholds: the requirements, as text or parsed.
+    :param model: the model's name; None checks each model.
+    :return: a result for each model and requirement.
+    :raises ValueError: for names and radii that the evaluation does not hold.
+    """
+    parsed = parse_thresholds(thresholds) if isinstance(thresholds, str) else thresholds
+    models = evaluation.models if model is None else (model,)
+    check_names("model", models, evaluation.models)
+    return tuple(_checked(evaluation, one, threshold) for one in models for threshold in parsed)
+
+
+def _checked(evaluation: Evaluation, model: str, threshold: Threshold) -> ThresholdResult:
+    found = MEASURES[threshold.measure](evaluation, model, threshold.argument)
+    met = COMPARISONS[threshold.comparison](found.value, threshold.bound)
+    note = ""
+    attacks = [name for name in found.conditions if kind_of(evaluation.conditions[name]) in ("attacked", "custom")]
+    if attacks and threshold.comparison.startswith(">"):
+        errors = fatal_findings(evaluation, model, attacks)
+        doubts = [in_short(one) for one in errors] or reasons_to_doubt(evaluation, model, attacks)
+        note = f"{'no attack can say so' if errors else 'at most'}, because {', '.join(doubts)}" if doubts else ""
+        met = met and not errors
+    return ThresholdResult(model, threshold, found.value, found.low, found.high, met, note)
+
+
+def number_of(text: str, argument: str) -> float:
+    """A number, a fraction such as 8/255 or a percentage such as 40%, in words a person writes."""
+    pattern = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?:/\s*(\d+\.?\d*)|(%))?\s*"
+    match = re.fullmatch(pattern, text)
+    require(match, argument, "be a number, a fraction or a percentage", text)
+    assert match is not None
+    divisor = 100.0 if match[3] else float(match[2] or 1)
+    require(divisor > 0, argument, "not divide by zero", text)
+    number = float(match[1]) / divisor
+    require(math.isfinite(number), argument, "be finite", text)
+    return number
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text between ``;`` and ``and`` that stand in no parentheses or quotes."""
+    depth, quote, start, place = 0, "", 0, 0
+    while place < len(text):
+        here = text[place]
+        separator = None
+        if quote:
+            quote = "" if here == quote else quote
+        elif here in "\"'":
+            quote = here
+        elif here in "()":
+            depth += 1 if here == "(" else -1
+        elif depth == 0:
+            separator = re.compile(r";|\band\b").match(text, place)
+        if separator:
+            yield from _filled(text[start:place])
+            start = place = separator.end()
+        else:
+            place += 1
+    require(depth == 0 and not quote, "fail-under", "close its parentheses and quotes", text)
+    yield from _filled(text[start:])
+
+
+def _filled(part: str) -> Iterator[str]:
+    if part.strip():
+        yield part.strip()
+
+
+def _parsed(part: str) -> Threshold:
+    form = "fail-under"
+    match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?\s*(>=|<=|>|<)\s*([^<>=()]+)", part, re.DOTALL)
+    require(match, form, "have the form 'measure(argument) >= number'", part)
+    assert match is not None
+    name, argument, comparison, bound = match[1], (match[2] or "").strip(), match[3], match[4]
+    got = Text(f"{name!r}{nearest(name, list(MEASURES))}")
+    require(name in MEASURES, form, f"measure one of {list(MEASURES)}", got)
+    bare = len(argument) > 1 and argument[0] == argument[-1] and argument[0] in "\"'"
+    argument = argument[1:-1] if bare else argument
+    wanted = ARGUMENTS[name]
+    require(argument or not wanted or wanted.startswith("["), form, f"name what to measure: {name}({wanted})", part)
+    require(wanted or not argument, form, f"give {name} no argument", part)
+    return Threshold(name, argument, comparison, number_of(bound, f"the bound of {name}"))
+
+
+def _of_row(row: Row, *conditions: str) -> Observed:
+    return Observed(row.accuracy, row.low, row.high, conditions)
+
+
+def _accuracy(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    check_names("accuracy", [argument], list(evaluation.conditions))
+    return _of_row(evaluation.accuracy(model, argument), argument)
+
+
+def _clean(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    names = names_of_kind(evaluation, "clean")
+    require(names, "clean", "be among the conditions", list(evaluation.conditions))
+    return _of_row(evaluation.accuracy(model, names[0]), names[0])
+
+
+def _robust(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    norm, comma, eps = argument.partition(",")
+    require(comma, "robust", "have a norm and a radius, as in robust(linf, 8/255)", argument)
+    row = robust_accuracy(evaluation, model, norm.strip(), number_of(eps, "the radius of robust"))
+    return _of_row(row, *names_of_kind(evaluation, "attacked"))
+
+
+def _union(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    found = union(evaluation, model)
+    return _of_row(found.row, *found.conditions)
+
+
+def _worst_class(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    check_names("worst_class", [argument], list(evaluation.conditions))
+    found = worst_class(class_accuracy(evaluation, model, argument))
+    return Observed(found.row.accuracy, found.low, found.high, (argument,))
+
+
+def _area(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    found = curve(evaluation, model, argument)
+    require(found.area is not None, "area", "have the images that the attack starts from in the table", argument)
+    assert found.area is not None
+    return Observed(found.area, None, None, tuple(row.cell for row in found.rows))
+
+
+def _mce(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    baseline = corruption_report(evaluation, argument) if argument else None
+    error = corruption_report(evaluation, model).mean_error(baseline)
+    require(math.isfinite(error), "mce", "be relative to a model that errs under every corruption", argument)
+    return Observed(error, None, None, ())
+
+
+def _ece(evaluation: Evaluation, model: str, argument: str) -> Observed:
+    return Observed(calibration(evaluation, model, argument).error, None, None, (argument,))
+
+
+MEASURES: Mapping[str, Callable[[Evaluation, str, str], Observed]] = {
+    "clean": _clean,
+    "accuracy": _accuracy,
+    "robust": _robust,
+    "union": _union,
+    "worst_class": _worst_class,
+    "area": _area,
+    "mce": _mce,
+    "ece": _ece,
+}
+"""What can be measured."""
+
+ARGUMENTS = {
+    "clean": "",
+    "accuracy": "NAME",
+    "robust": "NORM, EPS",
+    "union": "",
+    "worst_class": "NAME",
+    "area": "FAMILY",
+    "mce": "[MODEL]",
+    "ece": "NAME",
+}
+"""What stands in the parentheses of each; in brackets if it may be left out."""
