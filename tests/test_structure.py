@@ -23,7 +23,7 @@ LAYERS = [
     {"preprocessors"},
     {"attacks"},
     {"data", "images", "evaluation", "training"},
-    {"augment", "demo", "gallery"},
+    {"augment", "demo", "gallery", "loading"},
     {"cli"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}

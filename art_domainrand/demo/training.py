@@ -31,7 +31,9 @@ DEVICE = "cpu"
 Epoch = Callable[[int], None]
 
 
-def train(name: str, recipe: Recipe, data: LabelledImages, seed: int, *, verbose: bool = False) -> PyTorchClassifier:
+def train(
+    name: str, recipe: Recipe, data: LabelledImages, seed: int, *, epochs: int = EPOCHS, verbose: bool = False
+) -> PyTorchClassifier:
     """Train one model on ``data``; ``seed`` is that of its private streams, the rest comes from the global generators.
 
     ART's ``fit`` is called once per epoch: it preprocesses the data once per call, so each epoch has fresh draws, and
@@ -44,9 +46,9 @@ def train(name: str, recipe: Recipe, data: LabelledImages, seed: int, *, verbose
     else:
         classifier = make_classifier(data, randomization)
         epoch = plain_epoch(classifier, data)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(classifier.optimizer, PEAK_LEARNING_RATE, total_steps=EPOCHS)
-    epochs = tqdm(range(EPOCHS), desc=f"training {name}", unit="epoch", mininterval=0.5, disable=not verbose)
-    for number in epochs:
+    schedule = torch.optim.lr_scheduler.OneCycleLR(classifier.optimizer, PEAK_LEARNING_RATE, total_steps=epochs)
+    numbers = tqdm(range(epochs), desc=f"training {name}", unit="epoch", mininterval=0.5, disable=not verbose)
+    for number in numbers:
         epoch(number)
         schedule.step()
     return classifier
