@@ -52,11 +52,11 @@ def from_file(path: Path) -> nn.Module:
     require(path.is_file(), "model", "be a file that is there", str(path))
     kind = kind_of_archive(path)
     advice = "; the weights of a model go to --weights, its architecture to --model" if kind == "weights" else ""
-    require(kind in READERS, "model", "be an exported program or TorchScript", Text(f"{str(path)!r}{advice}"))
+    require(kind in FILE_READERS, "model", "be an exported program or TorchScript", Text(f"{str(path)!r}{advice}"))
     try:
         with plain_loading(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, which is not news for who has such a file
-            return READERS[kind](path)
+            return FILE_READERS[kind](path)
     except Exception as error:  # a broken file makes torch raise whatever it does
         raise ValueError(f"model must be a file that can be read, got {str(path)!r}: {kind_and_words(error)}") from None
 
@@ -100,4 +100,4 @@ def script(path: Path) -> nn.Module:
     return module
 
 
-READERS = {"exported": exported_program, "script": script}
+FILE_READERS = {"exported": exported_program, "script": script}
