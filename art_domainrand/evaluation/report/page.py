@@ -1,13 +1,123 @@
-"""Write what an evaluation comes to as files that people and programs read."""
+"""The page that an evaluation ends in: what it shows, and the files that it is written as."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import art_domainrand
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.evaluation import Evaluation
-from art_domainrand.evaluation.report.content import page_content
+from art_domainrand.evaluation.report.figures.lines import STYLES, LineStyle
 from art_domainrand.evaluation.report.rendering import render
+from art_domainrand.evaluation.report.sections.classes import ClassFigure, class_figures
+from art_domainrand.evaluation.report.sections.conditions import ConditionLine, condition_lines
+from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_figures
+from art_domainrand.evaluation.report.sections.gallery import Exhibit, exhibits
+from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, severity_grids
+from art_domainrand.evaluation.report.sections.provenance import Facts, facts_of
+from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
+from art_domainrand.evaluation.report.text import count_text, shortened
+from art_domainrand.evaluation.summary.verdict import data_name
+
+SECTION_TITLES = {
+    "verdict": ("verdicts", "Verdict"),
+    "warnings": ("warned", "Warnings"),
+    "conditions": ("conditions", "Every condition"),
+    "curves": ("curves", "Accuracy as attacks grow"),
+    "grid": ("grids", "Attacks inside domains"),
+    "severity": ("severities", "Corruptions and domains by severity"),
+    "classes": ("classes", "Class by class"),
+    "gallery": ("gallery", "What broke first"),
+    "method": ("models", "How it was made"),
+}
+"""The sections in order: its key, the content without which it is left out, and its title."""
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """The content of a page, section by section; an empty one is left out.
+
+    :param title: what the page is about.
+    :param subtitle: on what it was judged.
+    :param models: the names of the models.
+    :param images: the number of images, where it is the same in all conditions.
+    :param verdicts: what may be said of each model.
+    :param conditions: the table of conditions.
+    :param curves: accuracy against radius.
+    :param grids: attacks inside domains.
+    :param severities: corruptions by severity.
+    :param classes: accuracy class by class.
+    :param gallery: what broke first, by model.
+    :param command: the command that made the evaluation; empty where there was none.
+    :param facts: with what it was made.
+    :param cost: what it took.
+    """
+
+    title: str
+    subtitle: str
+    models: tuple[str, ...]
+    images: int | None
+    verdicts: tuple[VerdictCard, ...]
+    conditions: tuple[ConditionLine, ...]
+    curves: tuple[CurveFigure, ...]
+    grids: tuple[Grid, ...]
+    severities: tuple[Grid, ...]
+    classes: tuple[ClassFigure, ...]
+    gallery: dict[str, tuple[Exhibit, ...]]
+    command: str
+    facts: Facts
+    cost: Facts
+    version: str = art_domainrand.__version__
+    styles: tuple[LineStyle, ...] = STYLES
+
+    @property
+    def warned(self) -> bool:
+        """Whether there is something to warn of."""
+        return any(card.findings or card.skipped for card in self.verdicts)
+
+    @property
+    def contents(self) -> tuple[tuple[str, str], ...]:
+        """The keys and the titles of the sections that have something to show."""
+        return tuple((key, title) for key, (content, title) in SECTION_TITLES.items() if getattr(self, content))
+
+
+def page_content(evaluation: Evaluation, command: str | None = None) -> PageContent:
+    """The content of an evaluation's page."""
+    lines = condition_lines(evaluation)
+    counts = {entry.row.n for line in lines for entry in line.entries if entry.row is not None}
+    return PageContent(
+        title_of(evaluation.models),
+        subtitle_of(evaluation),
+        evaluation.models,
+        counts.pop() if len(counts) == 1 else None,
+        verdict_cards(evaluation),
+        lines,
+        curve_figures(evaluation),
+        attack_grids(evaluation),
+        severity_grids(evaluation),
+        class_figures(evaluation),
+        exhibits(evaluation),
+        command or str(evaluation.manifest.get("command") or ""),
+        facts_of(evaluation.manifest),
+        facts_of(evaluation.cost),
+    )
+
+
+def title_of(models: tuple[str, ...]) -> str:
+    """The models' names, or how many there are."""
+    names = [shortened(model, 40) for model in models]
+    return " and ".join(names) if len(names) < 3 else count_text(len(names), "model")
+
+
+def subtitle_of(evaluation: Evaluation) -> str:
+    """The data, and how much was judged."""
+    outcomes = evaluation.outcomes
+    return (
+        f"{count_text(len(outcomes.samples), 'image')} of {data_name(evaluation)}, "
+        f"{count_text(len(outcomes.classes), 'class', 'classes')}, "
+        f"{count_text(len(evaluation.conditions), 'condition')}"
+    )
 
 
 def write_report(evaluation: Evaluation, out: str | Path, *, command: str | None = None) -> tuple[Path, ...]:

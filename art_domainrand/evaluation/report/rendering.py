@@ -12,8 +12,10 @@ from markupsafe import Markup, escape
 from art_domainrand.evaluation.report.text import (
     bytes_text,
     count_text,
+    css_text,
     duration_text,
     interval_text,
+    name_text,
     number_text,
     share_text,
     shortened,
@@ -28,10 +30,11 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "duration": duration_text,
     "bytes": bytes_text,
     "count": count_text,
+    "css": css_text,
 }
 """Filters whose text is of our making, with nothing to escape."""
 
-FILTERS = {"value": value_text, "short": shortened}
+FILTERS = {"value": value_text, "short": shortened, "name": name_text}
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^=]|:(?=//)|(?<=www)\.)")
 """What GitHub's Markdown would take for markup, or make a link of."""

@@ -23,6 +23,11 @@ def visible(text: str) -> str:
     return "\n".join(" ".join(map(shortened, line.split(" "))) for line in shown.split("\n"))
 
 
+def name_text(name: str) -> str:
+    """A name that can be seen, whatever it is."""
+    return name if name.strip() else "(no name)"
+
+
 def shortened(text: str, length: int = LONGEST_NAME) -> str:
     """The text, with its middle left out where it is longer than ``length``."""
     if len(text) <= length:
@@ -31,9 +36,14 @@ def shortened(text: str, length: int = LONGEST_NAME) -> str:
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
-def share_text(share: float) -> str:
-    """A share in [0, 1] in percent."""
-    return f"{100 * share:.1f}%" if math.isfinite(share) else MISSING
+def share_text(share: float | None) -> str:
+    """A share in [0, 1] in percent; what there is not is a dash."""
+    return f"{100 * share:.1f}%" if share is not None and math.isfinite(share) else MISSING
+
+
+def css_text(share: float) -> str:
+    """A share in [0, 1] as a style sheet takes it."""
+    return f"{100 * share:.4g}%"
 
 
 def interval_text(row: Row) -> str:

@@ -1,10 +1,13 @@
 """The files of a report: what they hold, in every shape an evaluation can have."""
 
 import re
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import art_domainrand
 from art_domainrand.evaluation.conditions import Attacked, Clean
 from art_domainrand.evaluation.report.page import write_report
 
@@ -83,3 +86,16 @@ def test_the_same_evaluation_is_the_same_bytes(tmp_path):
 def test_few_and_many(tmp_path, models, conditions):
     page, _, _ = pages(made_up(models, conditions, n=3), tmp_path)
     assert all(model in page.text for model in models)
+
+
+def test_every_template_is_installed():
+    """The wheel holds what package-data names, and nothing else that is no module."""
+    root = Path(art_domainrand.__file__).parent
+    project = tomllib.loads((root.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    data = project["tool"]["setuptools"]["package-data"]
+    found = {path for package, globs in data.items() for glob in globs for path in folder_of(package, root).glob(glob)}
+    assert {path for path in (root / "evaluation" / "report" / "templates").rglob("*") if path.is_file()} <= found
+
+
+def folder_of(package, root):
+    return root.parent.joinpath(*package.split("."))

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from art_domainrand.evaluation.report.text import visible
+
 INK, MUTED, LINE, PAPER = "#010101", "#020202", "#030303", "#040404"
 """Colours that matplotlib writes and the page replaces by its own, so that one figure serves light and dark."""
 
@@ -32,7 +34,8 @@ SETTINGS = {
     "svg.fonttype": "none",  # text stays text: it is read aloud, found, and set in the page's font
     "svg.hashsalt": "art_domainrand",  # the same figure is the same bytes
     "text.parse_math": False,  # a dollar in a name is a dollar
-    "font.size": 11,
+    "font.size": 11.5,
+    "figure.facecolor": "none",
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
@@ -49,11 +52,20 @@ SETTINGS = {
     "ytick.labelcolor": INK,
 }
 
+WIDTH, HEIGHT = 360, 250
+"""The size of a figure: as wide as a phone shows it, nearly, so that its text stays readable there."""
+
 INCHES = 1 / 72  # the SVG's unit is a point, which the page takes as a pixel
 
 
 def drawn(
-    key: str, title: str, description: str, draw: Callable[[Axes], None], *, width: float = 420, height: float = 280
+    key: str,
+    title: str,
+    description: str,
+    draw: Callable[[Axes], None],
+    *,
+    width: float = WIDTH,
+    height: float = HEIGHT,
 ) -> Markup:
     """Draw one pair of axes as SVG.
 
@@ -71,7 +83,7 @@ def drawn(
         figure = Figure(figsize=(width * INCHES, height * INCHES), layout="constrained")
         draw(figure.subplots())
         FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
-    return page_svg(stream.getvalue(), key, title, description)
+    return page_svg(stream.getvalue(), key, visible(title), visible(description))
 
 
 def page_svg(svg: bytes, key: str, title: str, description: str) -> Markup:

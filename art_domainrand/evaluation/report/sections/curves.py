@@ -1,120 +1,116 @@
-"""Accuracy against the radius of an attack, a figure for each norm."""
+"""Accuracy against the radius of an attack."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, eps_of, eps_text, with_eps
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
-from art_domainrand.evaluation.report.figures.lines import Line, line_figure
-from art_domainrand.evaluation.report.sections.conditions import row_of
+from art_domainrand.evaluation.report.figures.lines import STYLES, Line, line_figure
+from art_domainrand.evaluation.report.text import share_text
 from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.summary.curves import Curve, curve, families
 
-FIRST_LINES = 6
-"""Lines in a figure that can be told apart; the others are in the table below it."""
+MOST_FIGURES = 12
+"""Figures that are drawn; of more curves there are the numbers in the table of conditions."""
+
+NORM_WORDS = {"linf": "L\N{INFINITY}", "l2": "L2", "l1": "L1"}
 
 
 @dataclass(frozen=True)
 class CurveFigure:
-    """Curves over one norm.
+    """Curves over one norm: of several models under one attack, or of one model under several.
 
-    :param norm: the norm in words.
+    :param key: a word that no other figure has.
+    :param title: what they have in common.
     :param svg: the figure.
-    :param lines: what it shows, with what is only in the table.
+    :param names: what each line is called.
     :param eps: the radii, as text.
-    :param rows: for each line, its accuracy at each radius; None where there is none.
+    :param rows: for each radius, the accuracy of each line; None where there is none.
+    :param areas: the mean accuracy of each line over the radii from 0 to its largest; None where that is not known.
     """
 
-    norm: str
+    key: str
+    title: str
     svg: Markup
-    lines: tuple[Line, ...]
+    names: tuple[str, ...]
     eps: tuple[str, ...]
     rows: tuple[tuple[Row | None, ...], ...]
-
-
-NORM_WORDS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
+    areas: tuple[float | None, ...]
 
 
 def curve_figures(evaluation: Evaluation) -> tuple[CurveFigure, ...]:
-    """The figures, one for each norm in which some attack was made at two radii or more, 0 aside."""
-    families = attack_families(list(evaluation.conditions.values()))
-    names = {id(condition): name for name, condition in evaluation.conditions.items()}
-    by_norm: dict[str, list[Line]] = {}
-    for family in families:
-        norm, base = family_norm(family[0]), base_name(evaluation, family[0])
-        for model in evaluation.models:
-            places = [(eps_of(condition) or 0.0, names[id(condition)]) for condition in family]
-            places = [(0.0, base), *places] if base else places
-            points = [(eps, row) for eps, name in places if (row := row_of(evaluation, model, name)) is not None]
-            if len({eps for eps, _ in points if eps}) > 1:
-                title = family_title(family[0], names[id(family[0])])
-                line = Line(
-                    f"{title}, {model}" if len(evaluation.models) > 1 else title, tuple(sorted(points, key=first))
-                )
-                by_norm.setdefault(norm, []).append(line)
-    return tuple(figure_of(norm, lines) for norm, lines in by_norm.items())
-
-
-def first(point: tuple[float, Row]) -> float:
-    """What points are sorted by."""
-    return point[0]
-
-
-def figure_of(norm: str, lines: list[Line]) -> CurveFigure:
-    """The figure of some curves over one norm."""
-    eps = sorted({point[0] for line in lines for point in line.points})
-    found = [dict(line.points) for line in lines]
-    label = f"{NORM_WORDS[norm]} radius"
-    if norm == "linf" and max(eps) < 1:
-        shown = [replace(line, points=tuple((255 * place, row) for place, row in line.points)) for line in lines]
-        label += " in 255ths of the pixel range"
-    else:
-        shown = lines
-    svg = line_figure(f"curve-{norm}", f"Accuracy against the {NORM_WORDS[norm]} radius", shown[:FIRST_LINES], label)
-    return CurveFigure(
-        NORM_WORDS[norm],
-        svg,
-        tuple(lines),
-        tuple(eps_text(value) for value in eps),
-        tuple(tuple(points.get(value) for value in eps) for points in found),
+    """The figures: of attacks that were made at two radii or more, 0 included."""
+    groups = list(grouped_curves(evaluation))[:MOST_FIGURES]
+    return tuple(
+        figure_of(f"curve-{k}", title, norm, names, found) for k, (title, norm, names, found) in enumerate(groups)
     )
 
 
-def attack_families(conditions: Sequence[Condition]) -> list[list[Condition]]:
-    """Conditions that differ in their radius alone, in order of appearance."""
-    families: list[list[Condition]] = []
-    for condition in conditions:
-        if eps_of(condition) is None:
-            continue
-        for family in families:
-            if with_eps(condition, 0.0) == with_eps(family[0], 0.0):
-                family.append(condition)
-                break
-        else:
-            families.append([condition])
-    return families
+def grouped_curves(evaluation: Evaluation) -> Iterator[tuple[str, str, list[str], list[Curve]]]:
+    """Title, norm, names of lines and curves of each figure, with no more lines than can be told apart."""
+    norms = {family: norm_of(evaluation.conditions[members[0]]) for family, members in families(evaluation).items()}
+    found = {
+        (family, model): one
+        for family in norms
+        for model in evaluation.models
+        if len((one := curve(evaluation, model, family)).eps) > 1
+    }
+    if len(evaluation.models) > 1:
+        for family, norm in norms.items():
+            models = [model for model in evaluation.models if (family, model) in found]
+            for part in in_parts(models):
+                yield family, norm, part, [found[family, model] for model in part]
+        return
+    for norm in dict.fromkeys(norms.values()):
+        names = [family for family, _ in found if norms[family] == norm]
+        for part in in_parts(names):
+            title = part[0] if len(part) == 1 else f"Attacks in {NORM_WORDS[norm]}"
+            yield title, norm, part, [found[family, evaluation.models[0]] for family in part]
 
 
-def family_norm(condition: Condition) -> str:
-    """The norm of the attack."""
+def in_parts(names: Sequence[str]) -> Iterator[list[str]]:
+    """The names, as many at a time as there are styles of lines."""
+    for start in range(0, len(names), len(STYLES)):
+        yield list(names[start : start + len(STYLES)])
+
+
+def norm_of(condition: Condition) -> str:
+    """The norm of an attack, alone or after something else."""
     while isinstance(condition, Then):
         condition = condition.second
     assert isinstance(condition, Attacked)
     return condition.norm
 
 
-def family_title(condition: Condition, name: str) -> str:
-    """The family's name: that of the condition without its radius."""
-    return name.removesuffix(f" {eps_text(eps_of(condition) or 0.0)}")
+def figure_of(key: str, title: str, norm: str, names: Sequence[str], found: Sequence[Curve]) -> CurveFigure:
+    """A figure and its table."""
+    eps = sorted({radius for one in found for radius in one.eps})
+    in_levels = norm == "linf" and max(eps) < 1
+    label = f"{NORM_WORDS[norm]} radius" + (", in 255ths of the pixel range" if in_levels else "")
+    scale = 255 if in_levels else 1
+    lines = [
+        Line(name, tuple((scale * radius, row) for radius, row in zip(one.eps, one.rows, strict=True)))
+        for name, one in zip(names, found, strict=True)
+    ]
+    by_radius = [dict(zip(one.eps, one.rows, strict=True)) for one in found]
+    return CurveFigure(
+        key,
+        title,
+        line_figure(key, f"Accuracy against radius: {title}", " ".join(map(curve_words, names, found)), lines, label),
+        tuple(names),
+        tuple(map(eps_text, eps)),
+        tuple(tuple(points.get(radius) for points in by_radius) for radius in eps),
+        tuple(one.area for one in found),
+    )
 
 
-def base_name(evaluation: Evaluation, condition: Condition) -> str | None:
-    """The condition that is this one at radius 0: the clean images, or those of the domain alone."""
-    base = condition.first if isinstance(condition, Then) else None
-    for name, other in evaluation.conditions.items():
-        if other == base or (base is None and type(other).__name__ == "Clean"):
-            return name
-    return None
+def curve_words(name: str, found: Curve) -> str:
+    """What a curve shows, for those who do not see it."""
+    return (
+        f"{name}: from {share_text(found.rows[0].accuracy)} at radius {eps_text(found.eps[0])} "
+        f"to {share_text(found.rows[-1].accuracy)} at {eps_text(found.eps[-1])}."
+    )

@@ -1,0 +1,91 @@
+"""Accuracy over two things at once: attacks inside domains, corruptions by severity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from art_domainrand.evaluation.conditions.kinds import Clean, Corrupted, InDomain, Then
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.report.sections.conditions import ConditionEntry, entry_of
+
+AS_THEY_ARE, NO_ATTACK = "as they are", "no attack"
+"""The first column and the first line of a grid of attacks and domains."""
+
+SEVERITY_CORNER = "Severity \N{RIGHTWARDS ARROW}"
+ATTACK_CORNER = "Attack \N{DOWNWARDS ARROW} on images \N{RIGHTWARDS ARROW}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of accuracies, each cell shaded by its own.
+
+    :param model: the model's name.
+    :param corner: what the lines and the columns are, as a heading for the first column.
+    :param columns: the names of the columns.
+    :param lines: for each line its name and its cells, None where nothing was judged.
+    """
+
+    model: str
+    corner: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[ConditionEntry | None, ...]], ...]
+
+
+def attack_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
+    """What was done last against what was done first, for each model; none where nothing was done in turn."""
+    places: dict[tuple[str, str], str] = {}
+    firsts, seconds = [AS_THEY_ARE], [NO_ATTACK]
+    for name, condition in evaluation.conditions.items():
+        if isinstance(condition, Then):
+            first, second = condition.first.name, condition.second.name
+            firsts.append(first)
+            seconds.append(second)
+            places[second, first] = name
+    if not places:
+        return ()
+    for name, condition in evaluation.conditions.items():
+        if condition.name in seconds:
+            places.setdefault((condition.name, AS_THEY_ARE), name)
+        if condition.name in firsts:
+            places.setdefault((NO_ATTACK, condition.name), name)
+        if isinstance(condition, Clean):
+            places.setdefault((NO_ATTACK, AS_THEY_ARE), name)
+    columns, lines = tuple(dict.fromkeys(firsts)), tuple(dict.fromkeys(seconds))
+    return tuple(grid_of(evaluation, model, ATTACK_CORNER, columns, lines, places) for model in evaluation.models)
+
+
+def severity_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
+    """Corruptions and domains against their severity, for each model; none where there is no more than one."""
+    places: dict[tuple[str, str], str] = {}
+    for name, condition in evaluation.conditions.items():
+        if isinstance(condition, Corrupted):
+            places[condition.corruption, str(condition.severity)] = name
+        elif isinstance(condition, InDomain):
+            places[f"domain {condition.domain}", str(condition.severity)] = name
+    if len(places) < 2:
+        return ()
+    lines = tuple(dict.fromkeys(line for line, _ in places))
+    columns = tuple(sorted({column for _, column in places}))
+    return tuple(
+        grid_of(evaluation, model, "Severity \N{RIGHTWARDS ARROW}", columns, lines, places)
+        for model in evaluation.models
+    )
+
+
+def grid_of(
+    evaluation: Evaluation,
+    model: str,
+    corner: str,
+    columns: tuple[str, ...],
+    lines: tuple[str, ...],
+    places: dict[tuple[str, str], str],
+) -> Grid:
+    """The grid of a model; ``places`` has the name of the condition at each (line, column)."""
+
+    def cell(line: str, column: str) -> ConditionEntry | None:
+        name = places.get((line, column))
+        return None if name is None else entry_of(evaluation, model, name, evaluation.conditions[name])
+
+    return Grid(
+        model, corner, columns, tuple((line, tuple(cell(line, column) for column in columns)) for line in lines)
+    )

@@ -1,0 +1,52 @@
+"""With what an evaluation was made, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from art_domainrand.evaluation.report.text import bytes_text, duration_text, value_text
+
+Facts = tuple[tuple[str, str], ...]
+"""Names and values, as text."""
+
+LONGEST_LIST = 12
+"""Entries of a list or of a group of facts that are shown."""
+
+SHOWN_APART = ("command", "conditions", "classes")
+"""Keys of a manifest that have a place of their own on the page."""
+
+
+def facts_of(document: Mapping[str, Any], skipped: tuple[str, ...] = SHOWN_APART) -> Facts:
+    """What stands in a manifest or in a file of costs, a line for each plain value.
+
+    :param document: plain data; its keys may be of any kind of run.
+    :param skipped: keys that are left out.
+    """
+    return tuple(fact for key, value in document.items() if key not in skipped for fact in lines_of(str(key), value))
+
+
+def lines_of(key: str, value: Any) -> Facts:
+    """The facts of one key: a group becomes a line for each of its entries."""
+    if not isinstance(value, Mapping):
+        return ((words_of(key), fact_text(key, value)),)
+    lines = [fact for name, part in value.items() if name not in SHOWN_APART for fact in lines_of(str(name), part)]
+    more = [(words_of(key), f"{len(lines) - LONGEST_LIST} more")] if len(lines) > LONGEST_LIST else []
+    return tuple([(f"{words_of(key)}: {name}", text) for name, text in lines[:LONGEST_LIST]] + more)
+
+
+def fact_text(key: str, value: Any) -> str:
+    """A value with its unit, which the key says."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and "seconds" in key:
+        return duration_text(value)
+    if number and "bytes" in key:
+        return bytes_text(value)
+    if isinstance(value, (list, tuple)) and len(value) > LONGEST_LIST:
+        return f"{value_text(value[:LONGEST_LIST])} and {len(value) - LONGEST_LIST} more"
+    return value_text(value)
+
+
+def words_of(key: str) -> str:
+    """A key as words."""
+    return key.replace("_", " ")
