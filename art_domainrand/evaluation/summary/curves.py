@@ -105,7 +105,7 @@ def curve(evaluation: Evaluation, model: str, family: str) -> Curve:
     check_names("family", [title], list(known))
     points = {radius(evaluation.conditions[name]): evaluation.accuracy(model, name) for name in known[title]}
     start = start_of(evaluation, known[title][0])
-    if start is not None and 0 not in points:
+    if start is not None:  # an attack that was run at radius 0 keeps its own
         points = {0.0: evaluation.accuracy(model, start), **points}
     eps, rows = tuple(points), tuple(points.values())
     area = None

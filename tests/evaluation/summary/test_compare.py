@@ -78,6 +78,11 @@ def test_without_correlation_the_interval_is_that_of_independent_samples(table):
     assert paired_interval(first, second) == pytest.approx(peer, abs=1e-12)
 
 
+def test_the_published_example():
+    """Fagerland et al. (BMC Medical Research Methodology 14, 2014), airways before and after a transplantation."""
+    assert paired_interval(*pair(1, 1, 7, 12)) == pytest.approx((-0.507, -0.026), abs=5e-4)
+
+
 def test_agreement_makes_the_interval_narrower_and_disagreement_wider():
     independent, alike, unlike = (
         np.diff(paired_interval(*pair(*table)))[0] for table in ((25, 25, 25, 25), (45, 5, 5, 45), (5, 45, 45, 5))

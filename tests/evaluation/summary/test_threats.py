@@ -181,6 +181,13 @@ def test_the_worst_class_and_what_chance_explains():
     assert WorstClass.from_json(found.to_json()) == found
 
 
+def test_two_classes_are_compared_without_a_correction():
+    found = worst_class([Row.count("m", "one", 31, 50), Row.count("m", "two", 40, 50)])
+    assert found.p == pytest.approx(chi2_contingency([[31, 40], [19, 10]], correction=False).pvalue)
+    assert found.stands_out
+    assert chi2_contingency([[31, 40], [19, 10]]).pvalue > 0.05
+
+
 @pytest.mark.parametrize("right", [(50, 50), (0, 0), (24, 26)])
 def test_equal_classes_do_not_stand_out(right):
     assert not worst_class([Row.count("m", f"class {k}", one, 50) for k, one in enumerate(right)]).stands_out
