@@ -15,7 +15,7 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.core.decoding import field_hints, read_as
 from art_domainrand.core.documents import read_yaml
 
-LARGEST_CONFIG = 1 << 20
+LARGEST_CONFIG = 1 << 16
 """A config of more bytes is none."""
 
 LISTS = ("model", "weights", "attack", "norm", "eps", "domain", "corruptions")
@@ -92,7 +92,7 @@ class RunConfig:
     def to_yaml(self) -> str:
         """The whole run as YAML that :func:`read_config` reads back."""
         document = json.loads(json.dumps(asdict(self)))  # tuples as lists
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(document, sort_keys=False)
 
 
 def read_config(text: str, path: str = "config") -> RunConfig:

@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+DEEPEST_NESTING = 100
+"""How many lists and mappings may stand inside one another."""
+
 
 def read_yaml(text: str) -> Any:
     """The plain data of a YAML text, by ``yaml.safe_load``.
@@ -16,8 +19,13 @@ def read_yaml(text: str) -> Any:
     :raises ValueError: for text that is no YAML, has aliases, or a key twice in a mapping.
     """
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError("document must not use YAML aliases (*name): write the part out")
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):  # one by one: the first bad one ends it
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("document must not use YAML aliases (*name): write the part out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST_NESTING:  # the reader's time grows with its square
+                raise ValueError("document must be nested less deeply")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None:
             _check_distinct_nodes(root)
