@@ -21,6 +21,7 @@ import yaml
 from torch import Tensor
 
 from art_domainrand.core.decoding import Reader, field_hints, read_as
+from art_domainrand.core.documents import distinct_keys, read_yaml
 from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
@@ -103,7 +104,7 @@ def from_json(text: str) -> Pipeline:
     :raises ValueError: as :func:`from_dict` does, and for text that is no JSON.
     """
     try:
-        document = json.loads(text, object_pairs_hook=_distinct)
+        document = json.loads(text, object_pairs_hook=distinct_keys)
     except json.JSONDecodeError as error:
         raise ValueError(f"document must be JSON: {error}") from None
     except RecursionError:
@@ -128,18 +129,7 @@ def from_yaml(text: str) -> Pipeline:
     :param text: what :func:`to_yaml` wrote, or a document like it.
     :raises ValueError: as :func:`from_dict` does, and for text that is no YAML or has aliases.
     """
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError("document must not use YAML aliases (*name): write the part out")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None:
-            _distinct_nodes(root)
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"document must be YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ValueError("document must be nested less deeply") from None
-    return from_dict(document)
+    return from_dict(read_yaml(text))
 
 
 def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
@@ -221,25 +211,6 @@ def _check_keys(value: Any, path: str, known: list[str], needed: list[str]) -> N
     for key in needed:
         if key not in value:
             raise ValueError(f"{path} must have the key {key!r}, got {list(value)}")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, unless a key stands in it twice: which one was meant?"""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"a key must stand only once in its mapping, got {max(keys, key=keys.count)!r} twice")
-    return found
-
-
-def _distinct_nodes(node: yaml.Node) -> None:
-    if isinstance(node, yaml.MappingNode):
-        _distinct([(key.value if isinstance(key, yaml.ScalarNode) else str(key), None) for key, _ in node.value])
-        for _, part in node.value:
-            _distinct_nodes(part)
-    elif isinstance(node, yaml.SequenceNode):
-        for part in node.value:
-            _distinct_nodes(part)
 
 
 _TRANSFORM_TYPES: dict[str, type[Transform]] = {
