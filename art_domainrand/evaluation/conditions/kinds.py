@@ -241,11 +241,14 @@ def norm_name(norm: Any) -> str:
     text = str(norm).lower().replace("-", "").replace("_", "")
     if text in NORMS:
         return text
-    order = norm_order(norm)
+    try:
+        order = norm_order(norm)
+    except ValueError:
+        order = math.nan
     for name, value in NORMS.items():
         if order == value:
             return name
-    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r}")
+    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r:.80}")
 
 
 def attack_name(attack: Any) -> str:

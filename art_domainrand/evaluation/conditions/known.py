@@ -22,7 +22,7 @@ from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
 def check_condition(condition: Condition) -> None:
     """Refuse a condition that names a corruption, a domain or a preset that does not exist, with the nearest name.
 
-    The names and options of attacks are checked by :func:`art_domainrand.evaluation.running.attacks.attack_entry`.
+    The names and options of attacks are those of :mod:`art_domainrand.evaluation.running.attacks`.
 
     :param condition: the condition.
     :raises ValueError: for an unknown name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +16,13 @@ from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.global_rng import seeded_global_rng
-from art_domainrand.core.random import ATTACK, GLOBAL, seed_of
 from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
-from art_domainrand.evaluation.running.block import Block, Draws, Performance
-from art_domainrand.evaluation.running.curve import descend
 
-# What the condition or the evaluation decides, and no option does.
-DECIDED = ("estimator", "classifier", "norm", "eps", "eps_step", "seed", "batch_size", "verbose", "targeted")
-NOT_OPTIONS = (*DECIDED[:4], *DECIDED[5:], "summary_writer", "estimator_orig", "attacks")
+# What the condition or the evaluation decides, and what makes another attack of an attack, is no option.
+NOT_OPTIONS = (
+    *("estimator", "classifier", "estimator_orig", "norm", "eps", "seed", "batch_size", "verbose", "summary_writer"),
+    *("targeted", "minimal", "attacks"),
+)
 ALL = tuple(NORMS)
 
 
@@ -171,24 +169,3 @@ def warn_of_radius(condition: Attacked, clip_values: Any) -> None:
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def attack_along(performance: Performance, family: Sequence[Attacked], block: Block) -> list[Draws]:
-    """One attack at every radius of the family."""
-    first, estimator = family[0], performance.estimator
-    entry, name = attack_entry(first), attack_name(first.attack)
-    seed = seed_of(block.seed, ATTACK, *performance.path)
-    for condition in family:
-        warn_of_radius(condition, getattr(estimator, "clip_values", None))
-
-    def attack(some: Block, eps: float) -> Any:
-        made = make_attack(first, estimator, eps, seed=seed, batch_size=some.batch_size)
-        # What draws from the global generators is told the samples, so that two blocks do not meet the same numbers.
-        with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))):
-            return examples(made, some.x, some.y, name)
-
-    radii = [condition.eps for condition in family]
-    found = descend(
-        attack, performance.judge, performance.meter, block, radii, order=NORMS[first.norm], nearest=entry.nearest
-    )
-    return [[changed] for changed in found]

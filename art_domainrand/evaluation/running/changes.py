@@ -9,8 +9,9 @@ from torch import Tensor
 
 from art_domainrand.core.random import CORRUPT, DOMAIN, SHIFT, keys_of
 from art_domainrand.evaluation.conditions.kinds import Corrupted, InDomain, Randomized
-from art_domainrand.evaluation.running.block import Block, Changed, Draws, Performance
+from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.passes import Passes
+from art_domainrand.evaluation.running.performance import Changed, Draws, Performance, spelt_out
 from art_domainrand.evaluation.running.unit_images import from_unit_images, to_unit_images
 from art_domainrand.randomization import Pipeline, corrupt, preset
 from art_domainrand.randomization.core.coordinates import described
@@ -41,12 +42,6 @@ def draw_by(
         return spelt_out(said, described(pipeline.chain, drawn.u[place]))
 
     return Changed(found.images, found.given, found.passes, words)
-
-
-def spelt_out(said: str, parameters: dict[str, str]) -> str:
-    """What was done in words: ``said``, and the parameters of a draw without their numbers in the pipeline."""
-    texts = [f"{name.partition(' ')[2]} {text}" for name, text in parameters.items()]
-    return ", ".join([*([said] if said else []), *texts])
 
 
 def corrupt_all(performance: Performance, family: Sequence[Corrupted], block: Block) -> list[Draws]:

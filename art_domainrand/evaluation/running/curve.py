@@ -8,7 +8,6 @@ early. An example counts at every larger eps, so that no curve ever rises.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_domainrand.core.arrays import Array
-from art_domainrand.evaluation.running.block import Block, Changed
-from art_domainrand.evaluation.running.judge import Judge, Judgement
+from art_domainrand.evaluation.running.block import Block
+from art_domainrand.evaluation.running.distances import lengths
+from art_domainrand.evaluation.running.judge import Judge, Verdict
 from art_domainrand.evaluation.running.passes import Meter, Passes
+from art_domainrand.evaluation.running.performance import Changed
 
 Attack: TypeAlias = Callable[[Block, float], Array]
 """From samples and a radius to their adversarial images, wherever these lie."""
@@ -188,9 +189,3 @@ def descend(
                 spent = found.passes[level].spread(attacked, len(block))
         changed.append(Changed(images, block.x, spent + passes if place == 0 else spent, verdict=verdict))
     return changed
-
-
-def lengths(change: Array, order: float) -> NDArray[np.float64]:
-    """The norm of each of n changes, (n,)."""
-    found: NDArray[np.float64] = np.linalg.norm(change.reshape(len(change), math.prod(change.shape[1:])), order, axis=1)
-    return found

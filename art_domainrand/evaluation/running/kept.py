@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from art_domainrand.evaluation.conditions.kinds import Condition, Then
 from art_domainrand.evaluation.evaluation import Sample
-from art_domainrand.evaluation.running.block import Block, Changed
+from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.judge import Judge
+from art_domainrand.evaluation.running.performance import Changed
 from art_domainrand.evaluation.running.unit_images import picture
 
 

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from art_domainrand.core.arrays import Array
+from art_domainrand.attacks.composite import CompositeAttack
+from art_domainrand.attacks.domain import DomainAttack
 from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.global_rng import seeded_global_rng
-from art_domainrand.core.random import GLOBAL, seed_of
+from art_domainrand.core.random import ATTACK, GLOBAL, seed_of
 from art_domainrand.estimators.state import inner_estimators, left_as_found
 from art_domainrand.evaluation.conditions.kinds import (
     NORMS,
@@ -27,18 +28,20 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
+    attack_name,
 )
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
-from art_domainrand.evaluation.outcomes import OUTCOME
-from art_domainrand.evaluation.running.attacks import attack_along
-from art_domainrand.evaluation.running.block import Block, Changed, Draws, Performance
-from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all
-from art_domainrand.evaluation.running.curve import lengths
+from art_domainrand.evaluation.running.attacks import attack_entry, examples, make_attack, warn_of_radius
+from art_domainrand.evaluation.running.block import Block
+from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all, pipeline_of
+from art_domainrand.evaluation.running.curve import curve
 from art_domainrand.evaluation.running.judge import Judge
 from art_domainrand.evaluation.running.kept import kept_samples
 from art_domainrand.evaluation.running.passes import Meter, Passes
-from art_domainrand.evaluation.running.searches import attack_both, attack_domain
+from art_domainrand.evaluation.running.performance import Changed, Draws, Performance
+from art_domainrand.evaluation.running.rows import checked_images, rows_of_draws
+from art_domainrand.evaluation.running.searches import find_worst
 
 Performer: TypeAlias = Callable[[Performance, Sequence[Any], Block], list[Draws]]
 """From who judges, a family and a block to the images of each draw, for each condition of the family."""
@@ -61,6 +64,73 @@ class Performed:
 def keep_clean(performance: Performance, family: Sequence[Clean], block: Block) -> list[Draws]:
     """The images as they are."""
     return [[Changed(block.x, block.x, Passes.none(len(block)))] for _ in family]
+
+
+def attack_along(performance: Performance, family: Sequence[Attacked], block: Block) -> list[Draws]:
+    """One attack at every radius of the family."""
+    first, estimator = family[0], performance.estimator
+    entry, name = attack_entry(first), attack_name(first.attack)
+    seed = seed_of(block.seed, ATTACK, *performance.path)
+    for condition in family:
+        warn_of_radius(condition, getattr(estimator, "clip_values", None))
+
+    def attack(some: Block, eps: float) -> Any:
+        made = make_attack(first, estimator, eps, seed=seed, batch_size=some.batch_size)
+        # What draws from the global generators is told the samples, so that two blocks do not meet the same numbers.
+        with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))):
+            return examples(made, some.x, some.y, name)
+
+    radii = [condition.eps for condition in family]
+    found = curve(
+        attack, performance.judge, performance.meter, block, radii, order=NORMS[first.norm], nearest=entry.nearest
+    )
+    return [[changed] for changed in found]
+
+
+def attack_domain(performance: Performance, family: Sequence[DomainAttacked], block: Block) -> list[Draws]:
+    """The worst draw of a pipeline."""
+
+    def made(condition: DomainAttacked) -> Changed:
+        return find_worst(
+            performance,
+            block,
+            lambda seed: DomainAttack(
+                performance.estimator,
+                pipeline_of(condition.pipeline),
+                block.batch_size,
+                verbose=False,
+                evaluations=condition.evaluations,
+                early_stop=True,
+                seed=seed,
+            ),
+        )
+
+    return [[made(condition)] for condition in family]
+
+
+def attack_both(performance: Performance, family: Sequence[Composite], block: Block) -> list[Draws]:
+    """The worst draw and the worst pixels."""
+
+    def made(condition: Composite) -> Changed:
+        return find_worst(
+            performance,
+            block,
+            lambda seed: CompositeAttack(
+                performance.estimator,
+                pipeline_of(condition.pipeline),
+                NORMS[condition.norm],
+                condition.eps,
+                condition.max_iter,
+                block.batch_size,
+                verbose=False,
+                order=condition.order,
+                evaluations=condition.evaluations,
+                early_stop=True,
+                seed=seed,
+            ),
+        )
+
+    return [[made(condition)] for condition in family]
 
 
 def call_custom(performance: Performance, family: Sequence[Custom], block: Block) -> list[Draws]:
@@ -92,18 +162,6 @@ def do_both(performance: Performance, family: Sequence[Then], block: Block) -> l
 def joined_words(before: Changed, after: Changed) -> Callable[[int], str]:
     """What two conditions have done to an image, one after the other."""
     return lambda place: "; then ".join(text for text in (before.words(place), after.words(place)) if text)
-
-
-def checked_images(found: Any, given: Array, name: str) -> Array:
-    """The images that a condition returns, float32, as many and of the form of those it was given.
-
-    :raises ValueError: for others, and for pixels that are not finite.
-    """
-    images = np.asarray(found, dtype=np.float32)
-    rule = f"return images of shape {given.shape}"
-    require(images.shape == given.shape, f"condition {name!r}", rule, Text(f"{images.shape}"))
-    require(np.isfinite(images).all(), f"condition {name!r}", "return finite pixels", Text("NaN or infinite ones"))
-    return images
 
 
 PERFORMERS: dict[type[Condition], Performer] = {
@@ -148,7 +206,7 @@ def perform(
     require(predictions >= 1, "predictions", "be >= 1", predictions)
     require(len(family) > 0, "family", "hold a condition", Text("none"))
     for condition in family:
-        check_condition(condition)
+        check_performable(condition)
     judge = Judge(estimator, block.seed, predictions, block.batch_size)
     rows, kept = [], []
     with undisturbed(estimator, block.seed), Meter(estimator) as meter:
@@ -161,16 +219,29 @@ def perform(
     return Performed(np.concatenate(rows), tuple(kept))
 
 
-def perform_family(performance: Performance, family: Sequence[Condition], block: Block) -> list[Draws]:
-    """The images of each draw for each condition of a family.
+def check_performable(condition: Condition) -> None:
+    """Refuse a condition that names an attack, an option, a corruption, a domain or a preset that does not exist.
 
+    :param condition: the condition.
+    :raises ValueError: with the nearest name; also for a norm that the attack does not search.
     :raises TypeError: for what is no condition of a known kind.
     """
+    known = [known.__name__ for known in PERFORMERS]
+    require(type(condition) in PERFORMERS, "condition", f"be one of {known}", Text(type(condition).__name__), TypeError)
+    if isinstance(condition, Then):
+        check_performable(condition.first)
+        check_performable(condition.second)
+    elif isinstance(condition, Attacked):
+        attack_entry(condition)
+    else:
+        check_condition(condition)
+
+
+def perform_family(performance: Performance, family: Sequence[Condition], block: Block) -> list[Draws]:
+    """The images of each draw for each condition of a family."""
     kinds = {type(condition) for condition in family}
     require(len(kinds) == 1, "family", "be of one kind", Text(", ".join(kind.__name__ for kind in kinds)))
     (kind,) = kinds
-    known = [known.__name__ for known in PERFORMERS]
-    require(kind in PERFORMERS, "condition", f"be one of {known}", Text(kind.__name__), TypeError)
     return PERFORMERS[kind](performance, family, block)
 
 
@@ -191,22 +262,3 @@ def with_verdict(judge: Judge, meter: Meter, block: Block, changed: Changed) -> 
         return changed
     verdict, passes = meter.measured(lambda: judge.verdict(changed.images, block.samples, block.y), len(block))
     return replace(changed, verdict=verdict, passes=changed.passes + passes)
-
-
-def rows_of_draws(judged: Draws, block: Block, place: int, predictions: int) -> NDArray[Any]:
-    """The rows of the condition at ``place`` of the family, sample by sample and draw by draw."""
-    rows = np.zeros((len(block), len(judged) * predictions), OUTCOME)
-    rows["condition"], rows["sample"], rows["label"] = place, block.samples[:, None], block.y[:, None]
-    rows["draw"] = np.arange(rows.shape[1])
-    for draw, changed in enumerate(judged):
-        some = rows[:, draw * predictions : (draw + 1) * predictions]
-        verdict = changed.verdict
-        assert verdict is not None
-        for name in ("predicted", "right", "margin", "confidence"):
-            some[name] = getattr(verdict, name).T
-        difference = changed.images.astype(np.float64) - changed.given
-        for name, order in NORMS.items():
-            some[name] = lengths(difference, order)[:, None]
-        some["forwards"] = changed.passes.forwards[:, None] / predictions
-        some["backwards"] = changed.passes.backwards[:, None] / predictions
-    return rows.reshape(-1)
