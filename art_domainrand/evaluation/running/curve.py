@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.distances import lengths
-from art_domainrand.evaluation.running.judge import Judge, Verdict
+from art_domainrand.evaluation.running.judge import Judge, Judgement
 from art_domainrand.evaluation.running.passes import Meter, Passes
 from art_domainrand.evaluation.running.performance import Changed
 
@@ -150,7 +150,7 @@ class Descent:
         self.passes[level] = self.passes[level] + passes.spread(which, len(self.block))
 
 
-def descend(
+def attack_down(
     attack: Attack,
     judge: Judge,
     meter: Meter,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.judge import Judge, Verdict
+from art_domainrand.evaluation.running.judge import Judge, Judgement
 from art_domainrand.evaluation.running.passes import Meter, Passes
 
 
@@ -40,7 +40,7 @@ class Changed:
     given: NDArray[np.float32]
     passes: Passes
     words: Callable[[int], str] = field(default=no_words)
-    verdict: Verdict | None = None
+    verdict: Judgement | None = None
 
 
 Draws: TypeAlias = list[Changed]
@@ -72,7 +72,7 @@ class Performance:
         """
         return replace(self, path=(*self.path, 1 + draw))
 
-    def verdict(self, block: Block) -> tuple[Verdict, Passes]:
+    def verdict(self, block: Block) -> tuple[Judgement, Passes]:
         """What the model says of a block, and the passes that it took.
 
         :param block: the samples.
