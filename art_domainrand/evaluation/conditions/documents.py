@@ -129,8 +129,8 @@ def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition
     def read(name: str, value: Any) -> Any:
         if name in ("first", "second"):
             return _read(value, f"{path}.{name}", recorded, depth + 1)
-        if name in READERS:
-            return READERS[name](value, f"{path}.{name}", recorded)
+        if name in FIELD_READERS:
+            return FIELD_READERS[name](value, f"{path}.{name}", recorded)
         return read_as(field_hints(cls)[name], value, f"{path}.{name}", {})
 
     parts = {name: read(name, document[name]) for name in document if name != "type"}
@@ -195,7 +195,7 @@ def _read_option(value: Any, path: str, recorded: bool) -> Any:
     return read_as(float | int | bool | str | None, value, path, {})
 
 
-READERS: dict[str, FieldReader] = {
+FIELD_READERS: dict[str, FieldReader] = {
     "eps": lambda value, path, recorded: read_eps(value, path),
     "pipeline": _read_pipeline,
     "attack": _read_attack,

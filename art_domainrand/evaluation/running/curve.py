@@ -150,7 +150,7 @@ class Descent:
         self.passes[level] = self.passes[level] + passes.spread(which, len(self.block))
 
 
-def descend(
+def attack_down(
     attack: Attack,
     judge: Judge,
     meter: Meter,

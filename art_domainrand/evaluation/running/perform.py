@@ -35,7 +35,7 @@ from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.running.attacks import attack_entry, examples, make_attack, warn_of_radius
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all, pipeline_of
-from art_domainrand.evaluation.running.curve import descend
+from art_domainrand.evaluation.running.curve import attack_down
 from art_domainrand.evaluation.running.judge import Judge
 from art_domainrand.evaluation.running.kept import kept_samples
 from art_domainrand.evaluation.running.passes import Meter, Passes
@@ -81,7 +81,7 @@ def attack_along(performance: Performance, family: Sequence[Attacked], block: Bl
             return examples(made, some.x, some.y, name)
 
     radii = [condition.eps for condition in family]
-    found = descend(
+    found = attack_down(
         attack, performance.judge, performance.meter, block, radii, order=NORMS[first.norm], nearest=entry.nearest
     )
     return [[changed] for changed in found]
