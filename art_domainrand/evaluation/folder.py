@@ -58,7 +58,7 @@ def recorded_plan(manifest: Mapping[str, Any]) -> Plan:
     data = manifest["data"]
     families = tuple(tuple(family) for family in manifest["families"])
     samples = chosen_samples(data["of"], data["n"], manifest["seed"])
-    return Plan(samples, manifest["block_size"], len(manifest["models"]), families)
+    return Plan(samples, manifest["block_size"], len(manifest["models"]), families, manifest["diagnosed"])
 
 
 def read_condition(name: str, document: Mapping[str, Any]) -> Condition:

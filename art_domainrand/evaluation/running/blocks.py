@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -13,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from art_domainrand.core.files import whole_file
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.outcomes import OUTCOME
 from art_domainrand.evaluation.running.plan import Plan, Unit
+
+LEFTOVER = re.compile(r"\.(\d{6}|manifest|outcomes|diagnoses|cost)-\w{8}\.(npz|json|csv)")
+"""Names of the temporary files of :func:`~art_domainrand.core.files.whole_file` for ours."""
 
 SAMPLE_TEXTS = [f.name for f in fields(Sample) if f.type == "str"]
 """The fields of a sample that are text."""
@@ -39,10 +44,12 @@ class UnitResult:
 
     :param rows: rows of the table, sorted.
     :param samples: images kept to be looked at.
+    :param diagnosis: what speaks against the figures of the model, of a unit that looked for it.
     """
 
     rows: NDArray[Any]
-    samples: tuple[Sample, ...]
+    samples: tuple[Sample, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 class Finished(ABC):
@@ -64,6 +71,10 @@ class Finished(ABC):
     def samples(self, units: Iterable[Unit]) -> tuple[Sample, ...]:
         """The samples that units have kept."""
 
+    @abstractmethod
+    def diagnoses(self, units: Iterable[Unit]) -> list[Diagnosis]:
+        """The diagnoses of units that made one."""
+
 
 class InMemory(Finished):
     """Results that nobody else sees."""
@@ -83,6 +94,10 @@ class InMemory(Finished):
     def samples(self, units: Iterable[Unit]) -> tuple[Sample, ...]:
         return tuple(sample for unit in units for sample in self.found[unit.number].samples)
 
+    def diagnoses(self, units: Iterable[Unit]) -> list[Diagnosis]:
+        found = (self.found[unit.number].diagnosis for unit in units)
+        return [one for one in found if one is not None]
+
 
 class OnDisk(Finished):
     """Results in the folders ``blocks`` and ``samples``.
@@ -97,19 +112,51 @@ class OnDisk(Finished):
         self.folder, self.plan = folder, plan
 
     def has(self, unit: Unit) -> bool:
+        if not unit.family:
+            return read_diagnosis(diagnosis_path(self.folder, unit)) is not None
         rows = read_arrays(block_path(self.folder, unit)).get("rows")
         return rows is not None and belong(rows, unit, self.plan)
 
     def put(self, unit: Unit, result: UnitResult) -> None:
+        if result.diagnosis is not None:
+            result.diagnosis.save(diagnosis_path(self.folder, unit))
+            return
         if result.samples:  # first: a unit counts as finished when its rows are there
             write_arrays(samples_path(self.folder, unit), columns_of(result.samples))
         write_arrays(block_path(self.folder, unit), {"rows": result.rows})
 
     def rows(self, units: Iterable[Unit]) -> list[NDArray[Any]]:
-        return [read_arrays(block_path(self.folder, unit))["rows"] for unit in units]
+        return [read_arrays(block_path(self.folder, unit))["rows"] for unit in units if unit.family]
 
     def samples(self, units: Iterable[Unit]) -> tuple[Sample, ...]:
-        return tuple(sample for unit in units for sample in read_samples(samples_path(self.folder, unit)))
+        return tuple(
+            sample for unit in units if unit.family for sample in read_samples(samples_path(self.folder, unit))
+        )
+
+    def diagnoses(self, units: Iterable[Unit]) -> list[Diagnosis]:
+        found = (read_diagnosis(diagnosis_path(self.folder, unit)) for unit in units if not unit.family)
+        return [one for one in found if one is not None]
+
+
+def read_diagnosis(path: Path) -> Diagnosis | None:
+    """A diagnosis; None for one that is missing or broken."""
+    try:
+        return Diagnosis.load(path)
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def diagnosis_path(folder: Path, unit: Unit) -> Path:
+    """Where the diagnosis of a unit is."""
+    return folder / "blocks" / f"{unit.number:06d}.json"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what was being written when a process was killed."""
+    for place in (folder, folder / "blocks", folder / "samples"):
+        for path in place.glob(".*"):
+            if LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def block_path(folder: Path, unit: Unit) -> Path:

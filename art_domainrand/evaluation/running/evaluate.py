@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
+from tqdm.auto import tqdm
 
 from art_domainrand.core.arguments import suggesting_names
-from art_domainrand.core.checks import Text, check_counts, require
-from art_domainrand.core.environment import environment
+from art_domainrand.core.checks import Text, check_counts, check_flags, require
 from art_domainrand.core.files import check_folder
 from art_domainrand.core.random import checked_seed
-from art_domainrand.evaluation.conditions.documents import to_document
+from art_domainrand.estimators.moving import on_device
 from art_domainrand.evaluation.conditions.kinds import Condition
+from art_domainrand.evaluation.diagnose.diagnose import diagnose
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.folder import save_tables
 from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.run import accuracy_rows
-from art_domainrand.evaluation.running.blocks import Finished, InMemory, OnDisk
+from art_domainrand.evaluation.running.block import Block
+from art_domainrand.evaluation.running.blocks import Finished, InMemory, OnDisk, remove_leftovers
+from art_domainrand.evaluation.running.cost import Ledger
+from art_domainrand.evaluation.running.diagnosing import largest_radius, without_diagnosis
+from art_domainrand.evaluation.running.errors import first_line, located
 from art_domainrand.evaluation.running.judge import is_random_model
-from art_domainrand.evaluation.running.manifest import (
-    MANIFEST_FILE,
-    SCHEMA,
-    check_same,
-    fingerprint,
-    read_manifest,
-    write_json,
-)
+from art_domainrand.evaluation.running.manifest import read_manifest
 from art_domainrand.evaluation.running.naming import named_conditions, named_models
 from art_domainrand.evaluation.running.perform import perform
-from art_domainrand.evaluation.running.plan import (
-    Plan,
-    batch_size_of,
-    block_size_of,
-    chosen_samples,
-    families_of,
-)
-from art_domainrand.evaluation.running.work import Work, do_all, in_range_of
-from art_domainrand.evaluation.sources import LabelledSource, open_data
+from art_domainrand.evaluation.running.preparing import Asked, manifest_of, agreed, so_many_threads
+from art_domainrand.evaluation.running.sharding import Claims, chunks_of, claims_of_environment, local_device
+from art_domainrand.evaluation.running.work import Work, do_all
+from art_domainrand.evaluation.sources import open_data
 
-RANDOM_PREDICTIONS = 10
-"""How often a random model is asked of an image."""
-
-FIRST_LOOK = 8
-"""Of how many images a model is asked before it starts."""
+DIAGNOSIS_BATCH = 32
+"""How many images a diagnosis shows a model at a time."""
 
 
 @suggesting_names
@@ -67,17 +59,21 @@ def evaluate(
 ) -> Evaluation:
     """Judge every model in every condition on every sample.
 
+    What comes out is a function of the arguments: batches, processes, and where a run was stopped do not count.
+    Started by ``torchrun`` with ``out``, processes share the work, and each returns the whole.
+
     :param models: an ART estimator, or several by name.
     :param conditions: conditions by name, a sequence of them, or the name of a preset; a function of estimator, images
         and class indices that returns the images to be judged is one, too.
     :param data: arrays (x, y), :class:`~art_domainrand.data.LabelledImages`, a Dataset, a DataLoader, or a name such as
-        "digits".
+        "digits": see :func:`~art_domainrand.evaluation.open_data`.
     :param y: labels of ``data``, as they were given before there was a table: the result is then that of
         :func:`~art_domainrand.evaluation.accuracy_rows`, with a DeprecationWarning.
     :param out: a folder for the results. A run that was stopped goes on there.
     :param seed: an int >= 0, which determines everything that is drawn.
-    :param batch_size: how many images a model is shown at a time; "auto" takes a block, halved where memory runs out.
-    :param device: where PyTorch models run; None leaves them where they are.
+    :param batch_size: how many images a model is shown at a time; "auto" takes a block, fewer large ones on a CPU. It
+        is halved where memory runs out.
+    :param device: where PyTorch models run, such as "cuda"; None leaves them where they are.
     :param limit: how many samples are judged at most, a choice that the seed determines.
     :param diagnosed: look for what speaks against the figures, see :func:`~art_domainrand.diagnose`.
     :param verbose: show progress.
@@ -88,76 +84,112 @@ def evaluate(
     if y is not None:
         rows: Any = as_before(models, conditions, data, y, verbose)
         return rows  # type: ignore[no-any-return]
-    estimators = named_models(models)
-    named = named_conditions(conditions, of_preset)
-    source = open_data(data)
-    seed = checked_seed(seed)
     auto = batch_size == "auto"
     require(auto or not isinstance(batch_size, str), "batch_size", 'be an int >= 1 or "auto"', batch_size)
     check_counts(**({} if auto else {"batch_size": batch_size}), **({} if limit is None else {"limit": limit}))
     require(limit is None or limit > 0, "limit", "be None or >= 1", limit)
+    check_flags(diagnosed=diagnosed, verbose=verbose)
+    named, estimators = named_conditions(conditions, of_preset), named_models(models)
     folder = None if out is None else check_folder("out", out)
-    plan = Plan(
-        chosen_samples(len(source), limit, seed),
-        block_size_of(int(np.prod(source.shape))),
-        len(estimators),
-        families_of(list(named.values())),
-    )
-    classes = class_names(source, estimators)
-    probe = source.read(plan.samples[:FIRST_LOOK])
-    seen = {name: in_range_of(e, probe.x) if source.unit else probe.x for name, e in estimators.items()}
-    random = {name: is_random_model(e, seen[name]) for name, e in estimators.items()}
-    predictions = {name: RANDOM_PREDICTIONS if random[name] else 1 for name in estimators}
-    where = device or "cpu"
-    size = batch_size_of(int(np.prod(source.shape)), plan.block_size, where) if auto else int(batch_size)
-    manifest = {
-        "schema": SCHEMA,
-        "models": {
-            name: {"kind": type(e).__name__, "weights": fingerprint(e, seen[name])} for name, e in estimators.items()
-        },
-        "conditions": {name: to_document(condition) for name, condition in named.items()},
-        "families": [list(family) for family in plan.families],
-        "data": {
-            "name": source.name,
-            "n": len(plan.samples),
-            "of": len(source),
-            "shape": list(source.shape),
-            "classes": list(classes),
-            "digest": source.digest(),
-        },
-        "seed": seed,
-        "block_size": plan.block_size,
-        "batch_size": size,
-        "predictions": predictions,
-        "diagnosed": diagnosed,
-        "command": command,
-        **environment(where),
-    }
-    finished: Finished = InMemory()
-    if folder is not None:
-        old = read_manifest(folder)
-        if old is None:
-            write_json(folder / MANIFEST_FILE, manifest)
-        else:
-            check_same(old, manifest, folder)
-            manifest = old
-        finished = OnDisk(folder, plan)
-    work = Work(plan, estimators, named, source, classes, predictions, seed, size, perform)
-    do_all(work, finished, iter(plan.units))
-    table = Outcomes.joined(finished.rows(plan.units), list(estimators), list(named), classes)
-    evaluation = Evaluation(table, named, manifest, samples=finished.samples(plan.units))
-    if folder is not None:
-        save_tables(evaluation, folder)
+    source, size = open_data(data), None if auto else int(batch_size)
+    claims = claims_of_environment(shared=folder is not None)
+    device = local_device(device, claims, torch.cuda.device_count())
+    asked = Asked(estimators, named, source, checked_seed(seed), size, device, limit, diagnosed, command)
+    with telling(claims):
+        return run(asked, folder, claims, verbose)
+
+
+def run(asked: Asked, folder: Path | None, claims: Claims, verbose: bool) -> Evaluation:
+    """The part of this process in an evaluation, and the whole when all parts are there."""
+    with ExitStack() as stack:
+        if claims.rank:
+            claims.begin()
+        elif folder is not None:
+            remove_leftovers(folder)
+        old = None if folder is None else read_manifest(folder)
+        stack.enter_context(so_many_threads(int(old["threads"]) if old else torch.get_num_threads()))
+        for estimator in asked.models.values():
+            stack.enter_context(on_device(estimator, asked.device))
+        with located("data"):
+            plan = asked.plan()
+        manifest = agreed(manifest_of(asked, plan, is_random_model), old, folder)
+        if not claims.rank:
+            claims.begin()
+        finished: Finished = InMemory() if folder is None else OnDisk(folder, plan)
+        ledger, work = Ledger(folder, claims.rank), work_of(asked, plan, manifest)
+        with progress(claims, len(plan.units), verbose) as say:
+            units = claims.claimed(chunks_of(plan.units, plan.blocks, claims.world_size))
+            do_all(work, finished, units, ledger, say)
+            claims.wait(len(plan.units))
+    with located("the results cannot be put together"):
+        table = Outcomes.joined(finished.rows(plan.units), list(asked.models), list(asked.conditions), asked.classes)
+        kept, found = finished.samples(plan.units), finished.diagnoses(plan.units)
+        diagnoses = dict(zip(asked.models, found, strict=bool(found)))
+        evaluation = Evaluation(table, asked.conditions, manifest, diagnoses, kept, ledger.total())
+        if folder is not None and not claims.rank:
+            save_tables(evaluation, folder)
     return evaluation
+
+
+def work_of(asked: Asked, plan: Any, manifest: Mapping[str, Any]) -> Work:
+    """What does the units."""
+
+    def look(name: str, estimator: Any, block: Block) -> Diagnosis:
+        eps = largest_radius(asked.conditions.values(), estimator)
+        size = min(DIAGNOSIS_BATCH, block.batch_size)
+        try:
+            return diagnose(estimator, block.x, block.y, eps=eps, batch_size=size, seed=block.seed, name=name)
+        except Exception as error:
+            return without_diagnosis(first_line(error))
+
+    size = asked.batch_size or int(manifest["batch_size"])
+    predictions = manifest["predictions"]
+    return Work(
+        plan,
+        asked.models,
+        asked.conditions,
+        asked.source,
+        asked.classes,
+        predictions,
+        asked.seed,
+        size,
+        perform,
+        look,
+    )
+
+
+@contextmanager
+def telling(claims: Claims) -> Iterator[None]:
+    """Other processes are told if this one cannot go on, and nobody is left waiting."""
+    try:
+        yield
+    except BaseException as error:
+        claims.fail(first_line(error))
+        raise
+    finally:
+        claims.leave()
+
+
+@contextmanager
+def progress(claims: Claims, units: int, verbose: bool) -> Iterator[Callable[[str], None]]:
+    """A bar with the time that is left, if it is asked for; what it is told stands beside it."""
+    with tqdm(total=units, desc="evaluating", unit="part", disable=not verbose or claims.rank > 0) as bar:
+
+        def say(words: str) -> None:
+            if not bar.disable:
+                bar.set_postfix_str(words, refresh=False)
+                bar.update(claims.done() - bar.n)
+
+        yield say
+        say("")
 
 
 def as_before(models: Any, conditions: Any, x: Any, y: Any, verbose: bool) -> Any:
     """What ``evaluate(models, cells, x, y)`` came to before there was a table."""
     values = conditions.values() if isinstance(conditions, Mapping) else ()
     new = any(isinstance(value, Condition) for value in values)
-    require(
-        not new, "data", "hold the labels, too", Text("them by themselves; write evaluate(models, conditions, (x, y))")
-    )
+    got = Text("labels of their own; write evaluate(models, conditions, (x, y))")
+    require(not new, "data", "hold images and labels", got, TypeError)
     warnings.warn(
         "evaluate(models, cells, x, y) returns rows alone; write evaluate(models, conditions, (x, y)) for the whole "
         "table, or accuracy_rows(models, cells, x, y)",
@@ -165,13 +197,6 @@ def as_before(models: Any, conditions: Any, x: Any, y: Any, verbose: bool) -> An
         stacklevel=4,
     )
     return accuracy_rows(models, conditions, x, y, verbose=verbose)
-
-
-def class_names(source: LabelledSource, estimators: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of all classes that a label or a prediction may be of."""
-    most = max([2, *(int(getattr(e, "nb_classes", 0) or 0) for e in estimators.values())])
-    known = source.classes or ()
-    return (*known, *(str(k) for k in range(len(known), most)))
 
 
 def of_preset(name: str) -> Sequence[Condition]:

@@ -16,6 +16,9 @@ from art_domainrand.evaluation.conditions.kinds import Condition, eps_of, with_e
 BLOCK_SIZE = 256
 """How many samples are worked on together."""
 
+DIAGNOSED = 100
+"""How many samples a diagnosis looks at."""
+
 BLOCK_BYTES = 1 << 26
 """How many bytes of float32 pixels these have at most: 64 MiB."""
 
@@ -25,7 +28,7 @@ CPU_BATCH_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Unit:
-    """One model in one family of conditions on one block of samples.
+    """One model in one family of conditions on one block of samples; without conditions, its diagnosis.
 
     :param number: its place among the units.
     :param block: the place of its block.
@@ -49,12 +52,14 @@ class Plan:
     :param block_size: how many of them make a block.
     :param models: how many models there are.
     :param families: the places of the conditions that differ in eps alone, family by family.
+    :param diagnosed: whether each model is diagnosed, too.
     """
 
     samples: NDArray[np.int64]
     block_size: int
     models: int
     families: tuple[tuple[int, ...], ...]
+    diagnosed: bool = False
 
     @property
     def blocks(self) -> int:
@@ -62,7 +67,9 @@ class Plan:
         return math.ceil(len(self.samples) / self.block_size)
 
     def samples_of(self, block: int) -> NDArray[np.int64]:
-        """The places in the data of the samples of a block."""
+        """The places in the data of the samples of a block; behind the last one are those of a diagnosis."""
+        if block == self.blocks:
+            return self.samples[:DIAGNOSED]
         return self.samples[block * self.block_size : (block + 1) * self.block_size]
 
     @property
@@ -74,6 +81,7 @@ class Plan:
             for model in range(self.models)
             for family in self.families
         ]
+        parts += [(self.blocks, model, ()) for model in range(self.models if self.diagnosed else 0)]
         return tuple(Unit(number, *part) for number, part in enumerate(parts))
 
 

@@ -1,18 +1,25 @@
-"""The loop over the units: read a block, let every model meet it, note what it came to."""
+"""The loop over the units: read a block, let a model meet it, note what it came to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from art_domainrand.core.checks import Text, require
+from art_domainrand.core.memory import is_out_of_memory
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.evaluation.conditions.kinds import Condition
+from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
+from art_domainrand.evaluation.outcomes import OUTCOME
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.blocks import Finished, HasRows, UnitResult, placed
+from art_domainrand.evaluation.running.cost import Ledger
 from art_domainrand.evaluation.running.errors import located
 from art_domainrand.evaluation.running.plan import Plan, Unit
 from art_domainrand.evaluation.sources.base import LabelledSource, ReadSamples
@@ -22,6 +29,9 @@ KEPT_BLOCKS, KEPT_SAMPLES = 2, 8
 
 DoUnit = Callable[..., HasRows]
 """What :func:`art_domainrand.evaluation.running.perform.perform` is."""
+
+DoDiagnosis = Callable[[str, Any, Block], Diagnosis]
+"""From a model's name, the model and a few samples to what speaks against its figures."""
 
 
 @dataclass(eq=False)
@@ -36,7 +46,8 @@ class Work:
     :param predictions: how often each model is asked, by name.
     :param seed: the seed of the evaluation.
     :param batch_size: how many images a model is shown at a time; halved where memory runs out.
-    :param performer: what does a unit.
+    :param do_unit: what does a unit.
+    :param do_diagnosis: what diagnoses a model.
     """
 
     plan: Plan
@@ -47,7 +58,8 @@ class Work:
     predictions: Mapping[str, int]
     seed: int
     batch_size: int
-    performer: DoUnit
+    do_unit: DoUnit
+    do_diagnosis: DoDiagnosis
     part: tuple[int, ReadSamples] | None = field(default=None, init=False)
 
     def model_of(self, unit: Unit) -> str:
@@ -60,47 +72,86 @@ class Work:
         return dict(named[place] for place in unit.family)
 
     def title(self, unit: Unit) -> str:
-        """Model and conditions in a few words."""
+        """The conditions of a unit in a few words."""
         names = list(self.family(unit))
-        return f"{self.model_of(unit)}, {names[0]}" + (f" and {len(names) - 1} more radii" if len(names) > 1 else "")
+        if not names:
+            return "diagnosis"
+        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more radii"
 
     def block_of(self, unit: Unit) -> Block:
         """The samples of a unit in the range of its model."""
         samples = self.plan.samples_of(unit.block)
         if self.part is None or self.part[0] != unit.block:
             self.part = None  # its memory is free before the next is read
-            with located(f"samples {span(samples)}"):
+            with located(f"data, samples {span(samples)}"):
                 self.part = (unit.block, self.source.read(samples))
-        part, estimator = self.part[1], self.models[self.model_of(unit)]
+        part, name = self.part[1], self.model_of(unit)
+        estimator = self.models[name]
+        check_classes(part.y, samples, estimator, name)
         x = in_range_of(estimator, part.x) if self.source.unit else part.x
         return Block(samples, x, part.y, part.names, self.seed, self.batch_size)
 
     def perform(self, unit: Unit) -> UnitResult:
-        """Do a unit; with ever smaller batches where memory runs out.
+        """Do a unit, with ever smaller batches where memory runs out.
 
         :raises EvaluationError: saying in which model, condition and samples something went wrong.
         """
-        block, name, family = self.block_of(unit), self.model_of(unit), self.family(unit)
-        keep = KEPT_SAMPLES if unit.block < KEPT_BLOCKS else 0
-        with located(f"model {name!r}, {', '.join(family)}, samples {span(block.samples)}"):
-            done = self.performer(
-                self.models[name],
-                tuple(family.values()),
-                block,
-                classes=self.classes,
-                predictions=self.predictions[name],
-                keep=keep,
+        while True:
+            found = self._attempt(unit, self.block_of(unit))
+            if found is not None:
+                return found
+            # Outside the handler, where the traceback no longer holds on to the tensors that did not fit.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            warnings.warn(
+                f"memory ran out with batches of {self.batch_size} images: going on with {self.batch_size // 2}",
+                RuntimeWarning,
+                stacklevel=2,
             )
+            self.batch_size //= 2
+
+    def _attempt(self, unit: Unit, block: Block) -> UnitResult | None:
+        """What a unit comes to; None where memory runs out and a smaller batch may help."""
+        name, family = self.model_of(unit), self.family(unit)
+        with located(f"model {name!r}, {self.title(unit)}, samples {span(block.samples)}"):
+            try:
+                if not family:
+                    return UnitResult(np.zeros(0, OUTCOME), (), self.do_diagnosis(name, self.models[name], block))
+                done = self.do_unit(
+                    self.models[name],
+                    tuple(family.values()),
+                    block,
+                    classes=self.classes,
+                    predictions=self.predictions[name],
+                    keep=KEPT_SAMPLES if unit.block < KEPT_BLOCKS else 0,
+                )
+            except (RuntimeError, MemoryError) as error:
+                full = isinstance(error, MemoryError) or is_out_of_memory(error)
+                if not full or self.batch_size <= 1:
+                    raise
+                return None
         return placed(done, unit, name, {condition.name: title for title, condition in family.items()})
 
 
-def do_all(work: Work, finished: Finished, units: Iterator[Unit]) -> None:
-    """Do units that are not finished yet, one after the other."""
+def do_all(work: Work, finished: Finished, units: Iterable[Unit], ledger: Ledger, say: Callable[[str], None]) -> None:
+    """Do units that are not finished yet, one after the other.
+
+    :param work: does one.
+    :param finished: knows those that are finished.
+    :param units: the units of this process.
+    :param ledger: notes what they cost.
+    :param say: is told what is being done.
+    """
     for unit in units:
-        if not finished.has(unit):
+        model, title = work.model_of(unit), work.title(unit)
+        say(f"{model}, {title}")
+        if finished.has(unit):
+            continue
+        with ledger.noting(model, title):
             done = work.perform(unit)
-            with located("the results cannot be written"):
-                finished.put(unit, done)
+        with located("the results cannot be written; what was written is kept"):
+            finished.put(unit, done)
+            ledger.keep()
 
 
 def in_range_of(estimator: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,6 +166,14 @@ def in_range_of(estimator: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = (np.asarray(value, dtype=np.float32) for value in values)
     moved: NDArray[np.float32] = x * (high - low) + low
     return moved
+
+
+def check_classes(y: NDArray[np.int64], samples: NDArray[np.int64], estimator: Any, name: str) -> None:
+    """Refuse labels that a model has no class for."""
+    classes = max(2, int(getattr(estimator, "nb_classes", 0) or 0) or int(y.max(initial=0)) + 1)
+    wrong = np.flatnonzero(y >= classes)
+    got = Text(f"{y[wrong[:1]].tolist()} at sample {samples[wrong[0]]}" if len(wrong) else "")
+    require(not len(wrong), "data", f"have labels below {classes}, the classes of model {name!r},", got)
 
 
 def span(samples: NDArray[np.int64]) -> str:
