@@ -165,7 +165,7 @@ def find(attack: Any, x: Any, y: Any, mask: Any, solve: Solve, added: str | None
         counting = CountingGradients(source)
         inputs = prepare(attack.estimator, counting, images, y, mask, config)
         attack._warn_of_pixels(inputs.outside)
-        attack._warn_of_radius(inputs.low, inputs.high, tuple(images.shape[1:]))
+        attack._warn_of_radius(images.shape[1:].numel())
         stack.enter_context(explained(attack.estimator, images))
         if y is None and len(inputs):
             inputs = with_predictions(inputs, shared=False)

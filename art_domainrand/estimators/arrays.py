@@ -1,4 +1,4 @@
-"""Loss gradients of any ART estimator through its public NumPy interface."""
+"""Loss gradients of any ART estimator through its public NumPy interface; and of PyTorch's detectors and regressors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import torch
 from art.config import ART_NUMPY_DTYPE
 from torch import Tensor
 
+from art_domainrand.estimators.each_loss import flat_targets
 from art_domainrand.estimators.kinds import check_class_gradients
 from art_domainrand.estimators.protocol import Evaluated, Labels, Objective, Through
 from art_domainrand.estimators.scores import class_scores, predict
@@ -76,3 +77,31 @@ class ArrayGradients:
         """Class scores from ``estimator.predict``."""
         scores = torch.as_tensor(predict(self.estimator, x.numpy().copy()))
         return class_scores(scores, len(x), getattr(self.estimator, "_loss", None))
+
+
+class DetectorGradients(ArrayGradients):
+    """Loss gradients of a detector with PyTorch preprocessing, with respect to the images as they are given.
+
+    ART's ``loss_gradient`` stops at the preprocessed images: behind a threefold contrast it is a third of the gradient,
+    behind a rotation it is that of other pixels. Here the same loss is differentiated through the preprocessing, by
+    the very draw that moved the boxes.
+    """
+
+    def gradient(self, x: Tensor, y: Labels, sign: int) -> Tensor:
+        """Return ``sign`` times the gradient of the sum of the detector's ``attack_losses``."""
+        leaf = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            (grad,) = torch.autograd.grad(self.estimator.compute_loss(leaf, y), leaf)
+        return sign * grad
+
+
+class RegressorGradients(ArrayGradients):
+    """Loss gradients of a PyTorchRegressor, each output compared with its own target.
+
+    ART compares outputs (N,) with targets (N, 1) as they are; torch broadcasts both to (N, N), so that every output is
+    drawn to the targets of all, and the signs of the gradient are those of another loss.
+    """
+
+    def labels(self, y: Any) -> Labels:
+        """The targets in one row, as ART flattens the outputs, in its float type."""
+        return flat_targets(super().labels(y))

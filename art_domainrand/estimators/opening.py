@@ -6,15 +6,13 @@ from typing import Any
 
 import torch
 
-from art_domainrand.estimators.arrays import ArrayGradients
+from art_domainrand.estimators.arrays import ArrayGradients, DetectorGradients, RegressorGradients
 from art_domainrand.estimators.compiling import Compiler
-from art_domainrand.estimators.detectors import DetectorGradients
 from art_domainrand.estimators.device import DeviceGradients
 from art_domainrand.estimators.estimates import estimated
 from art_domainrand.estimators.kinds import is_device_estimator, is_framework_detector, is_framework_regressor
 from art_domainrand.estimators.outputs import adapted
 from art_domainrand.estimators.protocol import Gradients
-from art_domainrand.estimators.regressors import RegressorGradients
 from art_domainrand.estimators.state import as_found, channels_last, torch_models
 
 

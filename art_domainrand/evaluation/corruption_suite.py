@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array
+from art_domainrand.core.checks import require
 from art_domainrand.evaluation.results import Row, RowsFile
 from art_domainrand.evaluation.run import BATCH_SIZE, count_correct, predicted_scores
 from art_domainrand.randomization.corruptions import COMMON, CorruptionSuite
@@ -116,7 +117,10 @@ def evaluate_corruptions(
     :param verbose: show a progress bar.
     :raises ValueError: for images outside [0, 1], labels that do not fit, and scores that are NaN.
     """
+    rule = "be an ART estimator or a function from images to scores"
+    require(hasattr(model, "predict") or callable(model), "model", rule, model, TypeError)
     suite = CorruptionSuite() if suite is None else suite
+    require(isinstance(suite, CorruptionSuite), "suite", "be a CorruptionSuite", suite, TypeError)
     for argument, array, axes in (("x", x, 4), ("y", y, 1)):
         if not isinstance(array, np.ndarray) or array.ndim != axes:
             got = f"shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__

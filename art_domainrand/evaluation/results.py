@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from statsmodels.stats.proportion import proportion_confint
 
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.files import whole_file
 
 CONFIDENCE = 0.95
@@ -153,6 +154,7 @@ class Report(RowsFile):
     def check(self) -> None:
         seen: set[tuple[str, str]] = set()
         for row in self.rows:
+            require(isinstance(row, Row), "rows", "hold rows", Text(type(row).__name__), TypeError)
             key = (row.model, row.cell)
             if key in seen:
                 raise ValueError(f"rows must hold each model and cell once, got {key} twice")

@@ -1,18 +1,19 @@
 """A report as text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from art_domainrand.evaluation.results import Report, Row
 
 
-def table(report: Report, titles: Mapping[str, str] | None = None) -> str:
+def table(report: Report | Iterable[Row], titles: Mapping[str, str] | None = None) -> str:
     """Lay a report out in columns: a line for each model, a column for each cell, "accuracy [low, high]" in percent.
 
     A model that was not judged in a cell has "-" there.
 
-    :param report: the report.
+    :param report: the report, or the rows of one, as :func:`evaluate` returns them.
     :param titles: headings for some of the cells, by name; the others have their name.
     """
+    report = report if isinstance(report, Report) else Report(tuple(report))
     titles = titles or {}
     found = {(row.model, row.cell): row for row in report.rows}
     lines = [["model", *(titles.get(cell, cell) for cell in report.cells)]]

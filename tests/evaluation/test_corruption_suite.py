@@ -115,3 +115,11 @@ def test_bad_input_is_named(tmp_path):
         report({"spatter": (0.5,)}).mean_error()
     with pytest.raises(KeyError, match="snow"):
         report({"snow": (0.5,)}).errors(report({"fog": (0.5,)}))
+
+
+def test_what_is_no_model_and_what_is_no_suite_is_said():
+    x, y = images_of_two_classes()
+    with pytest.raises(TypeError, match=r"^model must be an ART estimator or a function .*, got 'resnet18'$"):
+        evaluate_corruptions("resnet18", x, y)
+    with pytest.raises(TypeError, match=r"^suite must be a CorruptionSuite, got 'fog'$"):
+        evaluate_corruptions(by_brightness, x, y, "fog")

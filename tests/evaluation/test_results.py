@@ -92,3 +92,12 @@ def test_the_table_lines_up_and_marks_what_is_missing():
     assert lines[2].endswith("  0.0 [0.0, 3.7]")
     assert lines[3].endswith("-")
     assert lines[3].index("100.0") == lines[2].index(" 98.0")
+
+
+def test_the_table_takes_the_rows_of_a_report_too():
+    rows = (Row.count("a", "clean", 9, 10), Row.count("a", "pgd", 3, 10))
+    assert table(rows) == table(list(rows)) == table(iter(rows)) == table(Report(rows))
+    with pytest.raises(TypeError, match=r"^rows must hold rows, got str$"):
+        table("accuracy")
+    with pytest.raises(ValueError, match="each model and cell once"):
+        table(rows + rows)

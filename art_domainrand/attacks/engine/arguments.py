@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from art_domainrand.attacks.engine.config import Config
 from art_domainrand.core import checks as check
@@ -40,6 +38,7 @@ class Parameters:
     """Mixin over ART's ``Attack``, whose parameters are those of the constructor, kept in attributes of their names."""
 
     attack_params: ClassVar[list[str]]
+    estimator: Any
     norm: Any
     summary_writer: Any
     _round: int = 0
@@ -117,18 +116,16 @@ class Parameters:
             self._warned |= {"outside"}
             warnings.warn(f"x should {outside}; it is attacked as it is", RuntimeWarning, stacklevel=5)
 
-    def _warn_of_radius(self, low: Tensor | None, high: Tensor | None, features: tuple[int, ...]) -> None:
-        """Warn once of a ball that holds every image, which may mean ``eps`` in other units than those of the images.
-
-        ``low`` and ``high`` are the estimator's ``clip_values``, which broadcast to ``features``.
-        """
-        eps = getattr(self, "eps", None)
+    def _warn_of_radius(self, features: int) -> None:
+        """Warn once of a ball that holds every image of so many ``features``: ``eps`` may be meant in other units."""
+        eps, bounds = getattr(self, "eps", None), self.estimator.clip_values
         # A search for the least radius may begin anywhere.
-        if eps is None or low is None or high is None or "eps" in self._warned or getattr(self, "minimal", False):
+        if eps is None or bounds is None or "eps" in self._warned or getattr(self, "minimal", False):
             return
-        order = check.norm_order(self.norm)
-        widths = (high - low).double().expand(features)
-        farthest = float(torch.linalg.vector_norm(widths, order))
+        widths = np.subtract(bounds[1], bounds[0], dtype=np.float64)
+        # What holds for every feature broadcasts to all of them: each stands for equally many.
+        farthest = float(np.linalg.norm(widths.ravel(), order := check.norm_order(self.norm)))
+        farthest *= (features / widths.size) ** (1 / order)
         largest, width = float(np.max(eps, initial=0.0)), float(widths.max())
         if largest >= farthest * (1 - check.TOLERANCE):
             self._warned |= {"eps"}

@@ -97,7 +97,7 @@ class GradientAttack(Parameters, ABC):
         with opened as source:
             inputs = prepare(self.estimator, source, x, y, mask, config, self._view(config))
             self._warn_of_pixels(inputs.outside)
-            self._warn_of_radius(inputs.low, inputs.high, tuple(x.shape[1:]))
+            self._warn_of_radius(x.shape[1:].numel())
             rule = "be False for pixels outside clip_values, which are not those of an 8-bit image"
             check.require(not (inputs.outside and config.quantize), "quantize", rule, config.quantize)
             if not len(inputs):

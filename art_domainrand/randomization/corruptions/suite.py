@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from art_domainrand.core.arguments import suggesting_names
+from art_domainrand.core.arguments import nearest, suggesting_names
 from art_domainrand.core.arrays import check_unit_range, from_array, warn_of_layout, widened
 from art_domainrand.core.random import CORRUPT, keys_of
 from art_domainrand.randomization.corruptions import blur, digital, noise, weather
@@ -157,15 +157,15 @@ class CorruptionSuite:
 
     Every image has its own random numbers, the same in all cases.
 
-    :param names: different names from ``CORRUPTIONS``, at least one.
-    :param severities: different ints from 1 to 5, at least one.
+    :param names: different names from ``CORRUPTIONS``, at least one; or a single one.
+    :param severities: different ints from 1 to 5, at least one; or a single one.
     :param seed: an int of 64 bits, which decides the random numbers of an image together with its index.
     :param batch_size: how many images are worked on at a time, >= 1; it changes no result.
     :raises ValueError: for values outside these bounds.
     """
 
-    names: Sequence[str] = tuple(CORRUPTIONS)
-    severities: Sequence[int] = SEVERITIES
+    names: Sequence[str] | str = tuple(CORRUPTIONS)
+    severities: Sequence[int] | int = SEVERITIES
     seed: int = 0
     batch_size: int = field(default=64, kw_only=True)
 
@@ -179,11 +179,13 @@ class CorruptionSuite:
         object.__setattr__(self, "batch_size", int(self.batch_size))
 
     def __len__(self) -> int:
-        return len(self.names) * len(self.severities)
+        return len(self.cases)
 
     @property
     def cases(self) -> tuple[tuple[str, int], ...]:
         """Every (name, severity), corruption by corruption."""
+        assert isinstance(self.names, tuple)
+        assert isinstance(self.severities, tuple)
         return tuple((name, severity) for name in self.names for severity in self.severities)
 
     def corrupted(self, x: AnyImages) -> Iterator[tuple[str, int, AnyImages]]:
@@ -214,15 +216,17 @@ class CorruptionSuite:
 Allowed = TypeVar("Allowed")
 
 
-def _distinct(argument: str, chosen: Sequence[Allowed], allowed: tuple[Allowed, ...]) -> tuple[Allowed, ...]:
-    """Return ``chosen`` as a tuple of different members of ``allowed``, not empty; else raise ValueError.
+def _distinct(argument: str, chosen: Sequence[Allowed] | Allowed, allowed: tuple[Allowed, ...]) -> tuple[Allowed, ...]:
+    """Return ``chosen``, several or one, as a tuple of different members of ``allowed``, not empty; else ValueError.
 
     The members are ``allowed``'s own: Python's numbers for NumPy's.
     """
-    items = () if isinstance(chosen, str) else tuple(chosen)
+    several = isinstance(chosen, Iterable) and not isinstance(chosen, str)
+    items: tuple[Any, ...] = tuple(chosen) if several else (chosen,)  # type: ignore[arg-type]
     for item in items:
         if item not in allowed:
-            raise ValueError(f"{argument} must be among {list(allowed)}, got {item!r}")
+            near = nearest(str(item), [member for member in allowed if isinstance(member, str)])
+            raise ValueError(f"{argument} must be among {list(allowed)}, got {item!r}{near}")
     if not items or len(set(items)) < len(items):
         raise ValueError(f"{argument} must be different members of {list(allowed)}, got {chosen!r}")
     return tuple(allowed[allowed.index(item)] for item in items)

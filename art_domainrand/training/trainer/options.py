@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
@@ -16,6 +17,8 @@ from art_domainrand.training.trainer.objectives import OBJECTIVES
 RATE_SCHEDULES = ("cosine", "constant")
 # One step of fast adversarial training, in units of eps (Wong et al. 2020, section 4).
 FAST_STEP = 1.25
+# Passes over a batch in free adversarial training, if the user does not say.
+REPLAYS = 4
 TINY = 1e-30  # a step must be positive, also where eps is zero
 
 WAYS = (*OBJECTIVES, "fast", "free")
@@ -77,6 +80,24 @@ class TrainingOptions:
         both = self.automatic_ranges and self.range_epochs > 0
         require(not both, "range_epochs", "be 0 with automatic_ranges", self.range_epochs)
 
+    def warn_of_idle(self, *, randomized: bool) -> None:
+        """Say which options have no effect on this run, ``randomized`` or not."""
+        if self.replays != REPLAYS and self.objective != "free":
+            warn(f'replays has no effect with objective={self.objective!r}; it is for "free"', 4)
+        if self.objective == "consistency" and not randomized:
+            warn('objective="consistency" compares draws of a randomization; without one its second term is zero', 4)
+
+    def warn_of_epochs(self, nb_epochs: int) -> None:
+        """Say which curricula do not come to their end in ``nb_epochs``."""
+        for name, end in (("eps_epochs", "the attack's eps"), ("range_epochs", "its full width")):
+            if 0 < nb_epochs <= getattr(self, name):
+                reached = nb_epochs / (getattr(self, name) + 1)
+                warn(
+                    f"{name} should be less than nb_epochs={nb_epochs}, got {getattr(self, name)}: "
+                    f"the last epoch has {reached:.2g} of {end}",
+                    4,
+                )
+
     @property
     def channels_last(self) -> bool:
         """Whether convolutions run in that memory format."""
@@ -88,6 +109,11 @@ class TrainingOptions:
         for name in ("checkpoint", "log_dir", "verbose"):
             kept.pop(name)
         return {name: plain_setting(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
+
+
+def warn(message: str, stacklevel: int) -> None:
+    """Say what is doubtful, at the line that calls the trainer, so many calls up."""
+    warnings.warn(message, RuntimeWarning, stacklevel=stacklevel + 2)
 
 
 def is_number(value: Any) -> bool:

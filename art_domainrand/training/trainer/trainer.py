@@ -32,7 +32,7 @@ from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
 from art_domainrand.training.trainer.objectives import OBJECTIVES
-from art_domainrand.training.trainer.options import TrainingOptions
+from art_domainrand.training.trainer.options import REPLAYS, TrainingOptions
 from art_domainrand.training.trainer.run import TrainingRun
 from art_domainrand.training.trainer.trainable import check_distributable, check_trainable, class_indices
 from art_domainrand.training.trainer.validation import Validator, measured
@@ -104,7 +104,7 @@ class DomainAdversarialTrainer(Trainer):
         objective: str = "standard",
         weight: float | None = None,
         awp: float = 0.0,
-        replays: int = 4,
+        replays: int = REPLAYS,
         eps_epochs: int = 0,
         range_epochs: int = 0,
         automatic_ranges: bool = False,
@@ -132,6 +132,7 @@ class DomainAdversarialTrainer(Trainer):
         require(given or not ranged, "randomization", "be given for automatic_ranges and range_epochs", None)
         rule = "be given with clip_values for a randomization"
         require(not given or classifier.clip_values is not None, "classifier", rule, Text("one without"))
+        options.warn_of_idle(randomized=given)
         super().__init__(classifier)
         self.attack, self.options = attack, options
         self.randomization: Pipeline | None = None
@@ -255,6 +256,7 @@ class DomainAdversarialTrainer(Trainer):
     def _train(self, data: TrainingData, nb_epochs: int, validation_data: tuple[Array, Array] | None) -> None:
         check_trainable(self._classifier)
         nb_epochs = int(nb_epochs)
+        self.options.warn_of_epochs(nb_epochs)
         run = self._run(data.steps, nb_epochs)
         validator = self._validator(validation_data, data.size["batch_size"])
         settings = run_settings(self._classifier, self.attack, self.randomization, self.options)

@@ -245,6 +245,10 @@ def test_the_suite_yields_all_95_cases_alike_for_any_batch_size():
         (lambda x: corrupt(x, "fog", 3, 0.5), "seed must be an int"),
         (lambda x: corrupt(x, "fog", 3, torch.arange(3)), "seed must be an int or an int64 tensor"),
         (lambda x: CorruptionSuite(names=["mist"]), "names must be among"),
+        (lambda x: CorruptionSuite("fgo"), "names must be among .*, got 'fgo'; did you mean 'fog'"),
+        (lambda x: CorruptionSuite(severities=6), r"severities must be among \[1, 2, 3, 4, 5\], got 6$"),
+        (lambda x: CorruptionSuite(severities="3"), r"severities must be among \[1, 2, 3, 4, 5\], got '3'$"),
+        (lambda x: CorruptionSuite(severities=None), "severities must be among .*, got None$"),
         (lambda x: CorruptionSuite(names=[]), "names must be different members"),
         (lambda x: CorruptionSuite(severities=(1, 1)), "severities must be different members"),
         (lambda x: CorruptionSuite(batch_size=0), "batch_size must be >= 1, got 0"),
@@ -253,6 +257,13 @@ def test_the_suite_yields_all_95_cases_alike_for_any_batch_size():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(random_images(2, 3, 8, 8))
+
+
+def test_one_name_and_one_severity_are_a_suite_of_one_case():
+    suite = CorruptionSuite("fog", 3)
+    assert suite == CorruptionSuite(("fog",), (3,))
+    assert suite.cases == (("fog", 3),)
+    assert len(CorruptionSuite(severities=np.int64(3))) == len(CORRUPTIONS)
 
 
 def test_numpys_numbers_are_numbers():
