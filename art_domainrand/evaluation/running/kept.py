@@ -13,7 +13,7 @@ from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.judge import Judge
 from art_domainrand.evaluation.running.performance import Changed
-from art_domainrand.evaluation.running.unit_images import picture
+from art_domainrand.evaluation.running.unit_images import unit_picture
 
 
 def kept_samples(
@@ -42,7 +42,7 @@ def kept_samples(
     wrong = ~by_draw["right"]
     broken = before.right[0] & wrong.any(1)
     draw = wrong.argmax(1)
-    far = by_draw[norm_of(condition)][np.arange(len(block)), draw]
+    far = by_draw[compared_in(condition)][np.arange(len(block)), draw]
     (chosen,) = np.nonzero(broken)
     chosen = chosen[np.argsort(far[chosen], kind="stable")][:keep]
 
@@ -52,8 +52,8 @@ def kept_samples(
             model="",
             condition=condition.name,
             sample=int(block.samples[i]),
-            clean=picture(judge.estimator, block.x[i]),
-            changed=picture(judge.estimator, changed.images[i]),
+            clean=unit_picture(judge.estimator, block.x[i]),
+            changed=unit_picture(judge.estimator, changed.images[i]),
             label=class_named(classes, block.y[i]),
             before=class_named(classes, before.predicted[0, i]),
             after=class_named(classes, by_draw["predicted"][i, draw[i]]),
@@ -64,9 +64,9 @@ def kept_samples(
     return [sample_of(int(i)) for i in chosen]
 
 
-def norm_of(condition: Condition) -> str:
+def compared_in(condition: Condition) -> str:
     """The norm that a condition's distances are read in."""
-    found: str = norm_of(condition.second) if isinstance(condition, Then) else getattr(condition, "norm", "l2")
+    found: str = compared_in(condition.second) if isinstance(condition, Then) else getattr(condition, "norm", "l2")
     return found
 
 

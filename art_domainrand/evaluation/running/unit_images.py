@@ -47,7 +47,7 @@ def from_unit_images(estimator: Any, unit: Tensor) -> Array:
     return found
 
 
-def picture(estimator: Any, image: Array) -> Array:
+def unit_picture(estimator: Any, image: Array) -> Array:
     """One image to be looked at, (C, H, W) in [0, 1]; without ``clip_values`` its own darkest and lightest are 0 and 1.
 
     :param estimator: as in :func:`to_unit_images`.
