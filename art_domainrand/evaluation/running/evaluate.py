@@ -32,7 +32,7 @@ from art_domainrand.evaluation.running.judge import is_random_model
 from art_domainrand.evaluation.running.manifest import read_manifest
 from art_domainrand.evaluation.running.naming import named_conditions, named_models
 from art_domainrand.evaluation.running.perform import perform
-from art_domainrand.evaluation.running.preparing import Asked, manifest_of, agreed, so_many_threads
+from art_domainrand.evaluation.running.preparing import Asked, agreed, manifest_of, so_many_threads
 from art_domainrand.evaluation.running.sharding import Claims, chunks_of, claims_of_environment, local_device
 from art_domainrand.evaluation.running.work import Work, do_all
 from art_domainrand.evaluation.sources import open_data

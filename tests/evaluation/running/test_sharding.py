@@ -3,21 +3,9 @@
 import os
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from torch.distributed import HashStore, PrefixStore
-
-from art_domainrand.evaluation.running.errors import EvaluationError
-from art_domainrand.evaluation.running.plan import Unit
-from art_domainrand.evaluation.running.sharding import (
-    Alone,
-    Shared,
-    chunks_of,
-    claims_of_environment,
-    local_device,
-)
 
 from support.evaluation_run import contents, small_evaluation
 

@@ -20,7 +20,7 @@ from art_domainrand.evaluation.summary import (
     union,
     worst_class,
 )
-from art_domainrand.evaluation.summary.threshold import ARGUMENTS, MEASURES
+from art_domainrand.evaluation.summary.measures import ARGUMENTS, MEASURES
 
 from support.evaluation import made_up
 from support.summary import share, tabled
