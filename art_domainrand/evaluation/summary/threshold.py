@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.kinds import Condition
 from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
 from art_domainrand.evaluation.summary.measures import ARGUMENTS, MEASURES, number_of
 from art_domainrand.evaluation.summary.record import SummaryRecord
 from art_domainrand.evaluation.summary.threats import check_names, kind_of
@@ -112,6 +116,23 @@ def check_thresholds(
     models = evaluation.models if model is None else (model,)
     check_names("model", models, evaluation.models)
     return tuple(_checked(evaluation, one, threshold) for one in models for threshold in parsed)
+
+
+def check_measurable(
+    thresholds: tuple[Threshold, ...], models: Sequence[str], conditions: Mapping[str, Condition]
+) -> None:
+    """Refuse requirements that an evaluation could not answer, before it is run.
+
+    :param thresholds: the requirements.
+    :param models: the names of the models.
+    :param conditions: the conditions by their names.
+    :raises ValueError: as :func:`check_thresholds` would of the finished evaluation.
+    """
+    # One sample that every model gets wrong: whatever can be measured has a value.
+    rows = np.zeros(len(models) * len(conditions), OUTCOME)
+    rows["model"], rows["condition"] = np.divmod(np.arange(len(rows)), len(conditions))
+    table = Outcomes(rows, tuple(models), tuple(conditions), ("any",))
+    check_thresholds(Evaluation(table, conditions, {}), thresholds)
 
 
 def _checked(evaluation: Evaluation, model: str, threshold: Threshold) -> ThresholdResult:
