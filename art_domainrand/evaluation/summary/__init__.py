@@ -10,6 +10,7 @@ from art_domainrand.evaluation.summary.threats import always_right, kind_of, nam
 from art_domainrand.evaluation.summary.threshold import (
     Threshold,
     ThresholdResult,
+    check_measurable,
     check_thresholds,
     parse_thresholds,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "always_right",
     "calibration",
     "calibrations",
+    "check_measurable",
     "check_thresholds",
     "class_accuracy",
     "compare",

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.kinds import Condition
 from art_domainrand.evaluation.evaluation import Evaluation
-from art_domainrand.evaluation.results import Row
-from art_domainrand.evaluation.summary.calibration import calibration
-from art_domainrand.evaluation.summary.classes import class_accuracy, worst_class
-from art_domainrand.evaluation.summary.corruptions import corruption_report
-from art_domainrand.evaluation.summary.curves import curve
+from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
+from art_domainrand.evaluation.summary.measures import ARGUMENTS, MEASURES, number_of
 from art_domainrand.evaluation.summary.record import SummaryRecord
-from art_domainrand.evaluation.summary.threats import check_names, kind_of, names_of_kind
+from art_domainrand.evaluation.summary.threats import check_names, kind_of
 from art_domainrand.evaluation.summary.trust import fatal_findings, in_short, reasons_to_doubt
-from art_domainrand.evaluation.summary.union import robust_accuracy, union
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -27,22 +25,6 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What a measure comes to.
-
-    :param value: the value.
-    :param low: the lower end of its interval, where it has one.
-    :param high: the upper end.
-    :param conditions: the names of the conditions it depends on.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    conditions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -136,6 +118,23 @@ def check_thresholds(
     return tuple(_checked(evaluation, one, threshold) for one in models for threshold in parsed)
 
 
+def check_measurable(
+    thresholds: tuple[Threshold, ...], models: Sequence[str], conditions: Mapping[str, Condition]
+) -> None:
+    """Refuse requirements that an evaluation could not answer, before it is run.
+
+    :param thresholds: the requirements.
+    :param models: the names of the models.
+    :param conditions: the conditions by their names.
+    :raises ValueError: as :func:`check_thresholds` would of the finished evaluation.
+    """
+    # One sample that every model gets wrong: whatever can be measured has a value.
+    rows = np.zeros(len(models) * len(conditions), OUTCOME)
+    rows["model"], rows["condition"] = np.divmod(np.arange(len(rows)), len(conditions))
+    table = Outcomes(rows, tuple(models), tuple(conditions), ("any",))
+    check_thresholds(Evaluation(table, conditions, {}), thresholds)
+
+
 def _checked(evaluation: Evaluation, model: str, threshold: Threshold) -> ThresholdResult:
     found = MEASURES[threshold.measure](evaluation, model, threshold.argument)
     met = COMPARISONS[threshold.comparison](found.value, threshold.bound)
@@ -147,19 +146,6 @@ def _checked(evaluation: Evaluation, model: str, threshold: Threshold) -> Thresh
         note = f"{'no attack can say so' if errors else 'at most'}, because {', '.join(doubts)}" if doubts else ""
         met = met and not errors
     return ThresholdResult(model, threshold, found.value, found.low, found.high, met, note)
-
-
-def number_of(text: str, argument: str) -> float:
-    """A number, a fraction such as 8/255 or a percentage such as 40%, in words a person writes."""
-    pattern = r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(?:/\s*(\d+\.?\d*)|(%))?\s*"
-    match = re.fullmatch(pattern, text)
-    require(match, argument, "be a number, a fraction or a percentage", text)
-    assert match is not None
-    divisor = 100.0 if match[3] else float(match[2] or 1)
-    require(divisor > 0, argument, "not divide by zero", text)
-    number = float(match[1]) / divisor
-    require(math.isfinite(number), argument, "be finite", text)
-    return number
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -204,79 +190,3 @@ def _parsed(part: str) -> Threshold:
     require(argument or not wanted or wanted.startswith("["), form, f"name what to measure: {name}({wanted})", part)
     require(wanted or not argument, form, f"give {name} no argument", part)
     return Threshold(name, argument, comparison, number_of(bound, f"the bound of {name}"))
-
-
-def _of_row(row: Row, *conditions: str) -> Observed:
-    return Observed(row.accuracy, row.low, row.high, conditions)
-
-
-def _accuracy(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    check_names("accuracy", [argument], list(evaluation.conditions))
-    return _of_row(evaluation.accuracy(model, argument), argument)
-
-
-def _clean(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    names = names_of_kind(evaluation, "clean")
-    require(names, "clean", "be among the conditions", list(evaluation.conditions))
-    return _of_row(evaluation.accuracy(model, names[0]), names[0])
-
-
-def _robust(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    norm, comma, eps = argument.partition(",")
-    require(comma, "robust", "have a norm and a radius, as in robust(linf, 8/255)", argument)
-    row = robust_accuracy(evaluation, model, norm.strip(), number_of(eps, "the radius of robust"))
-    return _of_row(row, *names_of_kind(evaluation, "attacked"))
-
-
-def _union(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    found = union(evaluation, model)
-    return _of_row(found.row, *found.conditions)
-
-
-def _worst_class(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    check_names("worst_class", [argument], list(evaluation.conditions))
-    found = worst_class(class_accuracy(evaluation, model, argument))
-    return Observed(found.row.accuracy, found.low, found.high, (argument,))
-
-
-def _area(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    found = curve(evaluation, model, argument)
-    require(found.area is not None, "area", "have the images that the attack starts from in the table", argument)
-    assert found.area is not None
-    return Observed(found.area, None, None, tuple(row.cell for row in found.rows))
-
-
-def _mce(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    baseline = corruption_report(evaluation, argument) if argument else None
-    error = corruption_report(evaluation, model).mean_error(baseline)
-    require(math.isfinite(error), "mce", "be relative to a model that errs under every corruption", argument)
-    return Observed(error, None, None, ())
-
-
-def _ece(evaluation: Evaluation, model: str, argument: str) -> Observed:
-    return Observed(calibration(evaluation, model, argument).error, None, None, (argument,))
-
-
-MEASURES: Mapping[str, Callable[[Evaluation, str, str], Observed]] = {
-    "clean": _clean,
-    "accuracy": _accuracy,
-    "robust": _robust,
-    "union": _union,
-    "worst_class": _worst_class,
-    "area": _area,
-    "mce": _mce,
-    "ece": _ece,
-}
-"""What can be measured."""
-
-ARGUMENTS = {
-    "clean": "",
-    "accuracy": "NAME",
-    "robust": "NORM, EPS",
-    "union": "",
-    "worst_class": "NAME",
-    "area": "FAMILY",
-    "mce": "[MODEL]",
-    "ece": "NAME",
-}
-"""What stands in the parentheses of each; in brackets if it may be left out."""

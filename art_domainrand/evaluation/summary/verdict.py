@@ -127,7 +127,11 @@ def notes_on(
     notes = []
     draws = max(len(evaluation.outcomes.of(model, name)) for name in threats)
     if draws > 1:
-        notes.append(f"An image counts as right only if it is right in every one of up to {draws} draws.")
+        alone = min((evaluation.accuracy(model, name) for name in threats), key=lambda row: row.accuracy)
+        notes.append(
+            f"An image counts as right only if it is right in every one of up to {draws} draws; in a single draw "
+            f"{alone.cell} leaves {percent(alone.accuracy)} on average."
+        )
     if attacks:
         notes.append("Attacks that were not tried may find more.")
     if worst is not None:

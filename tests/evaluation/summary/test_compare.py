@@ -13,7 +13,7 @@ from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary import Comparison, compare
-from art_domainrand.evaluation.summary.compare import paired_interval
+from art_domainrand.evaluation.summary.paired import paired_interval
 
 from support.evaluation import made_up
 from support.summary import share, tabled

@@ -11,6 +11,7 @@ from art_domainrand.evaluation.summary import (
     Threshold,
     ThresholdResult,
     calibration,
+    check_measurable,
     check_thresholds,
     class_accuracy,
     corruption_report,
@@ -20,7 +21,7 @@ from art_domainrand.evaluation.summary import (
     union,
     worst_class,
 )
-from art_domainrand.evaluation.summary.threshold import ARGUMENTS, MEASURES
+from art_domainrand.evaluation.summary.measures import ARGUMENTS, MEASURES
 
 from support.evaluation import made_up
 from support.summary import share, tabled
@@ -104,6 +105,7 @@ def test_every_measure_is_what_its_function_says():
         low, high = (check_thresholds(evaluation, f"{name} {sign} {value!r}", "plain")[0] for sign in (">=", "<"))
         assert (low.met, high.met, low.value) == (True, False, value), name
         assert ThresholdResult.from_json(low.to_json()) == low
+        check_measurable((low.threshold,), evaluation.models, evaluation.conditions)
     assert len({round(value, 6) for value in wanted.values()}) == len(wanted)
 
 
@@ -149,8 +151,11 @@ def test_clean_images_and_upper_bounds_need_no_diagnosis():
     ],
 )
 def test_what_the_table_does_not_hold_is_refused(text, message):
+    evaluation = made_up()
     with pytest.raises(ValueError, match=message):
-        check_thresholds(made_up(), text)
+        check_thresholds(evaluation, text)
+    with pytest.raises(ValueError, match=message):
+        check_measurable(parse_thresholds(text), evaluation.models, evaluation.conditions)
 
 
 def test_what_has_no_value_is_refused():
