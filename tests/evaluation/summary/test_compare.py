@@ -79,7 +79,7 @@ def test_without_correlation_the_interval_is_that_of_independent_samples(table):
 
 
 def test_the_published_example():
-    """Fagerland et al. (BMC Medical Research Methodology 14, 2014), airways before and after a transplantation."""
+    """Airways before and after a transplantation, an example of Fagerland, Lydersen and Laake (2014)."""
     assert paired_interval(*pair(1, 1, 7, 12)) == pytest.approx((-0.507, -0.026), abs=5e-4)
 
 
