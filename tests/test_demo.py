@@ -13,7 +13,8 @@ from art_domainrand.cli import app
 from art_domainrand.data import digits
 from art_domainrand.demo import training
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN, Recipe
-from art_domainrand.demo.run import cells, private_randomness
+from art_domainrand.demo.run import cells
+from art_domainrand.demo.training import private_randomness
 from art_domainrand.evaluation import Report, shifted
 from art_domainrand.randomization import OneOf, Rotation
 
@@ -139,7 +140,6 @@ def test_training_depends_on_the_seed_alone(monkeypatch):
 
 
 def test_each_epoch_of_a_randomized_model_has_fresh_images(monkeypatch):
-    monkeypatch.setattr(training, "EPOCHS", 3)
     seen = []
     apply = type(TRAINING_DOMAIN).apply
     monkeypatch.setattr(
@@ -149,6 +149,6 @@ def test_each_epoch_of_a_randomized_model_has_fresh_images(monkeypatch):
     for recipe in (Recipe(randomized=True), Recipe(adversarial=True, randomized=True)):
         seen.clear()
         with private_randomness(0):
-            training.train("", recipe, data, seed=0)
+            training.train("", recipe, data, seed=0, epochs=3)
         assert len(seen) == 3
         assert not torch.equal(seen[0], seen[1])

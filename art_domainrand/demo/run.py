@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,9 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.environment import environment
 from art_domainrand.core.files import check_folder
-from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.data import LabelledImages, digits
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN
-from art_domainrand.demo.training import DEVICE, EPOCHS, train
+from art_domainrand.demo.training import DEVICE, EPOCHS, private_randomness, train
 from art_domainrand.evaluation.plots import image_grid, signed_image
 from art_domainrand.evaluation.results import Report
 from art_domainrand.evaluation.run import Cell, accuracy_rows, attacked, clean, in_turn, shifted
@@ -133,19 +130,3 @@ def metadata(seed: int, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         **environment(DEVICE),
     }
-
-
-@contextmanager
-def private_randomness(seed: int) -> Iterator[None]:
-    """Seed the global CPU generators, from which ART shuffles and torch initializes, and put them back afterwards.
-
-    The number of threads is held at one meanwhile: the network is too small for more to pay, on a busy machine they
-    cost more than they bring, and the results do not depend on the number of cores.
-    """
-    threads = torch.get_num_threads()
-    with seeded_global_rng(seed, torch.device(DEVICE)):
-        try:
-            torch.set_num_threads(1)
-            yield
-        finally:
-            torch.set_num_threads(threads)

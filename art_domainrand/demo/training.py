@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.data import LabelledImages
 from art_domainrand.demo.recipes import EPS, TRAINING_DOMAIN, Recipe
 from art_domainrand.preprocessors import DomainRandomization
@@ -106,3 +107,19 @@ def make_network(shape: tuple[int, ...], nb_classes: int) -> nn.Module:
     )
     width = features(torch.zeros(1, *shape)).shape[1]
     return nn.Sequential(features, nn.Linear(width, nb_classes))
+
+
+@contextmanager
+def private_randomness(seed: int) -> Iterator[None]:
+    """Seed the global CPU generators, from which ART shuffles and torch initializes, and put them back afterwards.
+
+    The number of threads is held at one meanwhile: the network is too small for more to pay, on a busy machine they
+    cost more than they bring, and the results do not depend on the number of cores.
+    """
+    threads = torch.get_num_threads()
+    with seeded_global_rng(seed, torch.device(DEVICE)):
+        try:
+            torch.set_num_threads(1)
+            yield
+        finally:
+            torch.set_num_threads(threads)

@@ -8,8 +8,7 @@ import torch
 
 from art_domainrand.data import digits
 from art_domainrand.demo.recipes import RECIPES
-from art_domainrand.demo.run import private_randomness
-from art_domainrand.demo.training import train
+from art_domainrand.demo.training import private_randomness, train
 
 SHOWCASE = ("standard", "adversarial")
 """Which: one that is not robust, and one that is."""
