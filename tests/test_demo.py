@@ -117,22 +117,20 @@ def test_shift_pgd_attacks_the_shifted_images():
     assert np.abs(adversarial - x).max() > 0.5
 
 
-def test_models_do_not_randomize_at_prediction(monkeypatch):
-    monkeypatch.setattr(training, "EPOCHS", 1)
+def test_models_do_not_randomize_at_prediction():
     data = digits()[0][:64]
     for recipe in RECIPES.values():
         with private_randomness(0):
-            classifier = training.train("", recipe, data, seed=0)
+            classifier = training.train("", recipe, data, seed=0, epochs=1)
         assert np.array_equal(classifier.predict(data.x), classifier.predict(data.x))
 
 
-def test_training_depends_on_the_seed_alone(monkeypatch):
-    monkeypatch.setattr(training, "EPOCHS", 2)
+def test_training_depends_on_the_seed_alone():
     data = digits()[0][:256]
 
     def weights(seed):
         with private_randomness(seed):
-            classifier = training.train("", Recipe(adversarial=True, randomized=True), data, seed)
+            classifier = training.train("", Recipe(adversarial=True, randomized=True), data, seed, epochs=2)
         return torch.cat([p.detach().flatten().cpu() for p in classifier.model.parameters()])
 
     assert torch.equal(weights(0), weights(0))
