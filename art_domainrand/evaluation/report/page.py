@@ -22,7 +22,7 @@ from art_domainrand.evaluation.report.sections.gallery import Exhibit, exhibits
 from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, severity_grids
 from art_domainrand.evaluation.report.sections.provenance import Facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
-from art_domainrand.evaluation.report.text import count_text, shortened
+from art_domainrand.evaluation.report.text import count_text, name_text, shortened
 from art_domainrand.evaluation.summary.compare import Comparison
 from art_domainrand.evaluation.summary.verdict import data_name
 
@@ -41,6 +41,9 @@ SECTION_TITLES = {
     "method": ("models", "How it was made"),
 }
 """The sections in order: its key, the content without which it is left out, and its title."""
+
+LONGEST_TITLE = 80
+"""Characters of a title that names more than two models."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,9 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
 
 def title_of(models: tuple[str, ...]) -> str:
     """The models' names, or how many there are."""
-    names = [shortened(model, 40) for model in models]
-    return " and ".join(names) if len(names) < 3 else count_text(len(names), "model")
+    *most, last = [shortened(name_text(model), 40) for model in models]
+    title = f"{', '.join(most)} and {last}" if most else last
+    return title if len(models) < 3 or len(title) <= LONGEST_TITLE else count_text(len(models), "model")
 
 
 def subtitle_of(evaluation: Evaluation) -> str:

@@ -116,6 +116,7 @@ def test_warnings_stand_beside_what_they_concern(tmp_path, severity):
     marked = [[("warnings-2" in cell, "≤" in cell) for cell in row.split("<td")[1:3]] for row in rows]
     concerned = [False, True, False, True, True, False]
     assert marked == [[(False, False), (one, one)] for one in concerned]
+    assert html.count("upper bound</a>" if severity == "warning" else "not reliable</a>") == sum(concerned)
     assert "Its gradients vanish. What to do: Look at them." in page.text
     assert "Not checked: fgsm (no time)." in page.text
     assert "Its gradients vanish. Look at them." in markdown
@@ -126,7 +127,12 @@ def test_warnings_stand_beside_what_they_concern(tmp_path, severity):
 def test_poor_clean_accuracy_concerns_all(tmp_path):
     evaluation = replace(made_up(("one",), SMALL), diagnoses={"one": diagnosed("warning", "clean_accuracy")})
     _, html, _ = read_report(evaluation, tmp_path)
-    assert html.count('href="#warnings-1"') == 2
+    assert re.findall("(.)</strong>|⚠ ([a-z ]+)</a>", html.partition("<tbody>")[2].partition("</tbody>")[0]) == [
+        ("%", ""),
+        ("", "see warning"),
+        ("%", ""),
+        ("", "upper bound"),
+    ]
 
 
 def test_the_command_is_the_given_one(tmp_path):
