@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from art_domainrand.evaluation.conditions.kinds import Condition
+from art_domainrand.evaluation.conditions.condition import Condition
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.results import Row

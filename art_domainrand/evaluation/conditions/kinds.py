@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from art_domainrand.core.checks import Text, norm_order, require
+from art_domainrand.evaluation.conditions.condition import Condition as Condition
 from art_domainrand.evaluation.conditions.values import (
     check_count,
     check_named,
@@ -22,15 +22,6 @@ NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
 
 COMPOSITE_ORDERS = ("joint", "domain_first", "pixels_first")
 """What comes first of domain and pixels, by the names of :class:`~art_domainrand.CompositeAttack`."""
-
-
-class Condition(ABC):
-    """What is done to the images before a model is judged on them."""
-
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What it is called in tables where the user does not say."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from art_domainrand.evaluation.report.rendering import render
 from art_domainrand.evaluation.report.robustbench import robustbench_text
 from art_domainrand.evaluation.report.sections.calibration import ReliabilityFigure, reliability_figures
 from art_domainrand.evaluation.report.sections.classes import ClassFigure, class_figures
-from art_domainrand.evaluation.report.sections.comparisons import comparisons
+from art_domainrand.evaluation.report.sections.comparisons import ComparisonTable, comparison_tables
 from art_domainrand.evaluation.report.sections.conditions import ConditionLine, condition_lines
 from art_domainrand.evaluation.report.sections.corruptions import CorruptionMeans, corruption_means
 from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_figures
@@ -23,7 +23,6 @@ from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, 
 from art_domainrand.evaluation.report.sections.provenance import Facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
 from art_domainrand.evaluation.report.text import count_text, name_text, shortened
-from art_domainrand.evaluation.summary.compare import Comparison
 from art_domainrand.evaluation.summary.verdict import data_name
 
 SECTION_TITLES = {
@@ -83,7 +82,7 @@ class PageContent:
     classes: tuple[ClassFigure, ...]
     draws: tuple[DrawFigure, ...]
     reliability: tuple[ReliabilityFigure, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ComparisonTable, ...]
     gallery: dict[str, tuple[Exhibit, ...]]
     command: str
     facts: Facts
@@ -120,7 +119,7 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
         class_figures(evaluation),
         draw_figures(evaluation),
         reliability_figures(evaluation),
-        comparisons(evaluation),
+        comparison_tables(evaluation),
         exhibits(evaluation),
         command or str(evaluation.manifest.get("command") or ""),
         facts_of(evaluation.manifest),

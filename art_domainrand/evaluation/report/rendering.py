@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from art_domainrand.evaluation.report.sections.comparisons import reading
 from art_domainrand.evaluation.report.text import (
     bytes_text,
     code_text,
@@ -44,7 +43,7 @@ NUMBERS: dict[str, Callable[..., str]] = {
 }
 """Filters whose text is of our making, with nothing to escape."""
 
-FILTERS = {"value": value_text, "reading": reading, "short": shortened, "name": name_text}
+FILTERS = {"value": value_text, "short": shortened, "name": name_text}
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^=]|:(?=//)|(?<=www)\.)")
 """What GitHub's Markdown would take for markup, or make a link of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 from art_domainrand.evaluation.evaluation import Evaluation
@@ -11,11 +12,24 @@ MOST_PAIRED = 4
 """Of so many models every two are compared; of more, each with the first."""
 
 
-def comparisons(evaluation: Evaluation) -> tuple[Comparison, ...]:
+@dataclass(frozen=True)
+class ComparisonTable:
+    """Two models compared.
+
+    :param found: the numbers, condition by condition.
+    :param readings: what each of them shows, in words.
+    """
+
+    found: Comparison
+    readings: tuple[str, ...]
+
+
+def comparison_tables(evaluation: Evaluation) -> tuple[ComparisonTable, ...]:
     """Pairs of models, compared in every condition; none for a single model."""
     models = evaluation.models
     pairs = combinations(models, 2) if len(models) <= MOST_PAIRED else ((models[0], other) for other in models[1:])
-    return tuple(compare(evaluation, models=pair) for pair in pairs)
+    tables = (compare(evaluation, models=pair) for pair in pairs)
+    return tuple(ComparisonTable(found, tuple(reading(one, found) for one in found.results)) for found in tables)
 
 
 def reading(result: PairedResult, found: Comparison) -> str:

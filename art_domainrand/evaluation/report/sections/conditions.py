@@ -19,6 +19,7 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.summary.trust import findings_on, needs_no_gradient
 
 KIND_WORDS = {
     Clean: "clean",
@@ -96,10 +97,9 @@ def condition_lines(evaluation: Evaluation) -> tuple[ConditionLine, ...]:
 
 def entry_of(evaluation: Evaluation, model: str, name: str, condition: Condition) -> ConditionEntry:
     """A model's entry: any finding concerns what attacks left standing, and poor clean accuracy everything."""
-    diagnosis = evaluation.diagnoses.get(model)
-    found = () if diagnosis is None else diagnosis.findings
+    found = findings_on(evaluation, model)
     doubt = SEE_WARNING if any(one.name == "clean_accuracy" for one in found) else ""
-    if found and uses_gradients(condition):
+    if found and uses_gradients(condition) and not needs_no_gradient(condition):
         doubt = NOT_RELIABLE if any(one.severity == "error" for one in found) else UPPER_BOUND
     return ConditionEntry(row_of(evaluation, model, name), doubt)
 

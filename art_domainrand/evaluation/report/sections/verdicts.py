@@ -8,7 +8,8 @@ from art_domainrand.evaluation.diagnose.diagnosis import Check, Finding
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.threats import names_of_kind
-from art_domainrand.evaluation.summary.verdict import Verdict, advice, findings_of, verdict
+from art_domainrand.evaluation.summary.trust import findings_on
+from art_domainrand.evaluation.summary.verdict import Verdict, advice, verdict
 
 STRENGTH_WORDS = {"estimate": "Estimate", "upper bound": "Upper bound", "none": "No verdict"}
 
@@ -66,7 +67,7 @@ def card_of(evaluation: Evaluation, model: str) -> VerdictCard:
     """The card of a model."""
     said = verdict(evaluation, model)
     diagnosis = evaluation.diagnoses.get(model)
-    findings = findings_of(diagnosis)
+    findings = findings_on(evaluation, model)
     return VerdictCard(
         model,
         said,
