@@ -10,14 +10,19 @@ from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.report.figures.lines import STYLES, LineStyle
 from art_domainrand.evaluation.report.rendering import render
+from art_domainrand.evaluation.report.robustbench import robustbench_text
+from art_domainrand.evaluation.report.sections.calibration import ReliabilityFigure, reliability_figures
 from art_domainrand.evaluation.report.sections.classes import ClassFigure, class_figures
+from art_domainrand.evaluation.report.sections.comparisons import ComparisonTable, comparison_tables
 from art_domainrand.evaluation.report.sections.conditions import ConditionLine, condition_lines
+from art_domainrand.evaluation.report.sections.corruptions import CorruptionMeans, corruption_means
 from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_figures
+from art_domainrand.evaluation.report.sections.draws import DrawFigure, draw_figures
 from art_domainrand.evaluation.report.sections.gallery import Exhibit, exhibits
 from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, severity_grids
 from art_domainrand.evaluation.report.sections.provenance import Facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
-from art_domainrand.evaluation.report.text import count_text, shortened
+from art_domainrand.evaluation.report.text import count_text, name_text, shortened
 from art_domainrand.evaluation.summary.verdict import data_name
 
 SECTION_TITLES = {
@@ -28,10 +33,16 @@ SECTION_TITLES = {
     "grid": ("grids", "Attacks inside domains"),
     "severity": ("severities", "Corruptions and domains by severity"),
     "classes": ("classes", "Class by class"),
+    "draws": ("draws", "Draw by draw"),
+    "calibration": ("reliability", "As sure as it is right?"),
+    "comparisons": ("comparisons", "The models compared"),
     "gallery": ("gallery", "What broke first"),
     "method": ("models", "How it was made"),
 }
 """The sections in order: its key, the content without which it is left out, and its title."""
+
+LONGEST_TITLE = 80
+"""Characters of a title that names more than two models."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,11 @@ class PageContent:
     :param curves: accuracy against radius.
     :param grids: attacks inside domains.
     :param severities: corruptions by severity.
+    :param corruption_means: the averages over corruptions.
     :param classes: accuracy class by class.
+    :param draws: random defences and conditions draw by draw.
+    :param reliability: whether the models are as sure as they are right.
+    :param comparisons: the models against one another.
     :param gallery: what broke first, by model.
     :param command: the command that made the evaluation; empty where there was none.
     :param facts: with what it was made.
@@ -63,7 +78,11 @@ class PageContent:
     curves: tuple[CurveFigure, ...]
     grids: tuple[Grid, ...]
     severities: tuple[Grid, ...]
+    corruption_means: tuple[CorruptionMeans, ...]
     classes: tuple[ClassFigure, ...]
+    draws: tuple[DrawFigure, ...]
+    reliability: tuple[ReliabilityFigure, ...]
+    comparisons: tuple[ComparisonTable, ...]
     gallery: dict[str, tuple[Exhibit, ...]]
     command: str
     facts: Facts
@@ -96,7 +115,11 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
         curve_figures(evaluation),
         attack_grids(evaluation),
         severity_grids(evaluation),
+        corruption_means(evaluation),
         class_figures(evaluation),
+        draw_figures(evaluation),
+        reliability_figures(evaluation),
+        comparison_tables(evaluation),
         exhibits(evaluation),
         command or str(evaluation.manifest.get("command") or ""),
         facts_of(evaluation.manifest),
@@ -106,8 +129,9 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
 
 def title_of(models: tuple[str, ...]) -> str:
     """The models' names, or how many there are."""
-    names = [shortened(model, 40) for model in models]
-    return " and ".join(names) if len(names) < 3 else count_text(len(names), "model")
+    *most, last = [shortened(name_text(model), 40) for model in models]
+    title = f"{', '.join(most)} and {last}" if most else last
+    return title if len(models) < 3 or len(title) <= LONGEST_TITLE else count_text(len(models), "model")
 
 
 def subtitle_of(evaluation: Evaluation) -> str:
@@ -131,7 +155,11 @@ def write_report(evaluation: Evaluation, out: str | Path, *, command: str | None
     :return: the paths of the files.
     """
     content = page_content(evaluation, command)
-    texts = {"report.html": render("page.html.j2", content), "report.md": render("page.md.j2", content)}
+    texts = {
+        "report.html": render("page.html.j2", content),
+        "report.md": render("page.md.j2", content),
+        "robustbench.json": robustbench_text(evaluation),
+    }
     paths = []
     for name, text in texts.items():
         with whole_file(Path(out) / name) as temporary:

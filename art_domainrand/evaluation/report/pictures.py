@@ -42,7 +42,7 @@ class Picture:
         return max(self.width, self.height) <= SMALLEST_SIDE
 
 
-def picture(image: NDArray[np.float32], alternative: str) -> Picture:
+def png_picture(image: NDArray[np.float32], alternative: str) -> Picture:
     """An image as PNG.
 
     :param image: (C, H, W) in [0, 1]; of other than one or three channels the mean is shown. NaN is black.

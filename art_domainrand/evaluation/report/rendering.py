@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import html
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from art_domainrand.evaluation.report.text import (
     bytes_text,
+    code_text,
     count_text,
     css_text,
     duration_text,
     interval_text,
     name_text,
     number_text,
+    p_text,
+    points_text,
     share_text,
     shortened,
     value_text,
@@ -31,6 +36,10 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "bytes": bytes_text,
     "count": count_text,
     "css": css_text,
+    "points": points_text,
+    "p": p_text,
+    "code": code_text,
+    "repeated": operator.mul,
 }
 """Filters whose text is of our making, with nothing to escape."""
 
@@ -49,11 +58,11 @@ def render(template: str, content: Any) -> str:
     :param template: the name of the template: ``*.html.j2`` or ``*.md.j2``.
     :param content: what it calls ``page``.
     """
-    html = template.endswith(".html.j2")
+    is_html = template.endswith(".html.j2")
     environment = Environment(
         loader=PackageLoader("art_domainrand.evaluation.report"),
-        autoescape=html,
-        finalize=html_safe if html else markdown_safe,
+        autoescape=is_html,
+        finalize=html_safe if is_html else markdown_safe,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -77,4 +86,4 @@ def markdown_safe(value: Any) -> Any:
     """A text that GitHub's Markdown shows as it is, in a table too."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return MARKDOWN.sub(r"\\\1", str(escape(" ".join(visible(value).split()))))
+    return MARKDOWN.sub(r"\\\1", html.escape(" ".join(visible(value).split()), quote=False))

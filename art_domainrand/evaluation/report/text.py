@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from art_domainrand.evaluation.results import Row
@@ -51,6 +52,23 @@ def interval_text(row: Row) -> str:
     return f"{100 * row.low:.1f} to {100 * row.high:.1f}%"
 
 
+def code_text(code: str) -> str:
+    """A text as code in Markdown: between more backticks than it holds in a row."""
+    line = " ".join(visible(code).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}"
+
+
+def points_text(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * share:+.1f}"
+
+
+def p_text(p: float) -> str:
+    """A p-value to two digits; small ones need no more than their size."""
+    return f"{p:.2g}" if p >= 0.001 else "below 0.001"
+
+
 def number_text(value: float) -> str:
     """A number to about three digits, without needless zeros."""
     if not math.isfinite(value):
@@ -70,8 +88,8 @@ def duration_text(seconds: float) -> str:
 
 def bytes_text(size: float) -> str:
     """A size in the unit that suits it."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
             return f"{size:.3g} {unit}"
         size /= 1000
     raise AssertionError  # pragma: no cover

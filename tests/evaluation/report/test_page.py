@@ -2,74 +2,33 @@
 
 import re
 import tomllib
-from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import art_domainrand
-from art_domainrand.evaluation.conditions import Attacked, Clean
+from art_domainrand.evaluation.conditions import Attacked, Clean, Composite, Corrupted, Randomized, Then
+from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding
+from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.report.page import write_report
 
 from support.evaluation import made_up
+from support.pages import Reader, read_report
 
-VOID = {"meta", "link", "br", "img", "hr", "input", "path", "use"}
-
-
-class Reader(HTMLParser):
-    """Reads a page as a tree: its elements, its texts, and whether every tag that opens also closes."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.texts, self.wrong = [], [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        if tag in VOID:
-            return
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-        else:
-            self.wrong.append(tag)
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
-
-    @property
-    def text(self):
-        return " ".join(" ".join(self.texts).split())
+SMALL = [Clean(), Attacked("pgd", 0.1)]
 
 
-def pages(evaluation, folder):
-    write_report(evaluation, folder)
-    html = (folder / "report.html").read_text(encoding="utf-8")
-    page = Reader(html)
-    assert not page.wrong
-    assert not page.open
-    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(set(ids)) == len(ids)
-    for _, attributes in page.elements:
-        for name in ("aria-labelledby", "aria-describedby", "href"):
-            for target in re.findall(r"^#(.+)" if name == "href" else r"\S+", attributes.get(name) or ""):
-                assert target in ids or target.startswith("data:"), (name, target)
-    return page, html, (folder / "report.md").read_text(encoding="utf-8")
+def percent(row):
+    return f"{100 * row.accuracy:.1f}%", f"{100 * row.low:.1f} to {100 * row.high:.1f}%"
 
 
 def test_the_accuracies_stand_in_both_forms(tmp_path):
     evaluation = made_up()
-    page, _, markdown = pages(evaluation, tmp_path)
+    page, _, markdown = read_report(evaluation, tmp_path)
     for row in evaluation.rows():
-        for text in (f"{100 * row.accuracy:.1f}%", f"{100 * row.low:.1f} to {100 * row.high:.1f}%"):
+        for text in percent(row):
             assert text in page.text
             assert text in markdown
 
@@ -77,15 +36,146 @@ def test_the_accuracies_stand_in_both_forms(tmp_path):
 def test_the_same_evaluation_is_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
         paths = write_report(made_up(), tmp_path / folder)
+    assert [path.name for path in paths] == ["report.html", "report.md", "robustbench.json"]
     for path in paths:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
 
 
-@pytest.mark.parametrize("models", [("one",), tuple("abcdefgh")])
-@pytest.mark.parametrize("conditions", [[Clean()], [Attacked("pgd", 1 / 255)], None])
+@pytest.mark.parametrize(
+    ("models", "conditions"),
+    [
+        (("one",), [Clean()]),
+        (("one",), [Attacked("pgd", 0.1)]),
+        (("one",), [Corrupted("fog", 1), Clean()]),
+        (tuple("abcdefgh"), SMALL),
+    ],
+)
 def test_few_and_many(tmp_path, models, conditions):
-    page, _, _ = pages(made_up(models, conditions, n=3), tmp_path)
+    page, _, _ = read_report(made_up(models, conditions, n=3), tmp_path)
     assert all(model in page.text for model in models)
+    assert ("The models compared" in page.text) == (len(models) > 1)
+
+
+def test_one_class(tmp_path):
+    evaluation = made_up(("one",), SMALL, n=3)
+    rows = evaluation.outcomes.rows.copy()
+    rows["label"] = rows["predicted"] = 0
+    rows["right"] = True
+    table = Outcomes(rows, evaluation.models, evaluation.outcomes.conditions, ("only",))
+    page, _, _ = read_report(replace(evaluation, outcomes=table), tmp_path)
+    assert "Class by class" not in page.text
+
+
+def test_a_thousand_classes(tmp_path):
+    page, html, markdown = read_report(made_up(("one",), SMALL, n=2000, classes=1000), tmp_path)
+    assert "The 20 lowest of 1,000 classes." in page.text
+    assert len(html) < 200_000
+    assert "1,000 classes" in markdown
+
+
+def test_what_there_is_not_is_left_out(tmp_path):
+    evaluation = replace(made_up(("one",), SMALL, n=20), samples=(), manifest={}, cost={})
+    page, _, markdown = read_report(evaluation, tmp_path)
+    absent = "Warnings", "What broke", "Draw by draw", "inside domains", "severity", "compared", "Command", "Cost"
+    for title in absent:
+        assert title not in page.text
+        assert title not in markdown
+    assert "Verdict" in page.text
+
+
+def test_nan_is_a_dash(tmp_path):
+    evaluation = made_up(("one",), SMALL, n=20)
+    rows = evaluation.outcomes.rows.copy()
+    for name in ("margin", "confidence", "forwards", "backwards", "l2"):
+        rows[name] = np.nan
+    table = Outcomes(rows, evaluation.models, evaluation.outcomes.conditions, evaluation.outcomes.classes)
+    page, _, markdown = read_report(replace(evaluation, outcomes=table, cost={"seconds": np.nan}), tmp_path)
+    assert "As sure as" not in page.text
+    for text in (page.text, markdown):
+        assert not re.search(r"\bnan\b", text)
+
+
+def diagnosed(severity, name):
+    finding = Finding(name, severity, {}, "Its gradients vanish.", "Look at them.")
+    return Diagnosis((), {}, (finding,), (Check(name), Check("fgsm", skipped="no time")))
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_warnings_stand_beside_what_they_concern(tmp_path, severity):
+    conditions = [
+        Clean(),
+        Attacked("pgd", 0.1),
+        Corrupted("fog", 3),
+        Then(Corrupted("fog", 3), Attacked("pgd", 0.1)),
+        Composite("sim2real_camera", 0.1),
+        Randomized("sim2real_camera"),
+    ]
+    evaluation = replace(made_up(conditions=conditions), diagnoses={"robust": diagnosed(severity, "zero_gradients")})
+    page, html, markdown = read_report(evaluation, tmp_path)
+    rows = re.findall(r"<tr>.*?</tr>", html.partition('class="sortable"')[2].partition("</table>")[0], re.DOTALL)[1:]
+    marked = [[("warnings-2" in cell, "≤" in cell) for cell in row.split("<td")[1:3]] for row in rows]
+    concerned = [False, True, False, True, True, False]
+    assert marked == [[(False, False), (one, one)] for one in concerned]
+    assert html.count("upper bound</a>" if severity == "warning" else "not reliable</a>") == sum(concerned)
+    assert "Its gradients vanish. What to do: Look at them." in page.text
+    assert "Not checked: fgsm (no time)." in page.text
+    assert "Its gradients vanish. Look at them." in markdown
+    cards = html.split('<div class="verdict ')[1:]
+    assert ("No verdict" in Reader(cards[1]).text) == (severity == "error")
+
+
+def test_poor_clean_accuracy_concerns_all(tmp_path):
+    evaluation = replace(made_up(("one",), SMALL), diagnoses={"one": diagnosed("warning", "clean_accuracy")})
+    _, html, _ = read_report(evaluation, tmp_path)
+    assert re.findall("(.)</strong>|⚠ ([a-z ]+)</a>", html.partition("<tbody>")[2].partition("</tbody>")[0]) == [
+        ("%", ""),
+        ("", "see warning"),
+        ("%", ""),
+        ("", "upper bound"),
+    ]
+
+
+def test_the_command_is_the_given_one(tmp_path):
+    for command in (None, "art-domainrand evaluate --model 'my model.py:net'"):
+        write_report(made_up(("one",), SMALL, n=20), tmp_path, command=command)
+        text = Reader((tmp_path / "report.html").read_text(encoding="utf-8")).text
+        assert (command or "art-domainrand evaluate") in text
+
+
+def test_every_figure_says_what_it_shows(tmp_path):
+    page, html, _ = read_report(made_up(n=40), tmp_path)
+    figures = [attributes for attributes in page.all("svg") if "role" in attributes]
+    assert len(figures) >= 6
+    for attributes in figures:
+        assert attributes["role"] == "img"
+        title, description = attributes["aria-labelledby"].split()
+        assert re.search(f'<title id="{title}">[^<]+</title><desc id="{description}">[^<]+</desc>', html)
+    # Their colours are the page's, so that they are seen in light and dark.
+    drawn = "".join(re.findall(r"<svg viewBox.*?</svg>|<svg .*?role=\"img\".*?</svg>", html, re.DOTALL))
+    assert "var(--ink)" in drawn
+    assert not re.search(r"#[0-9a-fA-F]{6}\b", drawn)
+
+
+def test_nothing_is_fetched(tmp_path):
+    page, html, _ = read_report(made_up(), tmp_path)
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:"))
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    policy = next(one["content"] for one in page.all("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+
+
+def test_the_page_can_be_sent(tmp_path):
+    """As many samples as a full preset keeps, of the worst images for a PNG there are."""
+    rng = np.random.default_rng(0)
+    evaluation = made_up(n=20)
+    images = rng.random((2, 3, 224, 224), dtype=np.float32)
+    samples = tuple(replace(one, clean=images[0], changed=images[1]) for one in evaluation.samples)
+    page, html, _ = read_report(replace(evaluation, samples=samples), tmp_path)
+    assert len(html) < 1_500_000
+    assert len(page.all("img")) >= 9
 
 
 def test_every_template_is_installed():

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from art_domainrand.evaluation.report.figures.svg import SERIES, drawn
+from art_domainrand.evaluation.report.figures.svg import MUTED, SERIES, drawn
 from art_domainrand.evaluation.results import Row
 
 
@@ -50,13 +50,24 @@ class Line:
 
     :param name: what it is called.
     :param points: places along the horizontal axis, ascending, and accuracies.
+    :param joined: whether the points are joined and have a band, or each stands alone with a bar.
     """
 
     name: str
     points: tuple[tuple[float, Row], ...]
+    joined: bool = True
 
 
-def line_figure(key: str, title: str, description: str, lines: Sequence[Line], label: str) -> Markup:
+def line_figure(
+    key: str,
+    title: str,
+    description: str,
+    lines: Sequence[Line],
+    label: str,
+    *,
+    whole: bool = False,
+    diagonal: bool = False,
+) -> Markup:
     """Accuracy in percent as lines over their 95% bands.
 
     :param key: as in :func:`~art_domainrand.evaluation.report.figures.svg.drawn`.
@@ -64,24 +75,33 @@ def line_figure(key: str, title: str, description: str, lines: Sequence[Line], l
     :param description: what is to be seen in it.
     :param lines: at most as many as there are :data:`STYLES`.
     :param label: what the horizontal axis is.
+    :param whole: whether its values are whole numbers.
+    :param diagonal: whether it is a share as well, to be compared with the accuracy.
     """
 
     def draw(ax: Axes) -> None:
+        if diagonal:
+            ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
         for colour, style, line in zip(SERIES, STYLES, lines, strict=False):
-            x, rows = zip(*line.points, strict=True)
-            ax.fill_between(x, [r.low for r in rows], [r.high for r in rows], color=colour, alpha=0.15, linewidth=0)
-            ax.plot(
-                x,
-                [row.accuracy for row in rows],
-                color=colour,
-                marker=style.marker,
-                linestyle=style.matplotlib,
-                markersize=5.5,
-                linewidth=1.8,
-            )
+            draw_line(ax, line, style, colour)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 10]))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=whole, steps=[1, 2, 4, 5, 10]))
         ax.set(xlabel=label, ylabel="accuracy", ylim=(-0.02, 1.02))
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        if diagonal:
+            ax.set_xlim(-0.02, 1.02)
+        for axis in (ax.xaxis, ax.yaxis) if diagonal else (ax.yaxis,):
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
     return drawn(key, title, description, draw)
+
+
+def draw_line(ax: Axes, line: Line, style: LineStyle, colour: str) -> None:
+    """Draw one line and its band, or its points and their bars."""
+    x, rows = zip(*line.points, strict=True)
+    accuracies, low, high = zip(*((row.accuracy, row.low, row.high) for row in rows), strict=True)
+    if line.joined:
+        ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    else:
+        ax.vlines(x, low, high, color=colour, linewidth=1.2)
+    dashes = style.matplotlib if line.joined else "none"
+    ax.plot(x, accuracies, color=colour, marker=style.marker, linestyle=dashes, markersize=5.5, linewidth=1.8)

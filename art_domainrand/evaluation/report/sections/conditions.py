@@ -19,6 +19,7 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.summary.trust import findings_on, needs_no_gradient
 
 KIND_WORDS = {
     Clean: "clean",
@@ -29,6 +30,9 @@ KIND_WORDS = {
     DomainAttacked: "worst domain",
     Composite: "worst domain and pixels",
 }
+
+UPPER_BOUND, NOT_RELIABLE, SEE_WARNING = "upper bound", "not reliable", "see warning"
+"""What a diagnosis says of an accuracy: another attack may find more, this one cannot work, or read on."""
 
 
 def kind_text(condition: Condition) -> str:
@@ -50,11 +54,16 @@ class ConditionEntry:
     """One model in one condition.
 
     :param row: its accuracy; None where it was not judged.
-    :param doubted: whether a finding of the model's diagnosis concerns it.
+    :param doubt: what the model's diagnosis says of it, in two words; empty for nothing.
     """
 
     row: Row | None
-    doubted: bool
+    doubt: str
+
+    @property
+    def at_most(self) -> str:
+        """What stands before the accuracy: whether an attack may find more."""
+        return "" if self.doubt in ("", SEE_WARNING) else "\N{LESS-THAN OR EQUAL TO} "
 
 
 @dataclass(frozen=True)
@@ -87,11 +96,12 @@ def condition_lines(evaluation: Evaluation) -> tuple[ConditionLine, ...]:
 
 
 def entry_of(evaluation: Evaluation, model: str, name: str, condition: Condition) -> ConditionEntry:
-    """A model's entry; with a finding about gradients what attacks left standing is in doubt, with others all is."""
-    diagnosis = evaluation.diagnoses.get(model)
-    found = () if diagnosis is None else diagnosis.names
-    doubted = "clean_accuracy" in found or (bool(found) and uses_gradients(condition))
-    return ConditionEntry(row_of(evaluation, model, name), doubted)
+    """A model's entry: any finding concerns what attacks left standing, and poor clean accuracy everything."""
+    found = findings_on(evaluation, model)
+    doubt = SEE_WARNING if any(one.name == "clean_accuracy" for one in found) else ""
+    if found and uses_gradients(condition) and not needs_no_gradient(condition):
+        doubt = NOT_RELIABLE if any(one.severity == "error" for one in found) else UPPER_BOUND
+    return ConditionEntry(row_of(evaluation, model, name), doubt)
 
 
 def row_of(evaluation: Evaluation, model: str, condition: str) -> Row | None:

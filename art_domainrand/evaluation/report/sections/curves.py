@@ -52,7 +52,9 @@ def curve_figures(evaluation: Evaluation) -> tuple[CurveFigure, ...]:
 
 def grouped_curves(evaluation: Evaluation) -> Iterator[tuple[str, str, list[str], list[Curve]]]:
     """Title, norm, names of lines and curves of each figure, with no more lines than can be told apart."""
-    norms = {family: norm_of(evaluation.conditions[members[0]]) for family, members in families(evaluation).items()}
+    norms = {
+        family: norm_of_attack(evaluation.conditions[members[0]]) for family, members in families(evaluation).items()
+    }
     found = {
         (family, model): one
         for family in norms
@@ -78,7 +80,7 @@ def in_parts(names: Sequence[str]) -> Iterator[list[str]]:
         yield list(names[start : start + len(STYLES)])
 
 
-def norm_of(condition: Condition) -> str:
+def norm_of_attack(condition: Condition) -> str:
     """The norm of an attack, alone or after something else."""
     while isinstance(condition, Then):
         condition = condition.second

@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 import numpy as np
 
 from art_domainrand.evaluation.evaluation import Evaluation, Sample
-from art_domainrand.evaluation.report.pictures import Picture, difference, picture
+from art_domainrand.evaluation.report.pictures import Picture, difference, png_picture
 
 MOST_SAMPLES = 12
 """Samples that are shown of each model."""
@@ -69,9 +69,9 @@ def exhibit_of(evaluation: Evaluation, sample: Sample) -> Exhibit:
     alike = sample.clean.shape == sample.changed.shape
     return Exhibit(
         sample,
-        picture(sample.clean, f"{sample.label}, as it was"),
-        picture(sample.changed, f"the same after {sample.condition}"),
-        picture(difference(sample.clean, sample.changed), "the difference, ten times as large") if alike else None,
+        png_picture(sample.clean, f"{sample.label}, as it was"),
+        png_picture(sample.changed, f"the same after {sample.condition}"),
+        png_picture(difference(sample.clean, sample.changed), "the difference, ten times as large") if alike else None,
         distances_of(sample) if alike else (),
     )
 

@@ -8,7 +8,8 @@ from art_domainrand.evaluation.diagnose.diagnosis import Check, Finding
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.threats import names_of_kind
-from art_domainrand.evaluation.summary.verdict import Verdict, verdict
+from art_domainrand.evaluation.summary.trust import findings_on
+from art_domainrand.evaluation.summary.verdict import Verdict, advice, verdict
 
 STRENGTH_WORDS = {"estimate": "Estimate", "upper bound": "Upper bound", "none": "No verdict"}
 
@@ -34,6 +35,7 @@ class VerdictCard:
     :param model: the model's name.
     :param verdict: what may be said of it.
     :param strength: how much that is, in words.
+    :param notes: what else must be known; of the findings no more than that there are some.
     :param tiles: the numbers.
     :param findings: what its diagnosis found.
     :param skipped: checks that could not be made.
@@ -43,6 +45,7 @@ class VerdictCard:
     model: str
     verdict: Verdict
     strength: str
+    notes: tuple[str, ...]
     tiles: tuple[Tile, ...]
     findings: tuple[Finding, ...]
     skipped: tuple[Check, ...]
@@ -64,12 +67,14 @@ def card_of(evaluation: Evaluation, model: str) -> VerdictCard:
     """The card of a model."""
     said = verdict(evaluation, model)
     diagnosis = evaluation.diagnoses.get(model)
+    findings = findings_on(evaluation, model)
     return VerdictCard(
         model,
         said,
         STRENGTH_WORDS[said.strength],
+        tuple(note for note in said.notes if note not in advice(findings)),
         tiles_of(evaluation, model, said),
-        () if diagnosis is None else diagnosis.findings,
+        findings,
         () if diagnosis is None else tuple(check for check in diagnosis.checks if check.skipped),
         diagnosis is not None,
     )
