@@ -56,7 +56,7 @@ def errors_in_one_line(code: int = BAD_ARGUMENTS, *, kept: str = "") -> Iterator
         with warnings_in_lines():
             yield
     except KeyboardInterrupt:
-        complain(f"Stopped{kept}")
+        complain(f"Stopped{kept}", "")
         raise typer.Exit(FAILED) from None
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise

@@ -81,18 +81,21 @@ def runs_code(model: str) -> str | None:
     return model if not colon and Path(model).suffix in SUFFIXES else None
 
 
-def load_estimator(request: ModelRequest, shape: tuple[int, ...], classes: int | None, seed: int = 0) -> Any:
+def load_estimator(
+    request: ModelRequest, shape: tuple[int, ...], classes: int | None, seed: int = 0, *, least: int = 2
+) -> Any:
     """Make the ART estimator that a user asks for, on the CPU, for images in [0, 1].
 
     :param request: which model.
     :param shape: of an image, (C, H, W).
     :param classes: how many classes the data name; None where they name none, and the model says how many there are.
     :param seed: from which weights that nothing else says are drawn.
+    :param least: how many classes there are at least, where the data name none.
     :return: a ``PyTorchClassifier``, or the estimator that the user's own code made.
     :raises ValueError: for what cannot be loaded, and a model that does not fit the data.
     """
     with seeded_global_rng(seed, torch.device("cpu")):
-        built = built_model(request, shape, max(classes or 2, 2))
+        built = built_model(request, shape, max(classes or least, 2))
     if is_estimator(built):
         plain = request.weights is None and not request.mean
         require(plain, "weights, mean and std", "be left out for an ART estimator", Text(request.model))
@@ -104,7 +107,7 @@ def load_estimator(request: ModelRequest, shape: tuple[int, ...], classes: int |
     if mean is not None and std is not None:
         require(len(mean) in (1, shape[0]), "mean", f"hold a value for each of {shape[0]} channels", list(mean))
         module = Normalized(module, mean, std).eval()
-    return as_estimator(module, shape, classes)
+    return as_estimator(module, shape, classes, least)
 
 
 def built_model(request: ModelRequest, shape: tuple[int, ...], classes: int) -> Any:
@@ -133,19 +136,20 @@ def fitting_estimator(estimator: Any, shape: tuple[int, ...]) -> Any:
     return estimator
 
 
-def as_estimator(module: nn.Module, shape: tuple[int, ...], classes: int | None) -> Any:
+def as_estimator(module: nn.Module, shape: tuple[int, ...], classes: int | None, least: int = 2) -> Any:
     """A module as an ART classifier of images in [0, 1], on the CPU.
 
     :param module: gives scores (N, K), or (N, 1) for two classes.
     :param shape: of an image, (C, H, W).
     :param classes: how many classes the data name; None where they name none.
+    :param least: how many there are at least then.
     :raises ValueError: for a module that does not take such images, or gives other scores.
     """
     found = tried(module, shape)
     one_unit = found.dim() == 2 and found.shape[1] == 1
     outputs = 2 if one_unit else found.shape[1] if found.dim() == 2 else 0
-    fits = outputs == classes if classes is not None and classes > 1 else outputs > 1
-    rule = "give one score for each class" if classes is None else f"give scores of the {classes} classes of the data"
+    fits = outputs == classes if classes is not None and classes > 1 else outputs >= max(least, 2)
+    rule = f"give scores of {f'at least {least}' if classes is None else f'the {classes}'} classes of the data"
     require(
         found.dim() == 2 and len(found) == 2 and fits, "model", rule, Text(f"shape {tuple(found.shape)} for 2 images")
     )

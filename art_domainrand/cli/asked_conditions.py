@@ -1,0 +1,68 @@
+"""From the options of a command line to conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from art_domainrand.cli.run_config import RunConfig
+from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.documents import from_document
+from art_domainrand.evaluation.conditions.kinds import Attacked, Clean, Condition, Corrupted, InDomain, norm_name
+from art_domainrand.evaluation.conditions.known import check_condition
+from art_domainrand.evaluation.conditions.presets import COLOUR_EPS, GREY_EPS, preset_conditions
+from art_domainrand.evaluation.conditions.values import read_eps
+from art_domainrand.evaluation.running.attacks import attack_entry
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS
+from art_domainrand.randomization.corruptions import COMMON
+
+DEFAULT_ATTACK = "strongest"
+"""The attack where only a norm or radii are named."""
+
+DEFAULT_SEVERITY = 3
+
+
+def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> dict[str, Condition]:
+    """The conditions of a run, by name; the clean images are always among them.
+
+    A preset stands first. Where no attack is named, norms and radii are those of the preset's attacks.
+
+    :param config: the run, effective.
+    :param channels: of the images, from which the usual radius follows where none is named.
+    :param width: the range of pixels.
+    :raises ValueError: for names of attacks, corruptions, domains and presets that there are not, and for radii and
+        documents that are none.
+    """
+    norms = [norm_name(norm) for norm in config.norm] or ["linf"]
+    radii = [read_eps(eps, "eps") for eps in config.eps]
+    for_preset = config.preset is not None and not config.attack
+    found: list[Condition] = [Clean()]
+    if config.preset is not None:
+        for norm in norms if for_preset else norms[:1]:
+            eps = (radii or None) if for_preset else None
+            found += preset_conditions(config.preset, norm=norm, eps=eps, channels=channels, width=width)
+    named = config.attack or ((DEFAULT_ATTACK,) if not for_preset and (config.norm or config.eps) else ())
+    usual = GREY_EPS if channels == 1 else COLOUR_EPS
+    for attack in named:
+        found += [Attacked(attack, eps, norm) for norm in norms for eps in radii or [usual[norm] * width]]
+    found += named_with_severity(config.domain, InDomain, {"all": list(DOMAINS)})
+    groups = {"all": list(CORRUPTIONS), "common": list(COMMON)}
+    found += named_with_severity(config.corruptions, Corrupted, groups)
+    found += [from_document(one, f"conditions[{place}]") for place, one in enumerate(config.conditions)]
+    for condition in found:
+        check_condition(condition)
+        if isinstance(condition, Attacked):
+            attack_entry(condition)
+    return {condition.name: condition for condition in found}
+
+
+def named_with_severity(
+    entries: Sequence[str], make: Callable[[str, int], Condition], groups: Mapping[str, Sequence[str]]
+) -> list[Condition]:
+    """Conditions of entries such as "fog" and "fog:5", and of groups such as "all" and "all:5"."""
+    found = []
+    for entry in entries:
+        name, colon, severity = entry.partition(":")
+        number = not colon or severity in ("1", "2", "3", "4", "5")
+        require(number, name, "have a severity from 1 to 5 after its colon", Text(f"{entry!r}"))
+        found += [make(one, int(severity) if colon else DEFAULT_SEVERITY) for one in groups.get(name, [name])]
+    return found
