@@ -19,7 +19,7 @@ def torchrun(folder: Path, processes: int, *arguments: str) -> subprocess.Comple
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return subprocess.run(
-        [*command, str(TESTS / "support" / "evaluation_run.py"), str(folder), *arguments],
+        [*command, str(TESTS / "support" / "evaluation_run.py"), "share", str(folder), *arguments],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         timeout=150,
         stdout=subprocess.PIPE,
