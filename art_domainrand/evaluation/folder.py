@@ -13,10 +13,10 @@ from art_domainrand.evaluation.conditions.documents import from_record
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
-from art_domainrand.evaluation.running.blocks import OnDisk, block_path
 from art_domainrand.evaluation.running.errors import EvaluationError, located
-from art_domainrand.evaluation.running.manifest import MANIFEST_FILE, read_manifest, write_json
 from art_domainrand.evaluation.running.plan import Plan, chosen_samples
+from art_domainrand.evaluation.storage.blocks import OnDisk, block_path
+from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, read_manifest, write_json
 
 OUTCOMES, DIAGNOSES, COST = "outcomes.csv", "diagnoses.json", "cost.json"
 

@@ -26,18 +26,18 @@ from art_domainrand.evaluation.folder import save_tables
 from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.run import accuracy_rows
 from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.blocks import Finished, InMemory, OnDisk, remove_leftovers
-from art_domainrand.evaluation.running.cost import Ledger
 from art_domainrand.evaluation.running.diagnosing import largest_radius, without_diagnosis
 from art_domainrand.evaluation.running.errors import first_line, located
 from art_domainrand.evaluation.running.judge import is_random_model
-from art_domainrand.evaluation.running.manifest import read_manifest
 from art_domainrand.evaluation.running.naming import named_conditions, named_models
 from art_domainrand.evaluation.running.perform import perform
 from art_domainrand.evaluation.running.preparing import Asked, agreed, manifest_of, so_many_threads
 from art_domainrand.evaluation.running.sharding import Claims, chunks_of, claims_of_environment, local_device
 from art_domainrand.evaluation.running.work import Work, do_all
 from art_domainrand.evaluation.sources import LabelledSource, open_data
+from art_domainrand.evaluation.storage.blocks import Finished, InMemory, OnDisk, remove_leftovers
+from art_domainrand.evaluation.storage.cost import Ledger
+from art_domainrand.evaluation.storage.manifest import read_manifest
 
 DIAGNOSIS_BATCH = 32
 """How many images a diagnosis shows a model at a time."""
