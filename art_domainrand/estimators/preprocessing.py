@@ -42,7 +42,7 @@ def preprocessing_chain(estimator: Any, *, fit: bool = False) -> Preprocess:
     ART's default ``preprocessing=(0, 1)`` subtracts 0 and divides by 1, a pass over the batch in each direction that is
     left out; any other mean and standard deviation are copied to the device once instead of at every call.
     """
-    if type(estimator)._apply_preprocessing is not PyTorchEstimator._apply_preprocessing:
+    if getattr(type(estimator), "_apply_preprocessing", None) is not PyTorchEstimator._apply_preprocessing:
         return lambda x, y: estimator._apply_preprocessing(x, y=y, fit=fit, no_grad=False)
     operations = [op for op in estimator.preprocessing_operations if (op.apply_fit if fit else op.apply_predict)]
     steps = [s for s in (preprocessing_step(op, estimator.device) for op in operations) if s is not None]
@@ -80,6 +80,6 @@ def preprocessing_step(operation: Any, device: torch.device) -> Preprocess | Non
 
 def random_preprocessors(estimator: Any) -> list[Any]:
     """The preprocessors that run in prediction and whose draws can be chosen, as those of this library can."""
-    if type(estimator)._apply_preprocessing is not PyTorchEstimator._apply_preprocessing:
+    if getattr(type(estimator), "_apply_preprocessing", None) is not PyTorchEstimator._apply_preprocessing:
         return []
     return [op for op in estimator.preprocessing_operations if op.apply_predict and hasattr(op, "replay")]

@@ -49,7 +49,7 @@ class Evaluation:
 
     :param outcomes: the table.
     :param conditions: the conditions by their names, in the order of the table.
-    :param manifest: what was asked for and with what: see :mod:`art_domainrand.evaluation.running.manifest`.
+    :param manifest: what was asked for and with what: see :mod:`art_domainrand.evaluation.storage.manifest`.
     :param diagnoses: of each model that was diagnosed, by its name.
     :param samples: images kept to be looked at.
     :param cost: seconds and memory, which are not part of the table.

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from art_domainrand.core.files import whole_file
-from art_domainrand.evaluation.conditions.documents import from_document
-from art_domainrand.evaluation.conditions.kinds import Condition, Custom
+from art_domainrand.evaluation.conditions.documents import from_record
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
-from art_domainrand.evaluation.running.blocks import OnDisk, block_path
-from art_domainrand.evaluation.running.errors import EvaluationError
-from art_domainrand.evaluation.running.manifest import read_manifest, write_json
+from art_domainrand.evaluation.running.errors import EvaluationError, located
 from art_domainrand.evaluation.running.plan import Plan, chosen_samples
+from art_domainrand.evaluation.storage.blocks import OnDisk, block_path
+from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, read_manifest, write_json
 
 OUTCOMES, DIAGNOSES, COST = "outcomes.csv", "diagnoses.json", "cost.json"
 
@@ -34,8 +33,9 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     manifest = read_manifest(path)
     if manifest is None:
         raise EvaluationError(f"{path} holds no evaluation: there is no manifest.json")
-    conditions = {name: read_condition(name, one) for name, one in manifest["conditions"].items()}
-    plan = recorded_plan(manifest)
+    with located(f"{path / MANIFEST_FILE} cannot be read"):
+        conditions = {name: from_record(one, f"conditions.{name}") for name, one in manifest["conditions"].items()}
+        plan = recorded_plan(manifest)
     finished = OnDisk(path, plan)
     units = plan.units
     missing = [unit for unit in units if not finished.has(unit)]
@@ -59,19 +59,6 @@ def recorded_plan(manifest: Mapping[str, Any]) -> Plan:
     families = tuple(tuple(family) for family in manifest["families"])
     samples = chosen_samples(data["of"], data["n"], manifest["seed"])
     return Plan(samples, manifest["block_size"], len(manifest["models"]), families, manifest["diagnosed"])
-
-
-def read_condition(name: str, document: Mapping[str, Any]) -> Condition:
-    """A condition from its document; one that was code is there by its name."""
-    try:
-        return from_document(document, f"conditions.{name}")
-    except ValueError:
-        return Custom(unavailable, name)
-
-
-def unavailable(estimator: Any, x: Any, y: Any) -> Any:
-    """What stands for a function of somebody's code."""
-    raise EvaluationError("a condition that was a function cannot be performed again from a file")
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

@@ -1,14 +1,20 @@
-"""A small evaluation that tests stop and share out; as a program one process of it: ``evaluation_run.py FOLDER``."""
+"""A small evaluation that tests stop and share out; as a program a process of it, or one that kills many.
+
+``evaluation_run.py share FOLDER [CALLS]`` under torchrun takes part; the second process dies after so many calls.
+``evaluation_run.py kill FOLDER KILLS`` forks evaluations and kills them at random moments until each is done.
+"""
 
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
+from tqdm.std import tqdm
 
 from art_domainrand.evaluation.conditions import Attacked, Clean
 from art_domainrand.evaluation.running import plan
@@ -63,15 +69,50 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main():
-    torch.set_num_threads(1)
-    folder, dying = Path(sys.argv[1]), sys.argv[2:]
-    if dying and os.environ["RANK"] == "1":
-        sys.setprofile(Countdown(int(dying[0])))
-    evaluation = small_evaluation(folder)
+def share(folder, calls=0):
+    """Take part in an evaluation of several processes."""
     rank = os.environ["RANK"]
+    if calls and rank == "1":
+        sys.setprofile(Countdown(calls))
+    evaluation = small_evaluation(folder)
     (folder.parent / f"rows-{rank}").write_bytes(evaluation.outcomes.rows.tobytes())
 
 
+def quick_evaluation(folder):
+    """One that is over soon, so that many can be killed."""
+    return small_evaluation(folder, QUICK, diagnosed=False)
+
+
+def in_child(folder, watch):
+    """Run the quick evaluation in a fork of this process; the signal that ended it."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            sys.setprofile(watch)
+            quick_evaluation(folder)
+            code = 0
+        finally:
+            os._exit(code)
+    return -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill(folder, kills):
+    """Evaluations that are killed at random moments and started again, as often as it takes; how many there were."""
+    tqdm.set_lock(threading.RLock())  # its own is shared with forks: one that is killed would keep it for ever
+    calls = []
+    sys.setprofile(lambda frame, event, argument: calls.append(1) if event in ("call", "c_call") else None)
+    quick_evaluation(folder / "whole")
+    sys.setprofile(None)
+    rng, done, runs = np.random.default_rng(0), 0, 0
+    while done < kills:
+        while (ended := in_child(folder / str(runs), Countdown(int(rng.integers(1, len(calls)))))) == signal.SIGKILL:
+            done += 1
+        assert ended == 0
+        runs += 1
+    print(runs, done)
+
+
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    {"share": share, "kill": kill}[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
@@ -17,6 +18,7 @@ from art_domainrand.core.files import check_folder
 from art_domainrand.core.random import checked_seed
 from art_domainrand.estimators.moving import on_device
 from art_domainrand.evaluation.conditions.kinds import Condition
+from art_domainrand.evaluation.conditions.presets import preset_conditions
 from art_domainrand.evaluation.diagnose.diagnose import diagnose
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Evaluation
@@ -24,18 +26,18 @@ from art_domainrand.evaluation.folder import save_tables
 from art_domainrand.evaluation.outcomes import Outcomes
 from art_domainrand.evaluation.run import accuracy_rows
 from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.blocks import Finished, InMemory, OnDisk, remove_leftovers
-from art_domainrand.evaluation.running.cost import Ledger
 from art_domainrand.evaluation.running.diagnosing import largest_radius, without_diagnosis
 from art_domainrand.evaluation.running.errors import first_line, located
 from art_domainrand.evaluation.running.judge import is_random_model
-from art_domainrand.evaluation.running.manifest import read_manifest
 from art_domainrand.evaluation.running.naming import named_conditions, named_models
 from art_domainrand.evaluation.running.perform import perform
 from art_domainrand.evaluation.running.preparing import Asked, agreed, manifest_of, so_many_threads
 from art_domainrand.evaluation.running.sharding import Claims, chunks_of, claims_of_environment, local_device
 from art_domainrand.evaluation.running.work import Work, do_all
-from art_domainrand.evaluation.sources import open_data
+from art_domainrand.evaluation.sources import LabelledSource, open_data
+from art_domainrand.evaluation.storage.blocks import Finished, InMemory, OnDisk, remove_leftovers
+from art_domainrand.evaluation.storage.cost import Ledger
+from art_domainrand.evaluation.storage.manifest import read_manifest
 
 DIAGNOSIS_BATCH = 32
 """How many images a diagnosis shows a model at a time."""
@@ -89,9 +91,10 @@ def evaluate(
     check_counts(**({} if auto else {"batch_size": batch_size}), **({} if limit is None else {"limit": limit}))
     require(limit is None or limit > 0, "limit", "be None or >= 1", limit)
     check_flags(diagnosed=diagnosed, verbose=verbose)
-    named, estimators = named_conditions(conditions, of_preset), named_models(models)
+    estimators = named_models(models)
     folder = None if out is None else check_folder("out", out)
-    source, size = open_data(data), None if auto else int(batch_size)
+    source, size = open_data(data, shape=image_shape(estimators)), None if auto else int(batch_size)
+    named = named_conditions(conditions, lambda name: usual_conditions(name, source, estimators))
     claims = claims_of_environment(shared=folder is not None)
     device = local_device(device, claims, torch.cuda.device_count())
     asked = Asked(estimators, named, source, checked_seed(seed), size, device, limit, diagnosed, command)
@@ -199,9 +202,17 @@ def as_before(models: Any, conditions: Any, x: Any, y: Any, verbose: bool) -> An
     return accuracy_rows(models, conditions, x, y, verbose=verbose)
 
 
-def of_preset(name: str) -> Sequence[Condition]:
-    """The conditions that a preset stands for."""
-    from art_domainrand.evaluation.conditions.presets import preset_conditions
+def image_shape(estimators: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """(C, H, W) of what the first model takes, if it says; its channels may come last."""
+    shape = tuple(getattr(next(iter(estimators.values())), "input_shape", None) or ())
+    if len(shape) != 3:
+        return None
+    last = shape[0] not in (1, 3) and shape[-1] in (1, 3)
+    return (shape[-1], *shape[:-1]) if last else shape
 
-    found: Sequence[Condition] = preset_conditions(name)
-    return found
+
+def usual_conditions(name: str, source: LabelledSource, estimators: Mapping[str, Any]) -> Sequence[Condition]:
+    """The conditions of a preset for these images."""
+    values = getattr(next(iter(estimators.values())), "clip_values", None)
+    width = 1.0 if values is None else float(np.max(np.subtract(values[1], values[0])))
+    return preset_conditions(name, channels=min(source.shape[0], source.shape[-1]), width=width)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from art_domainrand.estimators.moving import device_of
 from art_domainrand.evaluation.conditions.documents import to_document
 from art_domainrand.evaluation.conditions.kinds import Condition
 from art_domainrand.evaluation.running.errors import located
-from art_domainrand.evaluation.running.manifest import MANIFEST_FILE, SCHEMA, check_same, fingerprint, write_json
 from art_domainrand.evaluation.running.plan import Plan, batch_size_of, block_size_of, chosen_samples, families_of
 from art_domainrand.evaluation.running.work import in_range_of
 from art_domainrand.evaluation.sources.base import LabelledSource
+from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, SCHEMA, check_same, fingerprint, write_json
 
 RANDOM_PREDICTIONS = 10
 """How often a random model is asked of an image."""
@@ -55,12 +56,21 @@ class Asked:
     diagnosed: bool
     command: str | None
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of all classes that a label or a prediction may be of; those that nobody named are numbers."""
-        most = max([2, *(int(getattr(e, "nb_classes", 0) or 0) for e in self.models.values())])
+        most = max([2, *map(self._classes_of, self.models.values())])
         known = self.source.classes or ()
         return (*known, *(str(k) for k in range(len(known), most)))
+
+    def _classes_of(self, estimator: Any) -> int:
+        """How many classes a model knows: those that it says, or else those that it shows."""
+        known = int(getattr(estimator, "nb_classes", 0) or 0)
+        if known:
+            return known
+        x = self.source.read(np.zeros(1, np.int64)).x
+        shown = np.shape(estimator.predict(in_range_of(estimator, x) if self.source.unit else x))
+        return int(shown[-1]) if len(shown) == 2 else 0
 
     @property
     def where(self) -> str:

@@ -18,11 +18,11 @@ from art_domainrand.evaluation.conditions.kinds import Condition
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.outcomes import OUTCOME
 from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.blocks import Finished, HasRows, UnitResult, placed
-from art_domainrand.evaluation.running.cost import Ledger
 from art_domainrand.evaluation.running.errors import located
 from art_domainrand.evaluation.running.plan import Plan, Unit
 from art_domainrand.evaluation.sources.base import LabelledSource, ReadSamples
+from art_domainrand.evaluation.storage.blocks import Finished, HasRows, UnitResult, placed
+from art_domainrand.evaluation.storage.cost import Ledger
 
 KEPT_BLOCKS, KEPT_SAMPLES = 2, 8
 """From how many blocks images are kept to be looked at, and how many for each condition."""
@@ -87,7 +87,8 @@ class Work:
                 self.part = (unit.block, self.source.read(samples))
         part, name = self.part[1], self.model_of(unit)
         estimator = self.models[name]
-        check_classes(part.y, samples, estimator, name)
+        with located("data"):
+            check_classes(part.y, samples, estimator, name)
         x = in_range_of(estimator, part.x) if self.source.unit else part.x
         return Block(samples, x, part.y, part.names, self.seed, self.batch_size)
 
@@ -173,7 +174,7 @@ def check_classes(y: NDArray[np.int64], samples: NDArray[np.int64], estimator: A
     classes = max(2, int(getattr(estimator, "nb_classes", 0) or 0) or int(y.max(initial=0)) + 1)
     wrong = np.flatnonzero(y >= classes)
     got = Text(f"{y[wrong[:1]].tolist()} at sample {samples[wrong[0]]}" if len(wrong) else "")
-    require(not len(wrong), "data", f"have labels below {classes}, the classes of model {name!r},", got)
+    require(not len(wrong), "data", f"have labels below {classes}, the classes of model {name!r}", got)
 
 
 def span(samples: NDArray[np.int64]) -> str:

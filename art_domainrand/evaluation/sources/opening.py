@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from art_domainrand.core.arguments import nearest
+from art_domainrand.core.arguments import nearest, suggesting_names
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.sources.arrays import ArrayImages
 from art_domainrand.evaluation.sources.base import LabelledSource
 from art_domainrand.evaluation.sources.datasets import DatasetImages, from_loader
+from art_domainrand.evaluation.sources.known import NAMED_DATA, forms
 
 
-def open_data(data: Any) -> LabelledSource:
-    """Labelled images from whatever a user has.
+@suggesting_names
+def open_data(data: Any, *, shape: tuple[int, ...] | None = None, download: bool = False) -> LabelledSource:
+    """Labelled images from whatever a user has, read a block at a time.
 
-    :param data: a pair (x, y) of arrays or tensors, x in the estimators' range or of 8 bits; :class:`LabelledImages`; a
-        map-style ``Dataset`` of pairs, or a DataLoader of one; or a name.
+    - a pair (x, y) of arrays or tensors: x in the estimators' range, or of 8 bits; y class indices or rows;
+    - :class:`~art_domainrand.data.LabelledImages`;
+    - a map-style ``torch.utils.data.Dataset`` of pairs (image, label), or a DataLoader of one;
+    - "digits", "cifar10", "mnist", "fashion_mnist": test images, the latter three from the folder "data", or from that
+      after a colon;
+    - "imagefolder:DIR", "npz:FILE" with arrays x and y, "cifar10c:DIR" with CIFAR-10-C as its authors publish it.
+
+    :param data: one of these.
+    :param shape: (C, H, W) of what the models take, to which the images of a folder are brought; None takes that of
+        the first image.
+    :param download: whether torchvision may download what is missing.
     :raises ValueError, TypeError: for anything else, naming what to write.
     """
     if isinstance(data, LabelledSource):
         return data
     if isinstance(data, str):
-        return named_data(data)
+        kind, _, place = data.partition(":")
+        got = Text(f"{data!r}{nearest(kind, list(NAMED_DATA))}")
+        require(kind in NAMED_DATA, "data", f"be one of {forms()}", got)
+        return NAMED_DATA[kind](place, download, shape)
     if isinstance(data, (np.ndarray, Tensor)):
         rule = "come with labels: write (x, y)"
         require(False, "data", rule, Text(f"one array of shape {tuple(data.shape)}"), TypeError)
@@ -38,24 +51,3 @@ def open_data(data: Any) -> LabelledSource:
     if all(hasattr(data, name) for name in ("x", "y", "classes")):  # LabelledImages
         return ArrayImages(data.x, data.y, classes=data.classes, unit=True)
     return DatasetImages(data)
-
-
-def named_data(name: str) -> LabelledSource:
-    """The data that a name stands for."""
-    kind, _, place = name.partition(":")
-    known = kind in NAMED
-    require(known, "data", f"be one of {list(NAMED)}", Text(f"{name!r}{nearest(kind, list(NAMED))}"))
-    return NAMED[kind](place)
-
-
-def held_out_digits(place: str) -> LabelledSource:
-    """The test images of :func:`art_domainrand.data.digits`; ``place`` is a side in pixels, 28 where it is empty."""
-    from art_domainrand.data import digits  # torchvision takes a second to import
-
-    require(place == "" or place.isdecimal(), "data", "be digits or digits:SIZE", f"digits:{place}")
-    images = digits(int(place or 28))[1]
-    return ArrayImages(images.x, images.y, name="digits", classes=images.classes, unit=True)
-
-
-NAMED: dict[str, Callable[[str], LabelledSource]] = {"digits": held_out_digits}
-"""What names stand for, from what follows their colon."""
