@@ -80,6 +80,6 @@ def preprocessing_step(operation: Any, device: torch.device) -> Preprocess | Non
 
 def random_preprocessors(estimator: Any) -> list[Any]:
     """The preprocessors that run in prediction and whose draws can be chosen, as those of this library can."""
-    if type(estimator)._apply_preprocessing is not PyTorchEstimator._apply_preprocessing:
+    if getattr(type(estimator), "_apply_preprocessing", None) is not PyTorchEstimator._apply_preprocessing:
         return []
     return [op for op in estimator.preprocessing_operations if op.apply_predict and hasattr(op, "replay")]
