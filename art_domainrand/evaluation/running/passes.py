@@ -75,15 +75,17 @@ class Meter:
         taken = np.array([self._forwards - forwards, self._backwards - backwards]) / max(n, 1)
         return found, Passes(np.full(n, taken[0]), np.full(n, taken[1]))
 
-    def _forward(self, module: Any, inputs: Any, output: Any) -> None:
-        tensors = [part for part in (output, *parts_of(output)) if isinstance(part, Tensor)]
+    def _forward(self, module: Any, inputs: Any, output: Any) -> Any:
         images = next((part for part in inputs if isinstance(part, Tensor)), None)
-        if images is not None:
-            self._forwards += len(images)
-            for tensor in tensors:
-                if tensor.requires_grad and torch.is_grad_enabled():
-                    tensor.register_hook(lambda gradient: self._backward(len(images)))  # type: ignore[no-untyped-call]
-                    break
+        if images is None:
+            return output
+        self._forwards += len(images)
+        if output is images and images.requires_grad:
+            output = images.view_as(images)  # gradients may be asked for at the images themselves
+        tensors = [part for part in (output, *parts_of(output)) if isinstance(part, Tensor) and part.requires_grad]
+        if tensors and torch.is_grad_enabled():
+            tensors[0].register_hook(lambda gradient: self._backward(len(images)))  # type: ignore[no-untyped-call]
+        return output
 
     def _backward(self, n: int) -> None:
         self._backwards += n
