@@ -20,7 +20,7 @@ from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_
 from art_domainrand.evaluation.report.sections.draws import DrawFigure, draw_figures
 from art_domainrand.evaluation.report.sections.gallery import Exhibit, exhibits
 from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, severity_grids
-from art_domainrand.evaluation.report.sections.provenance import Facts, facts_of
+from art_domainrand.evaluation.report.sections.provenance import Facts, cost_facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
 from art_domainrand.evaluation.report.text import count_text, name_text, shortened
 from art_domainrand.evaluation.summary.verdict import data_name
@@ -123,7 +123,7 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
         exhibits(evaluation),
         command or str(evaluation.manifest.get("command") or ""),
         facts_of(evaluation.manifest),
-        facts_of(evaluation.cost),
+        cost_facts(evaluation),
     )
 
 

@@ -76,7 +76,7 @@ def test_a_thousand_classes(tmp_path):
 def test_what_there_is_not_is_left_out(tmp_path):
     evaluation = replace(made_up(("one",), SMALL, n=20), samples=(), manifest={}, cost={})
     page, _, markdown = read_report(evaluation, tmp_path)
-    absent = "Warnings", "What broke", "Draw by draw", "inside domains", "severity", "compared", "Command", "Cost"
+    absent = "Warnings", "What broke", "Draw by draw", "inside domains", "severity", "compared", "Command"
     for title in absent:
         assert title not in page.text
         assert title not in markdown

@@ -14,7 +14,7 @@ from art_domainrand.evaluation.report.sections.corruptions import corruption_mea
 from art_domainrand.evaluation.report.sections.curves import curve_figures
 from art_domainrand.evaluation.report.sections.gallery import MOST_BYTES, MOST_SAMPLES, exhibits
 from art_domainrand.evaluation.report.sections.grids import attack_grids, severity_grids
-from art_domainrand.evaluation.report.sections.provenance import facts_of
+from art_domainrand.evaluation.report.sections.provenance import cost_facts, facts_of
 from art_domainrand.evaluation.report.text import (
     MISSING,
     bytes_text,
@@ -156,8 +156,23 @@ def test_facts_are_lines():
         ("ok", "yes"),
     )
     many = facts_of({"models": {str(k): k for k in range(20)}, "list": list(range(20))})
+    assert facts_of({"schema": 1, "families": [["a"]], "classes": ["b"], "conditions": {"a": {}}}) == ()
     assert many[12] == ("models", "8 more")
     assert many[13][1].endswith("10, 11 and 8 more")
+
+
+def test_the_cost_is_of_the_whole_run():
+    evaluation = made_up(("one", "two"), [Clean(), Attacked("pgd", 0.1)], n=10)
+    cost = {"seconds": 90.0, "peak_gpu_bytes": 0, "models": {"one": {"clean": 1.5, "pgd linf": 2.0}, "two": {}}}
+    assert cost_facts(replace(evaluation, cost=cost)) == (
+        ("seconds", "1 min 30 s"),
+        ("seconds: one", "3.5 s"),
+        ("seconds: two", "0.0 s"),
+        ("forward passes: one", "220"),  # made up: one for each clean image, 21 for each other
+        ("backward passes: one", "200"),
+        ("forward passes: two", "220"),
+        ("backward passes: two", "200"),
+    )
 
 
 def test_texts():

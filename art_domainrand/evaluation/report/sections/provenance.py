@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from art_domainrand.evaluation.report.text import bytes_text, duration_text, value_text
+import numpy as np
+
+from art_domainrand.evaluation.evaluation import Evaluation
+from art_domainrand.evaluation.report.text import bytes_text, duration_text, number_text, value_text
 
 Facts = tuple[tuple[str, str], ...]
 """Names and values, as text."""
@@ -13,8 +16,8 @@ Facts = tuple[tuple[str, str], ...]
 LONGEST_LIST = 12
 """Entries of a list or of a group of facts that are shown."""
 
-SHOWN_APART = ("command", "conditions", "classes")
-"""Keys of a manifest that have a place of their own on the page."""
+SHOWN_APART = ("command", "conditions", "families", "classes", "schema")
+"""Keys of a manifest that have a place of their own on the page, or say nothing to its readers."""
 
 
 def facts_of(document: Mapping[str, Any], skipped: tuple[str, ...] = SHOWN_APART) -> Facts:
@@ -24,6 +27,21 @@ def facts_of(document: Mapping[str, Any], skipped: tuple[str, ...] = SHOWN_APART
     :param skipped: keys that are left out.
     """
     return tuple(fact for key, value in document.items() if key not in skipped for fact in lines_of(str(key), value))
+
+
+def cost_facts(evaluation: Evaluation) -> Facts:
+    """What the run took: time and memory, as far as they were noted, and passes through each model."""
+    noted = {key: value for key, value in evaluation.cost.items() if value and not isinstance(value, Mapping)}
+    by_model = evaluation.cost.get("models")
+    units = by_model if isinstance(by_model, Mapping) else {}
+    times = {model: sum(parts.values()) for model, parts in units.items() if isinstance(parts, Mapping)}
+    facts = [*facts_of(noted), *((f"seconds: {model}", duration_text(seconds)) for model, seconds in times.items())]
+    rows = evaluation.outcomes.rows
+    for place, model in enumerate(evaluation.models):
+        for name in ("forwards", "backwards"):
+            passes = float(np.sum(rows[name][rows["model"] == place], dtype=np.float64))
+            facts.append((f"{name.removesuffix('s')} passes: {model}", number_text(passes)))
+    return tuple(facts)
 
 
 def lines_of(key: str, value: Any) -> Facts:
