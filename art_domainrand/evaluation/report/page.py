@@ -31,7 +31,7 @@ SECTION_TITLES = {
     "conditions": ("conditions", "Every condition"),
     "curves": ("curves", "Accuracy as attacks grow"),
     "grid": ("grids", "Attacks inside domains"),
-    "severity": ("severities", "Corruptions and domains by severity"),
+    "severity": ("severities", "Accuracy by severity"),
     "classes": ("classes", "Class by class"),
     "draws": ("draws", "Draw by draw"),
     "calibration": ("reliability", "As sure as it is right?"),

@@ -68,6 +68,18 @@ def test_each_condition_shows_a_sample_before_any_shows_two():
             assert dict(one.distances) == pytest.approx({"L∞": abs(change).max(), "L2": (change**2).sum() ** 0.5})
 
 
+def test_what_is_shown_first_is_of_all_kinds():
+    conditions = [
+        Clean(),
+        *(Attacked("pgd", eps / 255) for eps in (1, 2)),
+        *(Corrupted(name, k) for name in ("fog", "snow") for k in (1, 2)),
+        InDomain("night", 1),
+    ]
+    shown = [one.sample.condition for one in exhibits(made_up(("one",), conditions))["one"]]
+    assert shown[:4] == ["pgd linf 1/255", "fog 1", "domain night 1", "snow 1"]
+    assert shown[7:11] == shown[:4]  # second samples
+
+
 def test_pictures_stay_within_their_bytes_and_models_take_turns():
     evaluation = made_up(n=10)
     noise = np.random.default_rng(0).random((3, 256, 256), dtype=np.float32)
@@ -106,10 +118,13 @@ def test_the_grid_holds_attack_and_domain():
 
 
 def test_severities_stand_in_order():
-    conditions = [Clean(), *(Corrupted("fog", k) for k in (5, 1)), InDomain("night", 3)]
-    (grid,) = severity_grids(made_up(("one",), conditions))
-    assert grid.columns == ("1", "3", "5")
-    assert [line for line, _ in grid.lines] == ["fog", "domain night"]
+    fog, night = ([kind(name, k) for k in (5, 1)] for kind, name in ((Corrupted, "fog"), (InDomain, "night")))
+    evaluation = made_up(("one",), [Clean(), *fog, *night, Corrupted("snow", 3)])
+    (grid,) = severity_grids(evaluation)
+    assert grid.columns == ("1", "5")
+    assert [(line, [cell.row for cell in cells]) for line, cells in grid.lines] == [
+        (line, [evaluation.accuracy("one", f"{line} {k}") for k in (1, 5)]) for line in ("fog", "domain night")
+    ]
     assert severity_grids(made_up(conditions=[Clean(), Corrupted("fog", 1)])) == ()
 
 

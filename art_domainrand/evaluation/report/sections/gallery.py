@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
+from operator import itemgetter
 
 import numpy as np
 
+from art_domainrand.evaluation.conditions.kinds import Condition, Corrupted, InDomain, eps_of, with_eps
 from art_domainrand.evaluation.evaluation import Evaluation, Sample
 from art_domainrand.evaluation.report.pictures import Picture, difference, png_picture
+from art_domainrand.evaluation.report.sections.conditions import kind_text
 
 MOST_SAMPLES = 12
 """Samples that are shown of each model."""
@@ -42,8 +46,8 @@ class Exhibit:
 
 
 def exhibits(evaluation: Evaluation) -> dict[str, tuple[Exhibit, ...]]:
-    """The samples that are shown of each model that has some: the first of each condition, then the second of each."""
-    by_model = {model: list(in_turn_of(evaluation, model))[:MOST_SAMPLES] for model in evaluation.models}
+    """The samples that are shown of each model that has some, as different as there are."""
+    by_model = {model: in_turn_of(evaluation, model)[:MOST_SAMPLES] for model in evaluation.models}
     left, found = MOST_BYTES, dict[str, list[Exhibit]]()
     # Models take turns, so that none fills the page alone.
     for sample in (one for turn in zip_longest(*by_model.values()) for one in turn if one is not None):
@@ -55,13 +59,40 @@ def exhibits(evaluation: Evaluation) -> dict[str, tuple[Exhibit, ...]]:
     return {model: tuple(found[model]) for model in evaluation.models if model in found}
 
 
-def in_turn_of(evaluation: Evaluation, model: str) -> Iterator[Sample]:
-    """The samples of a model, from one condition after another."""
-    by_condition: dict[str, list[Sample]] = {name: [] for name in evaluation.conditions}
+def in_turn_of(evaluation: Evaluation, model: str) -> list[Sample]:
+    """The samples of a model: one of each condition before a second of any, and kinds of conditions in turn.
+
+    Of conditions that differ in their radius or severity alone the first comes before the others: what breaks first.
+    """
+    turns, seen = turns_of(evaluation.conditions), Counter[str]()
+    found = []
     for sample in evaluation.samples:
-        if sample.model == model:
-            by_condition.setdefault(sample.condition, []).append(sample)
-    return (one for one in chain.from_iterable(zip_longest(*by_condition.values())) if one is not None)
+        if sample.model == model and sample.condition in turns:
+            found.append(((seen[sample.condition], *turns[sample.condition]), sample))
+            seen[sample.condition] += 1
+    return [sample for _, sample in sorted(found, key=itemgetter(0))]
+
+
+def turns_of(conditions: Mapping[str, Condition]) -> dict[str, tuple[int, int, int]]:
+    """Of each condition its place in its family, its family's place in its kind, and the place of its kind."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for name, condition in conditions.items():
+        kinds.setdefault(kind_text(condition), {}).setdefault(family_of(condition), []).append(name)
+    return {
+        name: (place, family, kind)
+        for kind, families in enumerate(kinds.values())
+        for family, names in enumerate(families.values())
+        for place, name in enumerate(names)
+    }
+
+
+def family_of(condition: Condition) -> str:
+    """What conditions have in common that differ in their radius or severity alone."""
+    if isinstance(condition, Corrupted):
+        return condition.corruption
+    if isinstance(condition, InDomain):
+        return condition.domain
+    return condition.name if eps_of(condition) is None else with_eps(condition, 0.0).name
 
 
 def exhibit_of(evaluation: Evaluation, sample: Sample) -> Exhibit:

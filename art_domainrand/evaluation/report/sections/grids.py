@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from art_domainrand.evaluation.conditions.kinds import Clean, Corrupted, InDomain, Then
@@ -55,17 +56,18 @@ def attack_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
 
 
 def severity_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
-    """Corruptions and domains against their severity, for each model; none where there is no more than one."""
+    """Corruptions and domains that were judged at several severities, for each model; none where there are none."""
     places: dict[tuple[str, str], str] = {}
     for name, condition in evaluation.conditions.items():
         if isinstance(condition, Corrupted):
             places[condition.corruption, str(condition.severity)] = name
         elif isinstance(condition, InDomain):
             places[f"domain {condition.domain}", str(condition.severity)] = name
-    if len(places) < 2:
+    counts = Counter(line for line, _ in places)
+    lines = tuple(line for line, count in counts.items() if count > 1)
+    if not lines:
         return ()
-    lines = tuple(dict.fromkeys(line for line, _ in places))
-    columns = tuple(sorted({column for _, column in places}))
+    columns = tuple(sorted({column for line, column in places if line in lines}))
     return tuple(
         grid_of(evaluation, model, "Severity \N{RIGHTWARDS ARROW}", columns, lines, places)
         for model in evaluation.models
