@@ -57,7 +57,7 @@ def hostile(nasty=NASTY):
     """As many conditions, models, classes and samples as there are names; numbers that are not are among them."""
     conditions = [
         Clean(),
-        *(Attacked(named(text), eps / 255) for text in nasty[:8] for eps in (1, 2)),
+        *(Attacked(attack, eps / 255) for attack in map(named, nasty[:6]) for eps in (1, 2)),
         *(Custom(named("f"), text or "empty") for text in nasty),
         Randomized("sim2real_camera", draws=3),
         Then(Custom(named("g"), nasty[0]), Attacked(named(nasty[1]), 1 / 255)),

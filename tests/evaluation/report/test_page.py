@@ -20,13 +20,19 @@ from support.pages import Reader, read_report
 SMALL = [Clean(), Attacked("pgd", 0.1)]
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """An evaluation, and its page as a tree, its HTML and its Markdown; with all sections but the warnings."""
+    evaluation = made_up()
+    return evaluation, *read_report(evaluation, tmp_path_factory.mktemp("written"))
+
+
 def percent(row):
     return f"{100 * row.accuracy:.1f}%", f"{100 * row.low:.1f} to {100 * row.high:.1f}%"
 
 
-def test_the_accuracies_stand_in_both_forms(tmp_path):
-    evaluation = made_up()
-    page, _, markdown = read_report(evaluation, tmp_path)
+def test_the_accuracies_stand_in_both_forms(written):
+    evaluation, page, _, markdown = written
     for row in evaluation.rows():
         for text in percent(row):
             assert text in page.text
@@ -35,7 +41,7 @@ def test_the_accuracies_stand_in_both_forms(tmp_path):
 
 def test_the_same_evaluation_is_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
-        paths = write_report(made_up(), tmp_path / folder)
+        paths = write_report(made_up(n=20), tmp_path / folder)
     assert [path.name for path in paths] == ["report.html", "report.md", "robustbench.json"]
     for path in paths:
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
@@ -142,8 +148,8 @@ def test_the_command_is_the_given_one(tmp_path):
         assert (command or "art-domainrand evaluate") in text
 
 
-def test_every_figure_says_what_it_shows(tmp_path):
-    page, html, _ = read_report(made_up(n=40), tmp_path)
+def test_every_figure_says_what_it_shows(written):
+    _, page, html, _ = written
     figures = [attributes for attributes in page.all("svg") if "role" in attributes]
     assert len(figures) >= 6
     for attributes in figures:
@@ -156,8 +162,8 @@ def test_every_figure_says_what_it_shows(tmp_path):
     assert not re.search(r"#[0-9a-fA-F]{6}\b", drawn)
 
 
-def test_nothing_is_fetched(tmp_path):
-    page, html, _ = read_report(made_up(), tmp_path)
+def test_nothing_is_fetched(written):
+    _, page, html, _ = written
     for _, attributes in page.elements:
         for name in ("src", "href", "srcset", "data", "action", "poster"):
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
@@ -170,7 +176,7 @@ def test_nothing_is_fetched(tmp_path):
 def test_the_page_can_be_sent(tmp_path):
     """As many samples as a full preset keeps, of the worst images for a PNG there are."""
     rng = np.random.default_rng(0)
-    evaluation = made_up(n=20)
+    evaluation = made_up(conditions=[Clean(), *(Corrupted("fog", k) for k in range(1, 6))], n=20)
     images = rng.random((2, 3, 224, 224), dtype=np.float32)
     samples = tuple(replace(one, clean=images[0], changed=images[1]) for one in evaluation.samples)
     page, html, _ = read_report(replace(evaluation, samples=samples), tmp_path)
