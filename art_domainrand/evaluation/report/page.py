@@ -13,7 +13,7 @@ from art_domainrand.evaluation.report.rendering import render
 from art_domainrand.evaluation.report.robustbench import robustbench_text
 from art_domainrand.evaluation.report.sections.calibration import ReliabilityFigure, reliability_figures
 from art_domainrand.evaluation.report.sections.classes import ClassFigure, class_figures
-from art_domainrand.evaluation.report.sections.comparisons import ComparisonTable, comparison_tables
+from art_domainrand.evaluation.report.sections.comparisons import ComparisonTable, beside_the_best, comparison_tables
 from art_domainrand.evaluation.report.sections.conditions import ConditionLine, condition_lines
 from art_domainrand.evaluation.report.sections.corruptions import CorruptionMeans, corruption_means
 from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_figures
@@ -23,6 +23,7 @@ from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, 
 from art_domainrand.evaluation.report.sections.provenance import Facts, cost_facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
 from art_domainrand.evaluation.report.text import count_text, name_text, shortened
+from art_domainrand.evaluation.summary.union import Competitiveness
 from art_domainrand.evaluation.summary.verdict import data_name
 
 SECTION_TITLES = {
@@ -63,6 +64,7 @@ class PageContent:
     :param draws: random defences and conditions draw by draw.
     :param reliability: whether the models are as sure as they are right.
     :param comparisons: the models against one another.
+    :param competitiveness: each of them beside the best one in each condition.
     :param gallery: what broke first, by model.
     :param command: the command that made the evaluation; empty where there was none.
     :param facts: with what it was made.
@@ -83,6 +85,7 @@ class PageContent:
     draws: tuple[DrawFigure, ...]
     reliability: tuple[ReliabilityFigure, ...]
     comparisons: tuple[ComparisonTable, ...]
+    competitiveness: tuple[tuple[str, Competitiveness], ...]
     gallery: dict[str, tuple[Exhibit, ...]]
     command: str
     facts: Facts
@@ -120,6 +123,7 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
         draw_figures(evaluation),
         reliability_figures(evaluation),
         comparison_tables(evaluation),
+        beside_the_best(evaluation),
         exhibits(evaluation),
         command or str(evaluation.manifest.get("command") or ""),
         facts_of(evaluation.manifest),

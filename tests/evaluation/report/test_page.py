@@ -39,6 +39,20 @@ def test_the_accuracies_stand_in_both_forms(written):
             assert text in markdown
 
 
+def test_models_stand_beside_the_best(written):
+    evaluation, page, _, markdown = written
+    accuracy = {
+        model: np.array([evaluation.accuracy(model, name).accuracy for name in evaluation.conditions])
+        for model in evaluation.models
+    }
+    best = np.maximum(*accuracy.values())
+    for model, found in accuracy.items():
+        mean, lowest = (found / best).mean(), (found / best).min()
+        weakest = list(evaluation.conditions)[(found / best).argmin()]
+        assert f"{model} {100 * mean:.1f}% {100 * lowest:.1f}% {weakest}" in page.text
+        assert f"| {model} | {100 * mean:.1f}% | {100 * lowest:.1f}% |" in markdown
+
+
 def test_the_same_evaluation_is_the_same_bytes(tmp_path):
     for folder in ("a", "b"):
         paths = write_report(made_up(n=20), tmp_path / folder)

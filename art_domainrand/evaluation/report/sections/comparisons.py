@@ -7,6 +7,7 @@ from itertools import combinations
 
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.summary.compare import Comparison, PairedResult, compare
+from art_domainrand.evaluation.summary.union import Competitiveness, competitiveness
 
 MOST_PAIRED = 4
 """Of so many models every two are compared; of more, each with the first."""
@@ -30,6 +31,13 @@ def comparison_tables(evaluation: Evaluation) -> tuple[ComparisonTable, ...]:
     pairs = combinations(models, 2) if len(models) <= MOST_PAIRED else ((models[0], other) for other in models[1:])
     tables = (compare(evaluation, models=pair) for pair in pairs)
     return tuple(ComparisonTable(found, tuple(reading(one, found) for one in found.results)) for found in tables)
+
+
+def beside_the_best(evaluation: Evaluation) -> tuple[tuple[str, Competitiveness], ...]:
+    """Each model's accuracy over that of the best model here, over all conditions; none for a single model."""
+    if len(evaluation.models) < 2 or not evaluation.outcomes.rows["right"].any():
+        return ()
+    return tuple((model, competitiveness(evaluation, model)) for model in evaluation.models)
 
 
 def reading(result: PairedResult, found: Comparison) -> str:
