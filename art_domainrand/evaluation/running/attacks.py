@@ -35,6 +35,9 @@ class AttackEntry:
     :param defaults: options in place of those of the class.
     :param step: its step size, in units of eps, from its number of steps; None where it takes none.
     :param nearest: whether it looks for the nearest example, so that eps only says which of them count.
+    :param approached: whether on a curve its examples may be brought nearer by steps that are not its own; not for
+        attacks whose weakness is of interest.
+    :param each: whether it takes a radius for each sample.
     """
 
     make: Callable[..., Any]
@@ -42,6 +45,8 @@ class AttackEntry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     step: Callable[[int], float] | None = None
     nearest: bool = False
+    approached: bool = False
+    each: bool = False
 
     @property
     def options(self) -> list[str]:
@@ -64,12 +69,13 @@ def double_step(steps: int) -> float:
     return 2.0
 
 
-EARLY = {"early_stop": True}
+PGD_OPTIONS = {"max_iter": 40, "num_random_init": 1, "early_stop": True}
+AUTOPGD_OPTIONS = {"nb_random_init": 1, "early_stop": True}
 ATTACKS: dict[str, AttackEntry] = {
-    "fgsm": AttackEntry(FGSM, step=whole_step),
-    "pgd": AttackEntry(PGD, defaults={"max_iter": 40, "num_random_init": 1, **EARLY}, step=madry_step),
-    "autopgd": AttackEntry(AutoPGD, defaults={"nb_random_init": 1, **EARLY}, step=double_step),
-    "strongest": AttackEntry(StrongestAttack),
+    "fgsm": AttackEntry(FGSM, step=whole_step, each=True),
+    "pgd": AttackEntry(PGD, ALL, PGD_OPTIONS, madry_step, approached=True, each=True),
+    "autopgd": AttackEntry(AutoPGD, ALL, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
+    "strongest": AttackEntry(StrongestAttack, approached=True, each=True),
     "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
     "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),
     "art:MomentumIterativeMethod": AttackEntry(
@@ -114,12 +120,13 @@ def attack_entry(condition: Attacked) -> AttackEntry:
     return entry
 
 
-def make_attack(condition: Attacked, estimator: Any, eps: float, *, seed: int, batch_size: int) -> Any:
+def make_attack(condition: Attacked, estimator: Any, eps: Any, *, seed: int, batch_size: int) -> Any:
     """An attack of ART's interface on an estimator.
 
     :param condition: names the attack, the norm and the options.
     :param estimator: what is attacked.
-    :param eps: the radius, > 0, in units of the estimator's pixels.
+    :param eps: the radius, > 0, in units of the estimator's pixels; an array that broadcasts to the images for attacks
+        that take one of each sample.
     :param seed: where its random numbers come from, if it takes a seed.
     :param batch_size: images at a time.
     :raises ValueError: as :func:`attack_entry` does.
@@ -131,7 +138,8 @@ def make_attack(condition: Attacked, estimator: Any, eps: float, *, seed: int, b
     options = {**entry.defaults, **condition.options}
     offered = {"batch_size": batch_size, "verbose": False, "seed": seed, "norm": order, "eps": eps, "targeted": False}
     if entry.step is not None:
-        options.setdefault("eps_step", eps * entry.step(int(options.get("max_iter", 1))))
+        step = options.get("eps_step", eps * entry.step(int(options.get("max_iter", 1))))
+        options["eps_step"] = step if np.ndim(eps) == np.ndim(step) else np.full(np.shape(eps), float(step))
     known = argument_names(entry.make)
     return entry.make(estimator, **{k: v for k, v in offered.items() if k in known}, **options)
 

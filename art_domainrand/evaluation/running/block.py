@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from art_domainrand.core.arrays import Array
 from art_domainrand.core.checks import Text, check_counts, require
 
 
@@ -58,3 +60,9 @@ class Block:
         :param x: the images, in the form of ``self.x``.
         """
         return replace(self, x=x)
+
+
+def lengths(change: Array, order: float) -> NDArray[np.float64]:
+    """The norm of each of n changes, (n,)."""
+    found: NDArray[np.float64] = np.linalg.norm(change.reshape(len(change), math.prod(change.shape[1:])), order, axis=1)
+    return found

@@ -10,155 +10,184 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from art_domainrand.core.arrays import Array
-from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.distances import lengths
+from art_domainrand.evaluation.running.approach import approach
+from art_domainrand.evaluation.running.block import Block, lengths
 from art_domainrand.evaluation.running.judge import Judge, Judgement
 from art_domainrand.evaluation.running.passes import Meter, Passes
 from art_domainrand.evaluation.running.performance import Changed
 
-Attack: TypeAlias = Callable[[Block, float], Array]
-"""From samples and a radius to their adversarial images, wherever these lie."""
+Attack: TypeAlias = Callable[[Block, Any], Array]
+"""From samples and a radius, or one of each (n,), to their adversarial images, wherever these lie."""
 
 # By what share an example may lie outside its ball: attacks overshoot by the rounding of float32.
 BALL_SLACK = 1e-4
 
 
-@dataclass
+@dataclass(frozen=True)
+class HowAttacked:
+    """What may be done with an attack on a curve.
+
+    :param order: of the norm.
+    :param nearest: whether it looks for the nearest example and does not heed the radius.
+    :param approached: whether examples may be brought nearer by steps that are not its own, so that it is needed less.
+    :param each: whether it takes a radius for each sample, so that all can be attacked at once.
+    """
+
+    order: float
+    nearest: bool = False
+    approached: bool = False
+    each: bool = False
+
+
 class Descent:
-    """The curve of a block of samples: ``radii`` fall; the images and verdicts of every radius are filled in.
+    """The curve of a block of samples; the images and judgements of every radius are filled in.
 
     :param attack: finds examples.
     :param judge: says whether they fool.
     :param meter: counts what that takes.
     :param block: the samples, all of which are attacked.
     :param radii: the radii, falling, > 0.
-    :param order: of the norm.
-    :param nearest: whether the attack looks for the nearest example and does not heed the radius.
+    :param how: what may be done with the attack.
     """
 
-    attack: Attack
-    judge: Judge
-    meter: Meter
-    block: Block
-    radii: Sequence[float]
-    order: float
-    nearest: bool
-
-    def __post_init__(self) -> None:
-        n = len(self.block)
-        self.images = [self.block.x.copy() for _ in self.radii]
-        empty = np.zeros((self.judge.predictions, n))
-        blank = Judgement(empty.astype(np.int64), empty.astype(bool), empty, empty)
-        self.verdicts = [blank.copy() for _ in self.radii]
-        self.passes = [Passes.none(n) for _ in self.radii]
-        self.examples = self.block.x.copy()
+    def __init__(
+        self, attack: Attack, judge: Judge, meter: Meter, block: Block, radii: Sequence[float], how: HowAttacked
+    ) -> None:
+        self.attack, self.judge, self.meter, self.block, self.how = attack, judge, meter, block, how
+        self.radii = np.asarray(radii, dtype=np.float64)
+        self.levels, self.n = len(radii), len(block)
+        self.images = np.repeat(block.x[None], self.levels, axis=0)
+        blank = np.zeros((judge.predictions, self.levels * self.n))
+        self.said = Judgement(blank.astype(np.int64), blank.astype(bool), blank, blank.copy())
+        self.forwards, self.backwards = np.zeros((2, self.levels, self.n))
+        self.examples = block.x.copy()
         # The last radius of which it is known that the sample falls there, and whether it stands at all that follow.
-        self.broken = np.full(n, -1)
-        self.settled = np.zeros(n, bool)
+        self.broken = np.full(self.n, -1)
+        self.settled = np.zeros(self.n, bool)
 
     def run(self) -> None:
         """Fill in everything."""
-        for level in range(len(self.radii)):
-            (active,) = np.nonzero(~self.settled & (self.broken == level - 1))
-            if len(active):
-                self._descend(level, active)
+        if self.how.approached and not self.judge.random and self.levels > 1:
+            self._approach(np.arange(self.n))
+        while len(active := np.flatnonzero(~self.settled & (self.broken < self.levels - 1))):
+            self._descend(active)
 
-    def _descend(self, level: int, active: NDArray[Any]) -> None:
-        """Attack samples at one radius and see how far down the line the examples go."""
+    def _descend(self, active: NDArray[Any]) -> None:
+        """Attack samples, each at the radius below those where it falls, and see how far down its example goes."""
+        level = self.broken[active] + 1
         self._find(level, active)
         shown = self.pulled(active, level)
-        verdict = self._judged(level, active, shown)
-        fooled = ~verdict.right.all(0)
-        self._write(level, active, shown, verdict)
-        self.broken[active[fooled]] = level
-        if not self.judge.random:
-            self._follow(level, active[fooled])
-        self._settle(level, active[~fooled])
+        judgement = self._judged(level, active, shown)
+        fooled = ~judgement.right.all(0)
+        self._write(level, active, shown, judgement)
+        self.broken[active] = np.where(fooled, level, level - 1)
+        if not self.judge.random and fooled.any():
+            (self._approach if self.how.approached else self._follow)(active[fooled])
+        self._settle(level[~fooled], active[~fooled])
 
-    def _find(self, level: int, active: NDArray[Any]) -> None:
-        if self.nearest and level:
-            return  # what was found before is the nearest already
-        some = self.block.take(active)
-        found, passes = self.meter.measured(lambda: self.attack(some, self.radii[level]), len(active))
-        self._spend(level, active, passes)
-        self.examples[active] = found
+    def _find(self, level: NDArray[Any], active: NDArray[Any]) -> None:
+        if self.how.nearest:
+            level, active = level[level == 0], active[level == 0]  # what was found before is the nearest already
+        for one in [level] if self.how.each else np.unique(level):
+            which = active[level == one]
+            if len(which):
+                radius, some = self.radii[one], self.block.take(which)
+                found, passes = self.meter.measured(partial(self.attack, some, radius), len(which))
+                self._spend(one, which, passes)
+                self.examples[which] = found
 
-    def _follow(self, level: int, broken: NDArray[Any]) -> None:
+    def _follow(self, broken: NDArray[Any]) -> None:
         """Find by bisection the smallest radius at which the examples of samples, on their line, still fool."""
-        low, high = np.full(len(broken), level), np.full(len(broken), len(self.radii) - 1)
-        best = self.examples[broken].copy()
-        verdicts = self.verdicts[level].take(broken)
-        while (searching := low < high).any():
-            (of,) = np.nonzero(searching)
+        start = self.broken[broken]
+        low, high = start.copy(), np.full(len(broken), self.levels - 1)
+        best, judgement = self.examples[broken].copy(), self.said.take(start * self.n + broken)
+        while len(of := np.flatnonzero(low < high)):
             middle = (low[of] + high[of] + 1) // 2
             shown = self.pulled(broken[of], middle)
-            verdict = self._judged(level, broken[of], shown)
-            fooled = ~verdict.right[0]
+            found = self._judged(middle, broken[of], shown)
+            fooled = ~found.right[0]
             low[of] = np.where(fooled, middle, low[of])
             high[of] = np.where(fooled, high[of], middle - 1)
             best[of[fooled]] = shown[fooled]
-            verdicts.put(of[fooled], verdict.take(fooled))
-        for between in range(level + 1, len(self.radii)):
-            reached = low >= between
-            self._write(between, broken[reached], best[reached], verdicts.take(reached))
-        self.broken[broken] = low
+            judgement.put(of[fooled], found.take(fooled))
+        self._reach(broken, low, best, judgement)
 
-    def _settle(self, level: int, standing: NDArray[Any]) -> None:
+    def _approach(self, broken: NDArray[Any]) -> None:
+        """Bring samples, or the examples of those that fall already, nearer; and believe what the judge confirms."""
+        start, some = self.broken[broken], self.block.take(broken)
+        given = np.where(like(start < 0, some.x), some.x, self.images[start, broken])
+        (images, reached), passes = self.meter.measured(
+            lambda: approach(self.judge.estimator, some, given, start, self.radii.tolist(), self.how.order), len(broken)
+        )
+        self._spend(np.maximum(start, 0), broken, passes)
+        moved = np.flatnonzero(reached > start)
+        judgement = self._judged(reached[moved], broken[moved], images[moved])
+        confirmed = ~judgement.right[0]
+        moved = moved[confirmed]
+        self._reach(broken[moved], reached[moved], images[moved], judgement.take(confirmed))
+
+    def _reach(self, which: NDArray[Any], reached: NDArray[Any], images: Array, judgement: Judgement) -> None:
+        """Let samples fall at every radius from where they are known to, to the one that their images have reached."""
+        start = self.broken[which]
+        for level in range(self.levels):
+            between = (start < level) & (level <= reached)
+            self._write(level, which[between], images[between], judgement.take(between))
+        self.broken[which] = reached
+
+    def _settle(self, level: NDArray[Any], standing: NDArray[Any]) -> None:
         """Let samples stand at every smaller radius, unless their examples fool on the way back after all."""
         self.settled[standing] = True
-        for below in range(level + 1, len(self.radii)):
-            shown = self.pulled(standing, below)
-            verdict = self._judged(below, standing, shown)
-            self._write(below, standing, shown, verdict)
-            if self.judge.random:
-                continue
-            fooled = ~verdict.right[0]
-            for above in range(level, below):
-                self._write(above, standing[fooled], shown[fooled], verdict.take(fooled))
-            self.broken[standing[fooled]], self.settled[standing[fooled]] = below, False
+        for below in range(1, self.levels):
+            which = standing[level < below]
+            shown = self.pulled(which, below)
+            judgement = self._judged(below, which, shown)
+            self._write(below, which, shown, judgement)
+            fooled = ~judgement.right[0] & (not self.judge.random)
+            if fooled.any():
+                self._reach(which[fooled], np.full(fooled.sum(), below), shown[fooled], judgement.take(fooled))
+                self.settled[which[fooled]] = False
 
     def pulled(self, which: NDArray[Any], level: Any) -> Array:
         """The examples of samples, on the line to their images no farther than the radius ``level`` of each."""
-        given, radius = self.block.x[which], np.asarray(self.radii)[level]
-        change = self.examples[which].astype(np.float64) - given
-        length = lengths(change, self.order)
+        given, found, radius = self.block.x[which], self.examples[which], self.radii[level]
+        change = found.astype(np.float64) - given
+        length = lengths(change, self.how.order)
         inside = length <= radius * (1 + BALL_SLACK)
-        share = np.where(inside, 1.0, radius / np.where(length > 0, length, 1.0))
-        back = (given + change * share.reshape(-1, *[1] * (given.ndim - 1))).astype(np.float32)
-        whole: Array = np.where(inside.reshape(-1, *[1] * (given.ndim - 1)), self.examples[which], back)
+        share = like(np.where(inside, 1.0, radius / np.where(length > 0, length, 1.0)), given)
+        whole: Array = np.where(like(inside, given), found, (given + change * share).astype(np.float32))
         return whole
 
-    def _judged(self, level: int, which: NDArray[Any], images: Array) -> Judgement:
+    def judgement(self, level: int) -> Judgement:
+        """What is said of the images at a radius."""
+        return self.said.take(np.arange(level * self.n, (level + 1) * self.n))
+
+    def _judged(self, level: Any, which: NDArray[Any], images: Array) -> Judgement:
         some = self.block
-        verdict, passes = self.meter.measured(
+        found, passes = self.meter.measured(
             lambda: self.judge.verdict(images, some.samples[which], some.y[which]), len(which)
         )
         self._spend(level, which, passes)
-        return verdict
+        return found
 
-    def _write(self, level: int, which: NDArray[Any], images: Array, verdict: Judgement) -> None:
-        self.images[level][which] = images
-        self.verdicts[level].put(which, verdict)
+    def _write(self, level: Any, which: NDArray[Any], images: Array, judgement: Judgement) -> None:
+        self.images[level, which] = images
+        self.said.put(level * self.n + which, judgement)
 
-    def _spend(self, level: int, which: NDArray[Any], passes: Passes) -> None:
-        self.passes[level] = self.passes[level] + passes.spread(which, len(self.block))
+    def _spend(self, level: Any, which: NDArray[Any], passes: Passes) -> None:
+        """Book passes of samples on a radius, or on one of each sample's own."""
+        self.forwards[level, which] += passes.forwards
+        self.backwards[level, which] += passes.backwards
 
 
 def attack_down(
-    attack: Attack,
-    judge: Judge,
-    meter: Meter,
-    block: Block,
-    radii: Sequence[float],
-    *,
-    order: float,
-    nearest: bool = False,
+    attack: Attack, judge: Judge, meter: Meter, block: Block, radii: Sequence[float], how: HowAttacked
 ) -> list[Changed]:
     """The images of a block at every radius, in the order of ``radii``, and what the model says of them.
 
@@ -169,25 +198,29 @@ def attack_down(
     :param meter: counts passes.
     :param block: the samples.
     :param radii: >= 0, in the units of pixels.
-    :param order: the order of the norm.
-    :param nearest: whether the attack looks for the nearest example and does not heed the radius.
+    :param how: what may be done with the attack.
     """
     clean, passes = meter.measured(lambda: judge.verdict(block.x, block.samples, block.y), len(block))
     (attacked,) = np.nonzero(clean.right.any(0))
     falling = sorted({float(radius) for radius in radii if radius > 0}, reverse=True)
-    found = Descent(attack, judge, meter, block.take(attacked), falling, order, nearest)
+    found = Descent(attack, judge, meter, block.take(attacked), falling, how)
     found.run()
     changed = []
     for place, radius in enumerate(radii):
-        images, verdict, spent = block.x, clean, Passes.none(len(block))
+        images, judgement, spent = block.x, clean, Passes.none(len(block))
         if radius > 0:
             level = falling.index(float(radius))
-            images, verdict = block.x.copy(), clean.copy()
+            images, judgement = block.x.copy(), clean.copy()
             images[attacked] = found.images[level]
-            verdict.put(attacked, found.verdicts[level])
+            judgement.put(attacked, found.judgement(level))
             if float(radius) not in [float(other) for other in radii[:place]]:
-                spent = found.passes[level].spread(attacked, len(block))
+                spent = Passes(found.forwards[level], found.backwards[level]).spread(attacked, len(block))
         # A random model is asked about all samples at once, so that it draws for them what it drew for the clean ones.
-        said = None if judge.random else verdict
+        said = None if judge.random else judgement
         changed.append(Changed(images, block.x, spent + passes if place == 0 else spent, verdict=said))
     return changed
+
+
+def like(values: NDArray[Any], images: Array) -> NDArray[Any]:
+    """One value of each image (n,), so that it broadcasts to images (n, ...)."""
+    return values.reshape(-1, *[1] * (images.ndim - 1))

@@ -11,8 +11,7 @@ from art_domainrand.core.arrays import Array
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.kinds import NORMS
 from art_domainrand.evaluation.outcomes import OUTCOME
-from art_domainrand.evaluation.running.block import Block
-from art_domainrand.evaluation.running.distances import lengths
+from art_domainrand.evaluation.running.block import Block, lengths
 from art_domainrand.evaluation.running.performance import Draws
 
 
