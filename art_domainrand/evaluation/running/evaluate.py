@@ -119,7 +119,7 @@ def run(asked: Asked, folder: Path | None, claims: Claims, verbose: bool) -> Eva
         manifest = agreed(manifest_of(asked, plan, is_random_model), old, folder)
         if not claims.rank:
             claims.begin()
-        finished: Finished = InMemory() if folder is None else OnDisk(folder, plan)
+        finished: Finished = InMemory() if folder is None else OnDisk(folder, plan, claims.patience)
         ledger, work = Ledger(folder, claims.rank), work_of(asked, plan, manifest)
         with progress(claims, len(plan.units), verbose) as say:
             units = claims.claimed(chunks_of(plan.units, plan.blocks, claims.world_size))
