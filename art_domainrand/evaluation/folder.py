@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.conditions.documents import from_record
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
@@ -19,6 +21,9 @@ from art_domainrand.evaluation.storage.blocks import OnDisk, block_path
 from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, read_manifest, write_json
 
 OUTCOMES, DIAGNOSES, COST = "outcomes.csv", "diagnoses.json", "cost.json"
+
+ROWS_AT_A_TIME = 1 << 16
+"""How many rows of the table are made text at a time."""
 
 
 def load_evaluation(folder: str | Path) -> Evaluation:
@@ -80,20 +85,33 @@ def save_tables(evaluation: Evaluation, folder: Path) -> None:
 
 def write_csv(outcomes: Outcomes, path: Path) -> None:
     """Write the table with names in place of numbers, a row for each outcome; floats so that they read back exactly."""
-    names = {"model": outcomes.models, "condition": outcomes.conditions, "label": outcomes.classes}
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(OUTCOME.names or ())
-        places = {name: k for k, name in enumerate(OUTCOME.names or ())}
-        for row in outcomes.rows:
-            values: list[Any] = list(row)
-            for name, known in names.items():
-                values[places[name]] = known[int(row[name])]
-            values[places["predicted"]] = class_name(outcomes.classes, int(row["predicted"]))
-            values[places["right"]] = int(row["right"])
-            writer.writerow(values)
+        for start in range(0, len(outcomes), ROWS_AT_A_TIME):
+            columns = texts_of(outcomes, outcomes.rows[start : start + ROWS_AT_A_TIME])
+            writer.writerows(zip(*columns, strict=True))
 
 
-def class_name(classes: tuple[str, ...], index: int) -> str:
-    """The name of a class, or its index where it has none."""
-    return classes[index] if 0 <= index < len(classes) else str(index)
+def texts_of(outcomes: Outcomes, rows: NDArray[Any]) -> list[list[Any]]:
+    """Some rows column by column, as they are written."""
+    names = {
+        "model": outcomes.models,
+        "condition": outcomes.conditions,
+        "label": outcomes.classes,
+        "predicted": outcomes.classes,
+    }
+    columns = []
+    for field in OUTCOME.names or ():
+        values = rows[field]
+        if field in names:
+            columns.append([named_by(names[field], place) for place in values.tolist()])
+        else:
+            # As text a float32 has as many digits as tell it from its neighbours.
+            columns.append((values.astype(int) if values.dtype == bool else values.astype(str)).tolist())
+    return columns
+
+
+def named_by(names: tuple[str, ...], place: int) -> str:
+    """The name at a place, or the place itself where it has none."""
+    return names[place] if 0 <= place < len(names) else str(place)

@@ -91,6 +91,7 @@ def evaluate(
     check_counts(**({} if auto else {"batch_size": batch_size}), **({} if limit is None else {"limit": limit}))
     require(limit is None or limit > 0, "limit", "be None or >= 1", limit)
     check_flags(diagnosed=diagnosed, verbose=verbose)
+    check_device(device)
     estimators = named_models(models)
     folder = None if out is None else check_folder("out", out)
     source, size = open_data(data, shape=image_shape(estimators)), None if auto else int(batch_size)
@@ -118,7 +119,7 @@ def run(asked: Asked, folder: Path | None, claims: Claims, verbose: bool) -> Eva
         manifest = agreed(manifest_of(asked, plan, is_random_model), old, folder)
         if not claims.rank:
             claims.begin()
-        finished: Finished = InMemory() if folder is None else OnDisk(folder, plan)
+        finished: Finished = InMemory() if folder is None else OnDisk(folder, plan, claims.patience)
         ledger, work = Ledger(folder, claims.rank), work_of(asked, plan, manifest)
         with progress(claims, len(plan.units), verbose) as say:
             units = claims.claimed(chunks_of(plan.units, plan.blocks, claims.world_size))
@@ -180,8 +181,8 @@ def progress(claims: Claims, units: int, verbose: bool) -> Iterator[Callable[[st
 
         def say(words: str) -> None:
             if not bar.disable:
-                bar.set_postfix_str(words, refresh=False)
-                bar.update(claims.done() - bar.n)
+                bar.n = claims.done()
+                bar.set_postfix_str(words)
 
         yield say
         say("")
@@ -209,6 +210,16 @@ def image_shape(estimators: Mapping[str, Any]) -> tuple[int, ...] | None:
         return None
     last = shape[0] not in (1, 3) and shape[-1] in (1, 3)
     return (shape[-1], *shape[:-1]) if last else shape
+
+
+def check_device(device: Any) -> None:
+    """Refuse what torch knows no device by, and a GPU where there is none."""
+    try:
+        kind = None if device is None else torch.device(device).type
+    except (RuntimeError, TypeError):
+        kind = ""
+    require(kind != "", "device", 'be None or a device of torch, such as "cpu" or "cuda:0"', device)
+    require(kind != "cuda" or torch.cuda.is_available(), "device", "be one that this machine has", device)
 
 
 def usual_conditions(name: str, source: LabelledSource, estimators: Mapping[str, Any]) -> Sequence[Condition]:

@@ -36,10 +36,12 @@ class Claims(ABC):
 
     - rank: the place of this process.
     - world_size: how many there are.
+    - patience: seconds to wait for a file that another process has written.
     """
 
     rank: int = 0
     world_size: int = 1
+    patience: float = 0.0
 
     @abstractmethod
     def begin(self) -> None:
@@ -98,7 +100,7 @@ class Alone(Claims):
 
 
 class Shared(Claims):
-    """One of several processes.
+    """One of several processes, perhaps on several machines.
 
     :param store: where keys are counted up, such as a ``torch.distributed.TCPStore``.
     :param rank: the place of this process.
@@ -106,6 +108,8 @@ class Shared(Claims):
     :param name: what this evaluation is called in the store, the same in all processes.
     :param holds: whether the store ends with this process.
     """
+
+    patience = 60.0
 
     def __init__(self, store: Any, rank: int, world_size: int, name: str, *, holds: bool = False) -> None:
         self.store, self.rank, self.world_size, self.name, self.holds = store, rank, world_size, name, holds

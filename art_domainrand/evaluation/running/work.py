@@ -76,7 +76,11 @@ class Work:
         names = list(self.family(unit))
         if not names:
             return "diagnosis"
-        return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more radii"
+        return (
+            names[0]
+            if len(names) == 1
+            else f"{names[0]} and {len(names) - 1} more radi{'us' if len(names) == 2 else 'i'}"
+        )
 
     def block_of(self, unit: Unit) -> Block:
         """The samples of a unit in the range of its model."""

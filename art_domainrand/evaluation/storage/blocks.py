@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -13,14 +14,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from art_domainrand.core.checks import require
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.outcomes import OUTCOME
+from art_domainrand.evaluation.running.errors import EvaluationError
 from art_domainrand.evaluation.running.plan import Plan, Unit
 
 LEFTOVER = re.compile(r"\.(\d{6}|manifest|outcomes|diagnoses|cost)-\w{8}\.(npz|json|csv)")
 """Names of the temporary files of :func:`~art_domainrand.core.files.whole_file` for ours."""
+
+LOOK_AGAIN = 0.2
+"""Seconds between two looks for a file."""
 
 SAMPLE_TEXTS = [f.name for f in fields(Sample) if f.type == "str"]
 """The fields of a sample that are text."""
@@ -106,10 +112,11 @@ class OnDisk(Finished):
 
     :param folder: the folder of the evaluation.
     :param plan: says which rows a unit must have.
+    :param patience: seconds to wait for a file that another machine has written: network folders take a while.
     """
 
-    def __init__(self, folder: Path, plan: Plan) -> None:
-        self.folder, self.plan = folder, plan
+    def __init__(self, folder: Path, plan: Plan, patience: float = 0.0) -> None:
+        self.folder, self.plan, self.patience = folder, plan, patience
 
     def has(self, unit: Unit) -> bool:
         if not unit.family:
@@ -126,7 +133,14 @@ class OnDisk(Finished):
         write_arrays(block_path(self.folder, unit), {"rows": result.rows})
 
     def rows(self, units: Iterable[Unit]) -> list[NDArray[Any]]:
-        return [read_arrays(block_path(self.folder, unit))["rows"] for unit in units if unit.family]
+        return [self._rows_of(unit) for unit in units if unit.family]
+
+    def _rows_of(self, unit: Unit) -> NDArray[Any]:
+        path, until = block_path(self.folder, unit), time.monotonic() + self.patience
+        while "rows" not in (found := read_arrays(path)):
+            require(time.monotonic() < until, "a finished part", "be there to be read", str(path), EvaluationError)
+            time.sleep(LOOK_AGAIN)
+        return found["rows"]
 
     def samples(self, units: Iterable[Unit]) -> tuple[Sample, ...]:
         return tuple(

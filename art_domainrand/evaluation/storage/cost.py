@@ -44,7 +44,7 @@ class Ledger:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self.entries[-1]) + "\n")
+                file.write("\n" + json.dumps(self.entries[-1]))  # a line that was cut short stays by itself
 
     def total(self) -> dict[str, Any]:
         """The cost so far, with that of other processes and of runs that were stopped, where there is a folder."""

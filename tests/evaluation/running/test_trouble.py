@@ -218,3 +218,25 @@ def test_labels_that_a_model_has_no_class_for_are_named():
     y[17] = 7
     with pytest.raises(EvaluationError, match=r"labels below 3, the classes of model 'model', got \[7\] at sample 17"):
         evaluate(models()["one"], Attacked("pgd", 0.1), (x, y), diagnosed=False)
+
+
+def test_a_finished_part_that_is_late_is_waited_for_and_one_that_never_comes_is_an_error(tmp_path, monkeypatch):
+    quick_evaluation(tmp_path)
+    late = tmp_path / "blocks" / "000003.npz"
+    content = late.read_bytes()
+    late.unlink()
+    looks = []
+
+    def look_again(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            late.write_bytes(content)
+
+    monkeypatch.setattr(blocks.time, "sleep", look_again)
+    whole = plan.Plan(np.arange(30), 8, 2, ((0,), (1,)))
+    rows = blocks.OnDisk(tmp_path, whole, patience=60).rows(whole.units)
+    assert np.concatenate(rows).tobytes() != b""
+    assert len(looks) == 3
+    late.unlink()
+    with pytest.raises(EvaluationError, match=r"be there to be read, got '.*000003.npz'"):
+        blocks.OnDisk(tmp_path, whole).rows(whole.units)
