@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from art_domainrand import PGD
 from art_domainrand.cli import app
 from art_domainrand.data import digits
-from art_domainrand.demo import run, run_demo, training
+from art_domainrand.demo import run_demo, steps, training
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN, Recipe
-from art_domainrand.demo.run import JUDGED_UNDER
+from art_domainrand.demo.steps import JUDGED_UNDER
 from art_domainrand.demo.training import private_randomness
 from art_domainrand.evaluation import Report, evaluate, load_evaluation
 from art_domainrand.evaluation.running.attacks import make_attack
@@ -165,8 +165,8 @@ def test_the_condition_is_pgd_of_twenty_steps_judged_by_the_last():
 
 
 def test_an_earlier_demo_is_replaced_and_another_evaluation_is_not_touched(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "digits", lambda seed: digits(test=20, seed=seed))
-    monkeypatch.setattr(run, "train_all", lambda recipes, data, seed, verbose: {"standard": untrained(data, seed)})
+    monkeypatch.setattr(steps, "digits", lambda seed: digits(test=20, seed=seed))
+    monkeypatch.setattr(steps, "train_all", lambda recipes, data, seed, verbose: {"standard": untrained(data, seed)})
     for seed in (0, 1):
         run_demo(tmp_path / "demo", seed)
         assert load_evaluation(tmp_path / "demo").manifest["seed"] == seed
@@ -174,7 +174,7 @@ def test_an_earlier_demo_is_replaced_and_another_evaluation_is_not_touched(tmp_p
     test = digits()[1][:8]
     evaluate(untrained(test, 0), JUDGED_UNDER["clean"], test, out=other, diagnosed=False)
     before = sorted((path, path.read_bytes()) for path in other.rglob("*") if path.is_file())
-    monkeypatch.setattr(run, "train_all", None)  # it is refused before any work
+    monkeypatch.setattr(steps, "train_all", None)  # it is refused before any work
     with pytest.raises(ValueError, match="out must not hold another evaluation"):
         run_demo(other)
     assert before == sorted((path, path.read_bytes()) for path in other.rglob("*") if path.is_file())

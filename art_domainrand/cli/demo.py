@@ -18,10 +18,10 @@ def demo(
     """Train four classifiers of real digits, attack them, and compare: a table, and a page (report.html)."""
     with errors_in_one_line():
         # torch and ART take seconds to import; --help must not wait for them.
-        from art_domainrand.demo import TITLES, run_demo
-        from art_domainrand.evaluation import table
+        from art_domainrand.demo.steps import TITLES, demonstrate
+        from art_domainrand.evaluation import evaluate, table, write_report
 
-        report = run_demo(out, seed, verbose=True)
+        report = demonstrate(evaluate, write_report, out, seed, verbose=True)
         typer.echo("\nAccuracy in %, with 95% intervals\n")
         typer.echo(table(report, TITLES))
         files = ", ".join(str(out / name) for name in ("report.html", "samples.png", "report.json"))
