@@ -1,6 +1,6 @@
-"""Adversarial training with ART's AdversarialTrainer and the PGD of art_domainrand.
+"""Adversarial training with ART's AdversarialTrainer and the PGD of art_domainrand, judged on a page of its own.
 
-Run with: python examples/adversarial_training.py [--epochs 12]
+Run with: python examples/adversarial_training.py [--epochs 12] [--out report]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from torch import nn
 
 from art_domainrand import PGD
 from art_domainrand.data import digits
-from art_domainrand.evaluation import Report, attacked, clean, evaluate, table
+from art_domainrand.evaluation import Attacked, Clean, evaluate, table, write_report
 
 EPS = 0.1
 
@@ -26,30 +26,26 @@ def make_classifier():
     return PyTorchClassifier(model, nn.CrossEntropyLoss(), (1, 28, 28), 10, optimizer, clip_values=(0, 1))
 
 
-def pgd(classifier, steps):
-    """Return the attack for training and, with more steps, for judging."""
-    return PGD(
-        classifier, eps=EPS, eps_step=2.5 * EPS / steps, max_iter=steps, num_random_init=1, seed=0, verbose=False
-    )
-
-
 def main() -> None:
     """Train two classifiers for the same number of epochs, one of them on attacked images, and attack both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=12)
-    epochs = parser.parse_args().epochs
+    parser.add_argument("--out", default="report")
+    options = parser.parse_args()
     np.random.seed(0)  # noqa: NPY002 - ART's trainer shuffles with it
     train, test = digits()
 
     standard = make_classifier()
-    standard.fit(train.x, train.y, batch_size=64, nb_epochs=epochs)
+    standard.fit(train.x, train.y, batch_size=64, nb_epochs=options.epochs)
     adversarial = make_classifier()
-    trainer = AdversarialTrainer(adversarial, pgd(adversarial, steps=5), ratio=0.5)
-    trainer.fit(train.x, train.y, batch_size=64, nb_epochs=epochs)
+    attack = PGD(adversarial, eps=EPS, eps_step=EPS / 2, max_iter=5, num_random_init=1, seed=0, verbose=False)
+    trainer = AdversarialTrainer(adversarial, attack, ratio=0.5)
+    trainer.fit(train.x, train.y, batch_size=64, nb_epochs=options.epochs)
 
-    cells = {"clean": clean, "PGD-20": attacked(lambda estimator: pgd(estimator, steps=20))}
-    models = {"standard": standard, "adversarial": adversarial}
-    print(table(Report(evaluate(models, cells, test.x, test.y))))
+    conditions = {"clean": Clean(), "PGD-20": Attacked("pgd", EPS, options={"max_iter": 20})}
+    evaluation = evaluate({"standard": standard, "adversarial": adversarial}, conditions, test)
+    print(table(evaluation.rows()))
+    print("wrote", *write_report(evaluation, options.out))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import nn
 
 from art_domainrand import PGD, DomainRandomization
 from art_domainrand.data import digits
-from art_domainrand.evaluation import Report, attacked, clean, evaluate, table
+from art_domainrand.evaluation import Attacked, Clean, evaluate, table
 from art_domainrand.randomization import Brightness, Rotation
 
 
@@ -41,15 +41,12 @@ def main() -> None:
 
     bare = make_classifier(model, None)
 
-    def pgd(estimator):
-        return PGD(estimator, eps=0.1, eps_step=0.025, max_iter=10, batch_size=256, verbose=False)
+    def past(_, x, y):  # a function that returns the images to be judged is a condition, too
+        return PGD(bare, eps=0.1, eps_step=0.025, max_iter=10, batch_size=256, verbose=False).generate(x, y)
 
-    cells = {
-        "clean": clean,
-        "PGD past the smoothing": attacked(lambda _: pgd(bare)),
-        "PGD through it": attacked(pgd),
-    }
-    print(table(Report(evaluate({"defended": defended}, cells, test.x[:200], test.y[:200]))))
+    through = Attacked("pgd", 0.1, options={"eps_step": 0.025, "max_iter": 10, "num_random_init": 0})
+    conditions = {"clean": Clean(), "PGD past the smoothing": past, "PGD through it": through}
+    print(table(evaluate({"defended": defended}, conditions, test[:200], diagnosed=False).rows()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from torchvision.datasets import CIFAR10
 
 from art_domainrand import DomainRandomization
 from art_domainrand.data import from_torchvision, image_folder
-from art_domainrand.evaluation import Report, clean, evaluate, shifted, table
+from art_domainrand.evaluation import Clean, Randomized, evaluate, table
 from art_domainrand.randomization import Brightness, Contrast, Flip, Gamma, Pipeline, Translation, WhiteBalance
 
 
@@ -55,4 +55,4 @@ if __name__ == "__main__":
     light = DomainRandomization([Flip(), Translation(), Brightness(), Contrast(), WhiteBalance()], seed=0)
     models = {"plain": train(data, options.epochs), "randomized": train(data, options.epochs, light)}
     shift = Pipeline([WhiteBalance((-0.5, 0.5), (-0.3, 0.3)), Brightness((-0.3, 0.3)), Gamma((0.5, 2.0))])
-    print(table(Report(evaluate(models, {"clean": clean, "shift": shifted(shift, seed=1)}, test.x, test.y))))
+    print(table(evaluate(models, {"clean": Clean(), "shift": Randomized(shift)}, test, seed=1, diagnosed=False).rows()))

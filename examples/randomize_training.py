@@ -9,7 +9,7 @@ from torch import nn
 
 from art_domainrand import DomainRandomization
 from art_domainrand.data import digits
-from art_domainrand.evaluation import Report, clean, evaluate, shifted, table
+from art_domainrand.evaluation import Clean, Randomized, evaluate, table
 from art_domainrand.randomization import Brightness, GaussianNoise, Pipeline, Rotation, Scale, Sometimes, Translation
 
 EPOCHS = 15
@@ -48,8 +48,8 @@ def main() -> None:
     )
     models = {"plain": train(data, None), "randomized": train(data, randomization)}
     moved = Pipeline([Rotation((-25, 25)), Translation((-0.12, 0.12), (-0.12, 0.12))])
-    cells = {"clean": clean, "moved": shifted(moved, seed=1)}
-    print(table(Report(evaluate(models, cells, test.x, test.y))))
+    conditions = {"clean": Clean(), "moved": Randomized(moved)}
+    print(table(evaluate(models, conditions, test, seed=1, diagnosed=False).rows()))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@ Run with: python examples/robustness_curve.py [--out curve.png] [--seed 0]
 """
 
 import argparse
-from functools import partial
+from dataclasses import replace
 
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD
 from art_domainrand.data import digits
-from art_domainrand.evaluation import Report, attacked, clean, evaluate, in_turn, shifted, table
+from art_domainrand.evaluation import Attacked, Clean, Randomized, Then, curves, evaluate, table
 from art_domainrand.evaluation.plots import accuracy_curves
 from art_domainrand.randomization import Brightness, Pipeline, Rotation, Translation
 
-BUDGETS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+BUDGETS = (0.02, 0.04, 0.06, 0.08, 0.1)
+CURVES = ("FGSM, clean", "PGD, clean", "FGSM, randomized", "PGD, randomized")
 
 
 def main() -> None:
@@ -32,20 +32,20 @@ def main() -> None:
     classifier = PyTorchClassifier(model, nn.CrossEntropyLoss(), (1, 28, 28), 10, optimizer, clip_values=(0, 1))
     classifier.fit(train.x, train.y, batch_size=64, nb_epochs=10)
 
-    attacks = {
-        "FGSM": lambda eps: partial(FGSM, eps=eps),
-        "PGD": lambda eps: partial(PGD, eps=eps, eps_step=0.01, max_iter=20, batch_size=256, verbose=False),
-    }
-    randomize = Pipeline([Rotation((-10, 10)), Translation((-0.05, 0.05), (-0.05, 0.05)), Brightness((-0.1, 0.1))])
-    starts = {"clean": clean, "randomized": shifted(randomize, options.seed)}
-    curves = {}
-    for attack, at in attacks.items():
-        for start, images in starts.items():
-            cells = {f"eps {eps:g}": in_turn(images, attacked(at(eps))) for eps in BUDGETS}
-            rows = evaluate({f"{attack}, {start}": classifier}, cells, test.x, test.y)
-            curves[rows[0].model] = rows
-    print(table(Report(tuple(row for rows in curves.values() for row in rows), {"seed": options.seed})))
-    accuracy_curves(options.out, BUDGETS, curves, xlabel="eps (L-inf)")
+    pipeline = Pipeline([Rotation((-10, 10)), Translation((-0.05, 0.05), (-0.05, 0.05)), Brightness((-0.1, 0.1))])
+    randomized = Randomized(pipeline)
+    fgsm = [Attacked("fgsm", eps) for eps in BUDGETS]  # what differs in eps alone is one curve, and costs little more
+    pgd = [Attacked("pgd", eps, options={"max_iter": 20}) for eps in BUDGETS]  # than its largest eps
+    inside = [Then(randomized, attack) for attack in (*fgsm, *pgd)]
+    conditions = [Clean(), randomized, *fgsm, *pgd, *inside]
+    evaluation = evaluate(classifier, conditions, test, seed=options.seed, diagnosed=False)
+    found = dict(zip(CURVES, curves(evaluation, "model"), strict=True))
+    cells = [f"eps {eps:g}" for eps in (0, *BUDGETS)]
+    rows = {name: [replace(row, model=name) for row in curve.rows] for name, curve in found.items()}
+    print(table(replace(row, cell=cell) for some in rows.values() for row, cell in zip(some, cells, strict=True)))
+    for name, curve in found.items():
+        print(f"mean accuracy of {name}, over eps: {curve.area:.2f}")
+    accuracy_curves(options.out, (0, *BUDGETS), rows, xlabel="eps (L-inf)")
     print(f"wrote {options.out}")
 
 

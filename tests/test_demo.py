@@ -1,6 +1,7 @@
 """The demo on its own path, from the command to the files, and the bars that its models must clear."""
 
 import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,13 +10,17 @@ import torch
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
+from art_domainrand import PGD
 from art_domainrand.cli import app
 from art_domainrand.data import digits
-from art_domainrand.demo import training
+from art_domainrand.demo import run_demo, steps, training
 from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN, Recipe
-from art_domainrand.demo.run import cells
+from art_domainrand.demo.steps import JUDGED_UNDER
 from art_domainrand.demo.training import private_randomness
-from art_domainrand.evaluation import Report, shifted
+from art_domainrand.evaluation import Report, evaluate, load_evaluation
+from art_domainrand.evaluation.running.attacks import make_attack
+from art_domainrand.evaluation.running.block import Block
+from art_domainrand.evaluation.running.perform import perform
 from art_domainrand.randomization import OneOf, Rotation
 
 pytestmark = pytest.mark.xdist_group("demo")  # its fixture is dear
@@ -84,7 +89,19 @@ def test_the_picture_has_four_lines_of_images(demo):
     assert dark.any()
     colourful = (np.ptp(pixels, axis=2) > 0.3).mean(axis=1) > 0.2  # only differences have colour
     assert np.flatnonzero(colourful).min() > np.flatnonzero(dark).max()
-    assert sorted(path.name for path in demo[1].iterdir()) == ["report.json", "samples.png"]
+
+
+def test_the_page_and_the_table_it_is_made_of_are_written(demo):
+    _, out, report = demo
+    assert {"samples.png", "report.json", "report.html", "report.md", "outcomes.csv", "manifest.json"} <= {
+        path.name for path in out.iterdir()
+    }
+    evaluation = load_evaluation(out)
+    assert evaluation.rows() == report.rows
+    assert evaluation.manifest["command"] == "art-domainrand demo --seed 0"
+    assert set(evaluation.diagnoses) == set(MODELS)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in (*MODELS, *CELLS))
 
 
 def test_the_table_is_printed_and_progress_is_shown(demo):
@@ -108,13 +125,64 @@ def test_the_held_out_domain_is_held_out():
 
 def test_shift_pgd_attacks_the_shifted_images():
     _, test = digits()
-    x, y = test.x[:32], test.y[:32]
-    classifier = training.make_classifier(test)
-    fixed = shifted(HELD_OUT_DOMAIN, seed=3)(None, x, y)
-    adversarial = cells(3)["shift_pgd"](classifier, x, y)
-    assert np.array_equal(cells(3)["shift"](classifier, x, y), fixed)
-    assert 0.9 * EPS < np.abs(adversarial - fixed).max() <= EPS * (1 + 1e-6)
-    assert np.abs(adversarial - x).max() > 0.5
+    block = Block(np.arange(32), test.x[:32], test.y[:32], ("",) * 32, seed=3, batch_size=32)
+    shifted = {}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        classifier = training.make_classifier(test)
+        block = replace(block, y=classifier.predict(block.x).argmax(1))  # all right before, so that what breaks is kept
+        kept = {
+            name: perform(classifier, [JUDGED_UNDER[name]], block, classes=test.classes, keep=32)
+            for name in ("shift", "shift_pgd")
+        }
+        attacked = kept["shift_pgd"].rows
+        assert (attacked["linf"] > 0.9 * EPS).sum() > 10
+        assert attacked["linf"].max() <= EPS * (1 + 1e-6)
+        for sample in kept["shift_pgd"].samples:
+            assert np.abs(sample.changed - sample.clean).max() > 0.5
+            before = images_of(kept["shift"]).get(sample.sample)
+            if before is not None:
+                assert np.abs(sample.changed - before).max() <= EPS * (1 + 1e-6)
+        shifted[seed] = images_of(kept["shift"])
+    both = set(shifted[0]) & set(shifted[1])
+    assert both
+    assert all(np.array_equal(shifted[0][k], shifted[1][k]) for k in both)  # the same for every model
+
+
+def images_of(performed):
+    """The images that were kept, by their places."""
+    return {sample.sample: sample.changed for sample in performed.samples}
+
+
+def test_the_condition_is_pgd_of_twenty_steps_judged_by_the_last():
+    test = digits()[1][:16]
+    classifier = untrained(test, 0)
+    pgd = PGD(
+        classifier, eps=EPS, eps_step=EPS / 8, max_iter=20, num_random_init=1, batch_size=256, seed=5, verbose=False
+    )
+    made = make_attack(JUDGED_UNDER["pgd"], classifier, EPS, seed=5, batch_size=16)
+    assert np.array_equal(made.generate(test.x, test.y), pgd.generate(test.x, test.y))
+
+
+def test_an_earlier_demo_is_replaced_and_another_evaluation_is_not_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "digits", lambda seed: digits(test=20, seed=seed))
+    monkeypatch.setattr(steps, "train_all", lambda recipes, data, seed, verbose: {"standard": untrained(data, seed)})
+    for seed in (0, 1):
+        run_demo(tmp_path / "demo", seed)
+        assert load_evaluation(tmp_path / "demo").manifest["seed"] == seed
+    other = tmp_path / "other"
+    test = digits()[1][:8]
+    evaluate(untrained(test, 0), JUDGED_UNDER["clean"], test, out=other, diagnosed=False)
+    before = sorted((path, path.read_bytes()) for path in other.rglob("*") if path.is_file())
+    monkeypatch.setattr(steps, "train_all", None)  # it is refused before any work
+    with pytest.raises(ValueError, match="out must not hold another evaluation"):
+        run_demo(other)
+    assert before == sorted((path, path.read_bytes()) for path in other.rglob("*") if path.is_file())
+
+
+def untrained(data, seed):
+    torch.manual_seed(seed)
+    return training.make_classifier(data)
 
 
 def test_models_do_not_randomize_at_prediction():

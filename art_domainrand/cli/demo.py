@@ -12,16 +12,17 @@ from art_domainrand.cli.app import app, errors_in_one_line
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for samples.png and report.json.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the page and all that it is made of.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Same seed, same numbers; >= 0.")] = 0,
 ) -> None:
-    """Train four classifiers of real digits, attack them, and compare: a table, samples.png and report.json."""
+    """Train four classifiers of real digits, attack them, and compare: a table, and a page (report.html)."""
     with errors_in_one_line():
         # torch and ART take seconds to import; --help must not wait for them.
-        from art_domainrand.demo import TITLES, run_demo
-        from art_domainrand.evaluation import table
+        from art_domainrand.demo.steps import TITLES, demonstrate
+        from art_domainrand.evaluation import evaluate, table, write_report
 
-        report = run_demo(out, seed, verbose=True)
+        report = demonstrate(evaluate, write_report, out, seed, verbose=True)
         typer.echo("\nAccuracy in %, with 95% intervals\n")
         typer.echo(table(report, TITLES))
-        typer.echo(f"\nSeconds: {report.metadata['seconds']}. Written: {out / 'samples.png'}, {out / 'report.json'}")
+        files = ", ".join(str(out / name) for name in ("report.html", "samples.png", "report.json"))
+        typer.echo(f"\nSeconds: {report.metadata['seconds']}. Written: {files}")

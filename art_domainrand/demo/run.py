@@ -1,132 +1,26 @@
-"""The demo from the seed to the files."""
+"""The demo as one call."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from art_domainrand.attacks.fgsm import FGSM
-from art_domainrand.attacks.pgd import PGD
-from art_domainrand.core.environment import environment
-from art_domainrand.core.files import check_folder
-from art_domainrand.data import LabelledImages, digits
-from art_domainrand.demo.recipes import EPS, HELD_OUT_DOMAIN, RECIPES, TRAINING_DOMAIN
-from art_domainrand.demo.training import DEVICE, EPOCHS, private_randomness, train
-from art_domainrand.evaluation.plots import image_grid, signed_image
+from art_domainrand.demo.steps import demonstrate
+from art_domainrand.evaluation.report.page import write_report
 from art_domainrand.evaluation.results import Report
-from art_domainrand.evaluation.run import Cell, accuracy_rows, attacked, clean, in_turn, shifted
-from art_domainrand.preprocessors import DomainRandomization
-
-ATTACK_STEPS = 20
-PGD_EPS_STEP = EPS / 8
-LARGEST_SEED = 2**32 - 1
-SAMPLES = 10
-
-TITLES = {"fgsm": "FGSM", "pgd": f"PGD-{ATTACK_STEPS}", "shift_pgd": f"shift + PGD-{ATTACK_STEPS}"}
-"""Headings of the cells in the table, where they differ from the names."""
+from art_domainrand.evaluation.running.evaluate import evaluate
 
 
 def run_demo(out: str | Path, seed: int = 0, *, verbose: bool = False) -> Report:
-    """Train the models of ``RECIPES`` on digits, judge each in every cell, write ``samples.png`` and ``report.json``.
+    """Train the models of ``RECIPES`` on digits, judge each in every condition, and write what came of it.
 
-    :param out: the folder for both, made if it is missing.
+    That is ``samples.png``, ``report.json``, the page (``report.html``) and the outcome table of which it is made. An
+    earlier demo in the folder is replaced.
+
+    :param out: the folder for all, made if it is missing.
     :param seed: an int in [0, 2^32) that determines the split of the data, the training and the attacks; the same seed
         gives the same numbers on the same machine.
     :param verbose: show progress bars.
-    :raises ValueError: for another seed and for an ``out`` that is no folder and cannot become one, before any work.
+    :raises ValueError: for another seed, for an ``out`` that is no folder and cannot become one, and for one that holds
+        another evaluation, before any work.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"seed must be an int from 0 to {LARGEST_SEED}, got {seed!r}")
-    folder = check_folder("out", out)
-    start = time.perf_counter()
-    train_data, test_data = digits(seed=seed)
-    with private_randomness(seed):
-        models = {}
-        for name, recipe in RECIPES.items():
-            torch.default_generator.manual_seed(seed)  # all models start from the same weights
-            models[name] = train(name, recipe, train_data, seed, verbose=verbose)
-        rows = accuracy_rows(models, cells(seed), test_data.x, test_data.y, verbose=verbose)
-        save_samples(folder / "samples.png", models["standard"], test_data, seed)
-        report = Report(rows, metadata(seed, time.perf_counter() - start))
-    report.save(folder / "report.json")
-    return report
-
-
-def cells(seed: int) -> dict[str, Cell]:
-    """The conditions in which each model is judged, on all test images.
-
-    - clean: the images as they are.
-    - fgsm, pgd: attacked within L-inf ``EPS``; PGD takes ``ATTACK_STEPS`` steps from a random start.
-    - shift: drawn once from ``HELD_OUT_DOMAIN``, the same images for every model.
-    - shift_pgd: those same shifted images, held fixed, attacked by PGD within L-inf ``EPS`` of them.
-
-    Attacks know the model and the true labels. No model randomizes at prediction, so no attack is misled by chance.
-    """
-
-    def fgsm(estimator: Any) -> FGSM:
-        return FGSM(estimator, eps=EPS, batch_size=256)
-
-    def pgd(estimator: Any) -> PGD:
-        return PGD(
-            estimator,
-            eps=EPS,
-            eps_step=PGD_EPS_STEP,
-            max_iter=ATTACK_STEPS,
-            num_random_init=1,
-            batch_size=256,
-            verbose=False,
-            seed=seed,
-        )
-
-    shift = shifted(HELD_OUT_DOMAIN, seed)
-    return {
-        "clean": clean,
-        "fgsm": attacked(fgsm),
-        "pgd": attacked(pgd),
-        "shift": shift,
-        "shift_pgd": in_turn(shift, attacked(pgd)),
-    }
-
-
-def save_samples(path: Path, classifier: Any, data: LabelledImages, seed: int) -> None:
-    """Draw one image of each of the first ``SAMPLES`` classes: clean, randomized, adversarial and the difference.
-
-    Captions are what ``classifier`` says; the adversarial images are made against it.
-    """
-    first = np.array([np.flatnonzero(data.y == label)[0] for label in range(min(SAMPLES, len(data.classes)))])
-    chosen = data[first]
-    randomized, _ = DomainRandomization.for_estimator(classifier, TRAINING_DOMAIN, seed=seed)(chosen.x)
-    adversarial = cells(seed)["pgd"](classifier, chosen.x, chosen.y)
-    rows = {
-        "clean": chosen.x,
-        "randomized\n(training domain)": randomized,
-        f"adversarial\n(PGD-{ATTACK_STEPS}, L-inf {EPS})": adversarial,
-        f"difference\n(blue -{EPS}, red +{EPS})": signed_image(adversarial - chosen.x, EPS),
-    }
-    captions = {
-        title: [f'"{data.classes[label]}"' for label in classifier.predict(images).argmax(axis=1)]
-        for title, images in list(rows.items())[:3]
-    }
-    image_grid(path, rows, captions, title="Captions: what the standard model sees")
-
-
-def metadata(seed: int, seconds: float) -> dict[str, Any]:
-    """What the report says about its making."""
-    return {
-        "seed": seed,
-        "data": "scikit-learn digits at 28x28",
-        "epochs": EPOCHS,
-        "norm": "inf",
-        "eps": EPS,
-        "pgd_steps": ATTACK_STEPS,
-        "pgd_eps_step": PGD_EPS_STEP,
-        "training_domain": repr(TRAINING_DOMAIN),
-        "held_out_domain": repr(HELD_OUT_DOMAIN),
-        "interval": "Wilson, 95%",
-        "seconds": round(seconds, 1),
-        **environment(DEVICE),
-    }
+    return demonstrate(evaluate, write_report, out, seed, verbose=verbose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
@@ -30,6 +30,24 @@ DEVICE = "cpu"
 """Everywhere the same: the network is too small to gain from a GPU, whose sums are not reproducible."""
 
 Epoch = Callable[[int], None]
+
+
+def train_all(
+    recipes: Mapping[str, Recipe], data: LabelledImages, seed: int, *, epochs: int = EPOCHS, verbose: bool = False
+) -> dict[str, PyTorchClassifier]:
+    """Train a model for each recipe, all from the same weights; call it within :func:`private_randomness`.
+
+    :param recipes: how each is trained, by name.
+    :param data: the images.
+    :param seed: of the weights and of private streams.
+    :param epochs: passes over the data.
+    :param verbose: show progress bars.
+    """
+    models = {}
+    for name, recipe in recipes.items():
+        torch.default_generator.manual_seed(seed)
+        models[name] = train(name, recipe, data, seed, epochs=epochs, verbose=verbose)
+    return models
 
 
 def train(

@@ -24,6 +24,8 @@ OUTCOMES, DIAGNOSES, COST = "outcomes.csv", "diagnoses.json", "cost.json"
 
 ROWS_AT_A_TIME = 1 << 16
 """How many rows of the table are made text at a time."""
+WRITTEN = (MANIFEST_FILE, OUTCOMES, DIAGNOSES, COST, "blocks/*.npz", "blocks/*.json", "samples/*.npz", "cost/*.jsonl")
+"""What a run writes into its folder."""
 
 
 def load_evaluation(folder: str | Path) -> Evaluation:
@@ -56,6 +58,17 @@ def load_evaluation(folder: str | Path) -> Evaluation:
         name: Diagnosis.from_json(json.dumps(one)) for name, one in read_json(path / DIAGNOSES, "diagnoses").items()
     }
     return Evaluation(table, conditions, manifest, diagnoses, finished.samples(units), read_json(path / COST, "cost"))
+
+
+def remove_evaluation(folder: Path) -> None:
+    """Remove what a run has left in a folder, and nothing else.
+
+    :param folder: what ``out`` was; nothing happens where it holds no evaluation.
+    """
+    if (folder / MANIFEST_FILE).is_file():
+        for pattern in WRITTEN:
+            for path in folder.glob(pattern):
+                path.unlink()
 
 
 def recorded_plan(manifest: Mapping[str, Any]) -> Plan:

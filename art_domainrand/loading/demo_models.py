@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from art_domainrand.data import digits
 from art_domainrand.demo.recipes import RECIPES
-from art_domainrand.demo.training import private_randomness, train
+from art_domainrand.demo.training import private_randomness, train_all
 
 SHOWCASE = ("standard", "adversarial")
 """Which: one that is not robust, and one that is."""
@@ -26,9 +24,6 @@ def demo_models(size: int = 28, seed: int = 0, *, verbose: bool = False) -> dict
     :param verbose: show progress bars.
     """
     data, _ = digits(size)
-    models = {}
+    recipes = {name: RECIPES[name] for name in SHOWCASE}
     with private_randomness(seed):
-        for name in SHOWCASE:
-            torch.default_generator.manual_seed(seed)  # both start from the same weights
-            models[name] = train(name, RECIPES[name], data, seed, epochs=SHOWCASE_EPOCHS, verbose=verbose)
-    return models
+        return dict(train_all(recipes, data, seed, epochs=SHOWCASE_EPOCHS, verbose=verbose))

@@ -20,7 +20,7 @@ def no_training(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("bad input must be refused before training")
 
-    monkeypatch.setattr("art_domainrand.demo.run.train", train)
+    monkeypatch.setattr("art_domainrand.demo.steps.train_all", train)
 
 
 def test_help_names_the_commands():
@@ -65,7 +65,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("art_domainrand.demo.run.train", interrupt)
+    monkeypatch.setattr("art_domainrand.demo.steps.train_all", interrupt)
     assert call("demo", "--out", tmp_path / "out").exit_code != 0
     assert not (tmp_path / "out").exists()
 
