@@ -1,5 +1,6 @@
 """The house holds its shape: layers, import chains, crowding, names, signatures; benchmarks/structure.py measures."""
 
+import ast
 import importlib
 import inspect
 import re
@@ -158,3 +159,23 @@ def test_the_measure_finds_what_it_looks_for(tmp_path):
     assert house.longest_chain() == ["house.c", "house.a"]
     assert house.names_defined_twice() == {"A": ["house.a", "house.c"]}
     assert house.files_per_folder() == {".": 3}
+
+
+def test_names_at_the_top_are_imported_when_asked_for():
+    shown = HOUSE.trees["art_domainrand"]
+    for_types = {
+        alias.name: node.module
+        for node in ast.walk(shown)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("art_domainrand.")
+        for alias in node.names
+    }
+    assert for_types == art_domainrand._HOMES
+    assert set(for_types) == set(art_domainrand.__all__) <= set(dir(art_domainrand))
+    assert art_domainrand.attacks.PGD is art_domainrand.PGD
+    with pytest.raises(AttributeError, match="no attribute 'PDG'"):
+        art_domainrand.PDG
+
+
+def test_the_command_starts_without_torch():
+    code = "import art_domainrand.cli, sys; sys.exit('torch' in sys.modules or 'art' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

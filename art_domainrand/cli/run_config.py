@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from art_domainrand.core.arguments import nearest
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.arguments import Text, nearest, require
 from art_domainrand.core.decoding import field_hints, read_as
 from art_domainrand.core.documents import read_yaml
 

@@ -68,3 +68,16 @@ def suggesting_names(function: Callable[P, R], elsewhere: Mapping[str, str] | No
         return function(*args, **kwargs)
 
     return checked
+
+
+class Text(str):
+    """A description of a value, shown in an error as it is, where the value itself would be shown by its repr."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[str], Exception] = ValueError) -> None:
+    """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
+    if not holds:
+        raise error(f"{argument} must {rule}, got {value!r}")

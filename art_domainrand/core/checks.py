@@ -1,7 +1,7 @@
 """Checks of an attack's parameters and inputs. Every error names the argument, the rule and the value."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -9,26 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from art_domainrand.core.arguments import Text as Text
 from art_domainrand.core.arguments import nearest
+from art_domainrand.core.arguments import require as require
 from art_domainrand.core.arrays import Array as Array
 from art_domainrand.core.pixels import TOLERANCE as TOLERANCE
 from art_domainrand.core.pixels import outside
 
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
-
-
-class Text(str):
-    """A description of a value, shown in an error as it is, where the value itself would be shown by its repr."""
-
-    __slots__ = ()
-    __repr__ = str.__str__
-
-
-def require(holds: Any, argument: str, rule: str, value: Any, error: Callable[[str], Exception] = ValueError) -> None:
-    """Raise ``error`` saying ``argument must rule, got value`` unless ``holds``."""
-    if not holds:
-        raise error(f"{argument} must {rule}, got {value!r}")
 
 
 class WrongTypeError(TypeError, ValueError):

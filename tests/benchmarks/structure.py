@@ -79,7 +79,7 @@ class Package:
             return inner
         if source not in self.packages or source in seen:
             return source
-        for node in self.trees[source].body:
+        for node in ast.walk(self.trees[source]):  # also what is imported for types alone
             if isinstance(node, ast.ImportFrom):
                 for alias in node.names:
                     if (alias.asname or alias.name) == name:
