@@ -153,6 +153,10 @@ def test_nothing_written_by_others_runs(page_at, addresses):
     assert page.locator("style").count() == 1
 
 
-def test_it_prints(page_at, addresses):
-    pdf = page_at(addresses["plain"], scheme="dark").pdf()
-    assert pdf.startswith(b"%PDF")
+def test_paper_is_white_and_shows_the_numbers(page_at, addresses):
+    page = page_at(addresses["plain"], scheme="dark")
+    assert page.locator("details[open]").count() == 0
+    assert page.pdf().startswith(b"%PDF")
+    assert page.locator("details:not([open]):not(.gallery *)").count() == 0  # opened before printing
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -28,6 +28,7 @@ from art_domainrand.evaluation.report.text import (
 )
 
 from support.evaluation import made_up
+from support.pages import read_report
 
 
 def decoded(picture):
@@ -89,6 +90,16 @@ def test_pictures_stay_within_their_bytes_and_models_take_turns():
     assert sum(sizes) <= MOST_BYTES < sum(sizes) + 2 * max(sizes)
     counts = [len(found) for found in shown.values()]
     assert max(counts) - min(counts) <= 1
+
+
+def test_only_long_words_are_folded(tmp_path):
+    evaluation = made_up(("one",), [Clean(), Corrupted("fog", 1)], n=10)
+    words = "a short one", "many words " * 20
+    samples = tuple(replace(one, words=text) for one, text in zip(evaluation.samples, words, strict=True))
+    page, html, _ = read_report(replace(evaluation, samples=samples), tmp_path)
+    gallery = html.partition('<ul class="gallery">')[2].partition("</ul>")[0]
+    assert gallery.count("<details>") == 1
+    assert all(text.strip() in page.text for text in words)
 
 
 def test_images_of_two_shapes_have_no_difference():

@@ -21,6 +21,9 @@ MOST_SAMPLES = 12
 MOST_BYTES = 800_000
 """Bytes that the pictures of all models may take together; there is always one sample."""
 
+MOST_LETTERS = 160
+"""Letters of what was done to an image that are shown at once; more are folded."""
+
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -38,6 +41,11 @@ class Exhibit:
     changed: Picture
     change: Picture | None
     distances: tuple[tuple[str, float], ...]
+
+    @property
+    def long_words(self) -> bool:
+        """Whether what was done takes more words than stand beside a picture."""
+        return len(self.sample.words) > MOST_LETTERS
 
     @property
     def size(self) -> int:

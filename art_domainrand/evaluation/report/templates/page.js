@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this script: it only sorts tables, and opens what is folded before printing.
+// The page is complete without this script: it only sorts tables, and unfolds the numbers of figures before printing.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const order = Array.from(body.rows);
@@ -39,5 +39,5 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  for (const folded of document.querySelectorAll("details:not(.gallery *)")) folded.open = true;
 });
