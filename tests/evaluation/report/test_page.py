@@ -115,6 +115,22 @@ def test_nan_is_a_dash(tmp_path):
         assert not re.search(r"\bnan\b", text)
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_models_that_are_all_alike(tmp_path, right):
+    evaluation = made_up(conditions=[*SMALL, Corrupted("fog", 1), Corrupted("fog", 2)], n=6, classes=3)
+    rows = evaluation.outcomes.rows.copy()
+    rows["right"] = right
+    rows["confidence"][-1] = np.nan  # one answer without a probability: no calibration of that model
+    table = Outcomes(rows, evaluation.models, evaluation.outcomes.conditions, evaluation.outcomes.classes)
+    page, _, markdown = read_report(replace(evaluation, outcomes=table), tmp_path)
+    assert page.text.count("no difference shown") == markdown.count("no difference shown") == 4
+    assert ("Beside the best" in page.text) == right
+    assert "Calibration of plain" in str(page.all("div"))
+    assert "Calibration of robust" not in str(page.all("div"))
+    for text in (page.text, markdown):
+        assert not re.search(r"\b(nan|inf)\b", text)
+
+
 def diagnosed(severity, name):
     finding = Finding(name, severity, {}, "Its gradients vanish.", "Look at them.")
     return Diagnosis((), {}, (finding,), (Check(name), Check("fgsm", skipped="no time")))
