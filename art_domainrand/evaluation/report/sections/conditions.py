@@ -113,9 +113,9 @@ def row_of(evaluation: Evaluation, model: str, condition: str) -> Row | None:
 
 
 def passes_of(evaluation: Evaluation, condition: str) -> tuple[float, float]:
-    """Forward and backward passes per row of the table in a condition."""
-    outcomes = evaluation.outcomes
-    rows = outcomes.rows[outcomes.rows["condition"] == outcomes.conditions.index(condition)]
-    if not len(rows):
-        return np.nan, np.nan
-    return float(rows["forwards"].mean()), float(rows["backwards"].mean())
+    """Forward and backward passes per image and draw in a condition, averaged over the models."""
+    found = [evaluation.outcomes.of(model, condition) for model in evaluation.models]
+    forwards, backwards = (
+        float(np.mean([rows[name].mean(dtype=np.float64) for rows in found])) for name in ("forwards", "backwards")
+    )
+    return forwards, backwards
