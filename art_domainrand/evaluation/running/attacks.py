@@ -164,10 +164,13 @@ def examples(attack: Any, x: Any, y: Any, name: str) -> Any:
 def warn_of_radius(condition: Attacked, clip_values: Any) -> None:
     """Warn of a ball that holds every image: eps as wide as the range of pixels, as in 8 for 8/255.
 
+    This library's own attacks do so themselves.
+
     :param condition: the condition.
     :param clip_values: the range, or None.
     """
-    if clip_values is None or condition.norm != "linf":
+    ours = isinstance(condition.attack, str) and not condition.attack.startswith("art:")
+    if ours or clip_values is None or condition.norm != "linf":
         return
     width = float(np.max(np.subtract(clip_values[1], clip_values[0])))
     if condition.eps >= width:
