@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.conditions.documents import from_record
-from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
 from art_domainrand.evaluation.running.errors import EvaluationError, located
@@ -39,24 +38,26 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     path = Path(folder).expanduser()
     manifest = read_manifest(path)
     if manifest is None:
-        raise EvaluationError(f"{path} holds no evaluation: there is no manifest.json")
-    with located(f"{path / MANIFEST_FILE} cannot be read"):
-        conditions = {name: from_record(one, f"conditions.{name}") for name, one in manifest["conditions"].items()}
-        plan = recorded_plan(manifest)
-    finished = OnDisk(path, plan)
-    units = plan.units
+        raise EvaluationError(f"{path} holds no evaluation: there is no {MANIFEST_FILE}")
+    with located(f"{path} cannot be read"):
+        return assembled(path, manifest)
+
+
+def assembled(path: Path, manifest: Mapping[str, Any]) -> Evaluation:
+    """The evaluation of a folder and its manifest; whatever error where they have been tampered with."""
+    conditions = {name: from_record(one, f"conditions.{name}") for name, one in manifest["conditions"].items()}
+    plan = recorded_plan(manifest)
+    finished, units = OnDisk(path, plan), plan.units
     missing = [unit for unit in units if not finished.has(unit)]
     if missing:
         raise EvaluationError(
             f"{path} holds an evaluation that is not finished: {len(missing)} of {len(units)} parts are missing, such "
             f"as {block_path(path, missing[0]).name}; run it again with the same arguments to go on"
         )
-    table = Outcomes.joined(
-        finished.rows(units), list(manifest["models"]), list(conditions), manifest["data"]["classes"]
-    )
-    diagnoses = {
-        name: Diagnosis.from_json(json.dumps(one)) for name, one in read_json(path / DIAGNOSES, "diagnoses").items()
-    }
+    models, classes = list(manifest["models"]), manifest["data"]["classes"]
+    table = Outcomes.joined(finished.rows(units), models, list(conditions), classes)
+    found = finished.diagnoses(units)
+    diagnoses = dict(zip(models, found, strict=bool(found)))
     return Evaluation(table, conditions, manifest, diagnoses, finished.samples(units), read_json(path / COST, "cost"))
 
 

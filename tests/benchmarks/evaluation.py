@@ -92,11 +92,16 @@ def overhead(rounds: int = 7, epochs: int = 15, json: Annotated[Path | None, typ
 
 
 @app.command()
-def curve(rounds: int = 5, epochs: int = 15, json: Annotated[Path | None, typer.Option()] = None) -> None:
+def curve(
+    rounds: int = 5,
+    epochs: int = 15,
+    only: Annotated[str, typer.Option(help="attacks whose names begin so")] = "",
+    json: Annotated[Path | None, typer.Option()] = None,
+) -> None:
     """Ten radii beside the largest alone."""
     torch.set_num_threads(1)
     model, test, rows, radii = robust_classifier(epochs), digits()[1], [], []
-    for name, largest in ATTACKS.items():
+    for name, largest in ((name, one) for name, one in ATTACKS.items() if name.startswith(only)):
         points = [Attacked(largest.attack, largest.eps * k / 10, options=largest.options) for k in range(1, 11)]
 
         def run(conditions: list[Attacked]) -> Any:

@@ -1,6 +1,6 @@
 """A small evaluation that tests stop and share out; as a program a process of it, or one that kills many.
 
-``evaluation_run.py share FOLDER [CALLS]`` under torchrun takes part; the second process dies after so many calls.
+``evaluation_run.py share FOLDER [UNITS]`` under torchrun takes part; the first process to begin so many units dies.
 ``evaluation_run.py kill FOLDER KILLS`` forks evaluations and kills them at random moments until each is done.
 """
 
@@ -17,8 +17,8 @@ from torch import nn
 from tqdm.std import tqdm
 
 from art_domainrand.evaluation.conditions import Attacked, Clean
+from art_domainrand.evaluation.running import evaluate as running
 from art_domainrand.evaluation.running import plan
-from art_domainrand.evaluation.running.evaluate import evaluate
 
 CONDITIONS = {"clean": Clean(), "large": Attacked("pgd", 0.1), "small": Attacked("pgd", 0.05)}
 QUICK = {"clean": Clean(), "dark": lambda estimator, x, y: x / 2}
@@ -46,7 +46,7 @@ def small_evaluation(folder, conditions=CONDITIONS, **options):
     """Two models, three conditions, four blocks, and a diagnosis of each model."""
     plan.BLOCK_SIZE, size = BLOCK, plan.BLOCK_SIZE
     try:
-        return evaluate(models(), conditions, data(), out=folder, **options)
+        return running.evaluate(models(), conditions, data(), out=folder, **options)
     finally:
         plan.BLOCK_SIZE = size
 
@@ -69,13 +69,20 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def share(folder, calls=0):
-    """Take part in an evaluation of several processes."""
-    rank = os.environ["RANK"]
-    if calls and rank == "1":
-        sys.setprofile(Countdown(calls))
+def share(folder, units=0):
+    """Take part in an evaluation of several processes; the first that would begin so many units is killed there."""
+    if units:
+        plain, left = running.perform, [units]
+
+        def performed(*args, **options):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return plain(*args, **options)
+
+        running.perform = performed
     evaluation = small_evaluation(folder)
-    (folder.parent / f"rows-{rank}").write_bytes(evaluation.outcomes.rows.tobytes())
+    (folder.parent / f"rows-{os.environ['RANK']}").write_bytes(evaluation.outcomes.rows.tobytes())
 
 
 def quick_evaluation(folder):

@@ -111,7 +111,9 @@ def run(asked: Asked, folder: Path | None, claims: Claims, verbose: bool) -> Eva
         elif folder is not None:
             remove_leftovers(folder)
         old = None if folder is None else read_manifest(folder)
-        stack.enter_context(so_many_threads(int(old["threads"]) if old else torch.get_num_threads()))
+        with located(f"{folder} cannot be read"):
+            threads = int(old["threads"]) if old else torch.get_num_threads()
+        stack.enter_context(so_many_threads(threads))
         for estimator in asked.models.values():
             stack.enter_context(on_device(estimator, asked.device))
         with located("data"):

@@ -100,6 +100,7 @@ def manifest_of(asked: Asked, plan: Plan, is_random: Callable[[Any, Any], bool])
     """
     with located("data"):
         images, digest, shape = asked.first_images(plan), asked.source.digest(), asked.source.shape
+        classes = list(asked.classes)
     models, predictions = {}, {}
     for name, estimator in asked.models.items():
         with located(f"model {name!r}"):
@@ -116,7 +117,7 @@ def manifest_of(asked: Asked, plan: Plan, is_random: Callable[[Any, Any], bool])
             "n": len(plan.samples),
             "of": len(asked.source),
             "shape": list(shape),
-            "classes": list(asked.classes),
+            "classes": classes,
             "digest": digest,
         },
         "seed": asked.seed,

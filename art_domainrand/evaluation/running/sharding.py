@@ -11,13 +11,14 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from torch.distributed import is_available
 from torch.distributed.rendezvous import rendezvous
 
-from art_domainrand.evaluation.running.errors import EvaluationError
+from art_domainrand.evaluation.running.errors import EvaluationError, first_line
 
 WorkUnit = TypeVar("WorkUnit")
 
@@ -133,17 +134,22 @@ class Shared(Claims):
         self._until(lambda: self.done() >= units)
 
     def fail(self, reason: str) -> None:
-        self.store.set(f"{self.name}/reason", f"process {self.rank}: {reason}")
-        self._add("failed")
+        with suppress(RuntimeError):  # the reason itself is raised, whether the others can be told or not
+            self.store.set(f"{self.name}/reason", f"process {self.rank}: {reason}")
+            self._add("failed")
 
     def leave(self) -> None:
-        self._add("left")
-        if self.holds:
-            until = time.monotonic() + FAREWELL
-            self._until(lambda: self._add("left", 0) >= self.world_size or time.monotonic() > until, heed=False)
+        with suppress(RuntimeError):
+            self._add("left")
+            if self.holds:
+                until = time.monotonic() + FAREWELL
+                self._until(lambda: self._add("left", 0) >= self.world_size or time.monotonic() > until, heed=False)
 
     def _add(self, key: str, amount: int = 1) -> int:
-        return int(self.store.add(f"{self.name}/{key}", amount))
+        try:
+            return int(self.store.add(f"{self.name}/{key}", amount))
+        except RuntimeError as error:  # the process that held it has ended
+            raise EvaluationError(f"the store that processes share does not answer: {first_line(error)}") from error
 
     def _until(self, holds: Any, *, heed: bool = True) -> None:
         pause = PAUSE

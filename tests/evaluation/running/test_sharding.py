@@ -21,8 +21,8 @@ from art_domainrand.evaluation.running.sharding import (
 from support.evaluation_run import contents, small_evaluation
 
 TESTS = Path(__file__).parents[2]
-DIES_AFTER = 150_000
-"""Calls of the second process: it has claimed a unit by then, and has not finished them all."""
+DIES_AT = 4
+"""The unit at which the first process to get so far is killed: of 18 in three processes some one gets there."""
 
 
 def torchrun(folder: Path, processes: int, *arguments: str) -> subprocess.CompletedProcess:
@@ -52,10 +52,11 @@ def alone(tmp_path_factory):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
 def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(alone, tmp_path):
     expected, rows = alone
-    killed = torchrun(tmp_path / "run", 3, str(DIES_AFTER))
+    killed = torchrun(tmp_path / "run", 3, str(DIES_AT))
     assert killed.returncode != 0
     left = contents(tmp_path / "run")
     assert "outcomes.csv" not in left
+    assert len([name for name in left if name.startswith("blocks")]) >= DIES_AT - 1
     again = torchrun(tmp_path / "run", 2)
     assert again.returncode == 0, again.stdout
     assert contents(tmp_path / "run") == expected
@@ -92,6 +93,20 @@ def test_who_waits_is_told_of_a_failure():
     one.begin()
     one.leave()
     other.leave()
+
+
+def test_a_store_that_is_gone_is_an_error_and_never_hides_another():
+    class Gone:
+        def add(self, key, amount):
+            raise RuntimeError("Connection reset by peer\nC++ stack")
+
+        set = add
+
+    left = Shared(Gone(), 1, 2, "run")
+    with pytest.raises(EvaluationError, match=r"does not answer: RuntimeError: Connection reset by peer$"):
+        left.wait(1)
+    left.fail("disk full")
+    left.leave()
 
 
 def test_who_holds_the_store_leaves_last():

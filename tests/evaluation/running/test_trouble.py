@@ -1,6 +1,7 @@
 """What goes wrong in a run is said in one line, and loses nothing that was finished."""
 
 import errno
+import json
 import tempfile
 
 import numpy as np
@@ -197,6 +198,26 @@ def test_what_differs_from_the_evaluation_in_the_folder_is_named(tmp_path):
         load_evaluation(tmp_path)
     with pytest.raises(EvaluationError, match="holds no evaluation"):
         load_evaluation(tmp_path / "blocks")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"models": 3},
+        {"conditions": {"clean": {"type": "cleam"}}},
+        {"families": [[0], [7]]},
+        {"block_size": 0},
+        {"data": {}},
+        {"seed": "x", "data": {"of": 30, "n": 3}},
+    ],
+)
+def test_a_manifest_that_was_tampered_with_is_one_line(change, tmp_path):
+    quick_evaluation(tmp_path)
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(EvaluationError) as caught:
+        load_evaluation(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_diagnosis_that_cannot_be_made_is_a_finding():
