@@ -48,7 +48,9 @@ def attacked(attack: Callable[[Any], Any]) -> Cell:
 
     :param attack: makes an ART evasion attack for an estimator; the attack is told the true labels.
     """
-    points_to_new("attacked(attack)", 'Attacked("pgd", eps=8/255), or Attacked(attack, eps) for a class of attacks')
+    warn_of_older_cell(
+        "attacked(attack)", 'Attacked("pgd", eps=8/255), or Attacked(attack, eps) for a class of attacks'
+    )
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         images: Array = attack(estimator).generate(x, y)
@@ -67,7 +69,7 @@ def shifted(pipeline: Pipeline, seed: int) -> Cell:
     :param pipeline: the change.
     :param seed: an int that fixes, with an image's place, its draw, so that all models are judged on the same images.
     """
-    points_to_new("shifted(pipeline, seed)", "Randomized(pipeline)")
+    warn_of_older_cell("shifted(pipeline, seed)", "Randomized(pipeline)")
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         low, high = x.min(initial=0), x.max(initial=1)
@@ -86,7 +88,7 @@ def in_turn(*cells: Cell) -> Cell:
 
     :param cells: the cells, in order; each works on the images of the one before.
     """
-    points_to_new("in_turn(a, b)", "Then(a, b)")
+    warn_of_older_cell("in_turn(a, b)", "Then(a, b)")
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         for step in cells:
@@ -96,7 +98,7 @@ def in_turn(*cells: Cell) -> Cell:
     return cell
 
 
-def points_to_new(old: str, new: str) -> None:
+def warn_of_older_cell(old: str, new: str) -> None:
     """Warn the caller of a function that something better stands in its place."""
     warnings.warn(f"{old} is replaced: write {new}, from art_domainrand.evaluation", DeprecationWarning, stacklevel=3)
 

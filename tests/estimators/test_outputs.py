@@ -96,9 +96,8 @@ def test_one_output_is_two_classes_in_an_evaluation(squeeze):
     y = (OneOutput(squeeze=False)(torch.from_numpy(x)).squeeze(1) > 0).long().numpy()
     assert 0 < y.mean() < 1
     for labels, accuracy in ((y, 1), (1 - y, 0)):
-        assert (
-            evaluate(classifier, Clean(), (x, labels), diagnosed=False).accuracy("model", "clean").accuracy == accuracy
-        )
+        (row,) = evaluate(classifier, Clean(), (x, labels), diagnosed=False).rows()
+        assert row.accuracy == accuracy
 
 
 UNCLEAR = {
