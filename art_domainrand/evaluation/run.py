@@ -1,7 +1,8 @@
 """Accuracies alone: every model in every cell, counted in one go.
 
 A cell is a function ``cell(estimator, x, y)`` that returns the images on which the estimator is judged. It is a
-condition of :func:`art_domainrand.evaluation.evaluate`, too, which keeps what became of every sample.
+condition of :func:`art_domainrand.evaluation.evaluate`, too, which keeps what became of every sample. The cells made
+here are older than conditions, which say the same as data that can be written down; they go on working, and warn.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ BATCH_SIZE = 256
 
 
 def clean(estimator: Any, x: Array, y: Array) -> Array:
-    """The cell of the images as they are.
+    """The cell of the images as they are; :class:`~art_domainrand.evaluation.Clean` replaces it.
 
     :param estimator: not used.
     :param x: images (N, C, H, W).
@@ -43,10 +44,13 @@ def clean(estimator: Any, x: Array, y: Array) -> Array:
 
 
 def attacked(attack: Callable[[Any], Any]) -> Cell:
-    """The cell of adversarial images.
+    """The cell of adversarial images; :class:`~art_domainrand.evaluation.Attacked` replaces it.
 
     :param attack: makes an ART evasion attack for an estimator; the attack is told the true labels.
     """
+    warn_of_older_cell(
+        "attacked(attack)", 'Attacked("pgd", eps=8/255), or Attacked(attack, eps) for a class of attacks'
+    )
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         images: Array = attack(estimator).generate(x, y)
@@ -58,11 +62,14 @@ def attacked(attack: Callable[[Any], Any]) -> Cell:
 def shifted(pipeline: Pipeline, seed: int) -> Cell:
     """The cell of images that a pipeline has changed, clipped to [0, 1].
 
+    :class:`~art_domainrand.evaluation.Randomized` replaces it; ``evaluate(..., seed=seed)`` fixes its draws.
+
     The cell raises ValueError for pixels outside [0, 1], the range that ``x`` must have.
 
     :param pipeline: the change.
     :param seed: an int that fixes, with an image's place, its draw, so that all models are judged on the same images.
     """
+    warn_of_older_cell("shifted(pipeline, seed)", "Randomized(pipeline)")
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         low, high = x.min(initial=0), x.max(initial=1)
@@ -77,10 +84,11 @@ def shifted(pipeline: Pipeline, seed: int) -> Cell:
 
 
 def in_turn(*cells: Cell) -> Cell:
-    """The cell in which several work one after another.
+    """The cell in which several work one after another; :class:`~art_domainrand.evaluation.Then` replaces it.
 
     :param cells: the cells, in order; each works on the images of the one before.
     """
+    warn_of_older_cell("in_turn(a, b)", "Then(a, b)")
 
     def cell(estimator: Any, x: Array, y: Array) -> Array:
         for step in cells:
@@ -88,6 +96,11 @@ def in_turn(*cells: Cell) -> Cell:
         return x
 
     return cell
+
+
+def warn_of_older_cell(old: str, new: str) -> None:
+    """Warn the caller of a function that something better stands in its place."""
+    warnings.warn(f"{old} is replaced: write {new}, from art_domainrand.evaluation", DeprecationWarning, stacklevel=3)
 
 
 def count_correct(scores: Array, y: Array, argument: str = "estimator") -> int:
@@ -130,7 +143,7 @@ def predicted_scores(estimator: Any, x: Array) -> Array:
 def accuracy_rows(
     models: Mapping[str, Any], cells: Mapping[str, Cell], x: Array, y: Array, *, verbose: bool = False
 ) -> tuple[Row, ...]:
-    """Judge each model in each cell.
+    """Judge each model in each cell: accuracies alone, where :func:`~art_domainrand.evaluation.evaluate` keeps a table.
 
     :param models: ART estimators by name.
     :param cells: functions from an estimator, images and class indices to the images on which it is judged, by name.
@@ -143,7 +156,9 @@ def accuracy_rows(
     for name, value in (("models", models), ("cells", cells)):
         require(isinstance(value, Mapping), name, "be a mapping from names", Text(type(value).__name__), TypeError)
     for name, cell in cells.items():
-        rule = "be a function of estimator, images and labels (for an attack: attacked(lambda e: PGD(e, ...)))"
+        rule = (
+            "be a function of estimator, images and labels (for an attack: lambda e, x, y: PGD(e, ...).generate(x, y))"
+        )
         require(callable(cell), f"cells[{name!r}]", rule, Text(type(cell).__name__), TypeError)
     require(len(x) > 0, "x", "hold at least one image", len(x))
     indices = np.ndim(y) == 1 and len(y) == len(x)

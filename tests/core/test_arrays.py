@@ -14,7 +14,7 @@ from art_domainrand import (
     RandomizedDataGenerator,
     fit_randomized,
 )
-from art_domainrand.evaluation import shifted
+from art_domainrand.evaluation.run import shifted
 from art_domainrand.randomization import Brightness, Pipeline, corrupt, domain_mapping
 
 from support.trainer import corners, trainable, trainer_of, weights
@@ -64,6 +64,7 @@ TAKERS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:shifted:DeprecationWarning")
 @pytest.mark.parametrize("name", TAKERS)
 def test_any_array_of_images_is_read(name):
     x = images(4, 1, 8, 8)

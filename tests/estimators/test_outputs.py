@@ -12,7 +12,7 @@ from torch import nn
 
 from art_domainrand import FGSM, PGD, AutoPGD, DomainAttack, StrongestAttack, diagnose
 from art_domainrand.estimators import open_estimator
-from art_domainrand.evaluation import clean, evaluate
+from art_domainrand.evaluation import Clean, evaluate
 from art_domainrand.randomization import Brightness
 
 from support.attacks import RowWise, fooled, some_images
@@ -95,8 +95,9 @@ def test_one_output_is_two_classes_in_an_evaluation(squeeze):
     classifier = wrap(OneOutput(squeeze), loss=nn.BCEWithLogitsLoss(), nb_classes=2)
     y = (OneOutput(squeeze=False)(torch.from_numpy(x)).squeeze(1) > 0).long().numpy()
     assert 0 < y.mean() < 1
-    assert evaluate({"m": classifier}, {"clean": clean}, x, y)[0].accuracy == 1
-    assert evaluate({"m": classifier}, {"clean": clean}, x, 1 - y)[0].accuracy == 0
+    for labels, accuracy in ((y, 1), (1 - y, 0)):
+        (row,) = evaluate(classifier, Clean(), (x, labels), diagnosed=False).rows()
+        assert row.accuracy == accuracy
 
 
 UNCLEAR = {
@@ -208,7 +209,7 @@ def test_art_itself_finds_the_scores_inside(change):
     for make in ATTACKS.values():
         found, expected = (make(e).generate(x, y) for e in (ensemble, plain))
         assert np.abs(found - expected).mean() < (0.02 if change == "half" else 1e-4)
-    rows = [evaluate({"model": e}, {"clean": clean}, x, y) for e in (classifier, ensemble, plain)]
+    rows = [evaluate(e, Clean(), (x, y), diagnosed=False).rows() for e in (classifier, ensemble, plain)]
     assert rows[0] == rows[1] == rows[2]
     assert "forward" not in vars(classifier._model)
 

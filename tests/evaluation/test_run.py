@@ -1,4 +1,4 @@
-"""Cells and the evaluation of models in them."""
+"""Cells, which were before conditions, and accuracies of models in them: they still say what they said."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,21 @@ import torch
 
 from art_domainrand import FGSM
 from art_domainrand.core.random import SHIFT, keys_of
-from art_domainrand.evaluation import attacked, clean, evaluate, in_turn, shifted
+from art_domainrand.evaluation import (
+    Clean,
+    Randomized,
+    accuracy_rows,
+    attacked,
+    clean,
+    evaluate,
+    in_turn,
+    load_evaluation,
+    shifted,
+)
 from art_domainrand.randomization import Brightness, Pipeline, Rotation
 from art_domainrand.randomization.core.sampling import keyed_draws
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* is replaced:DeprecationWarning")
 PIPELINE = Pipeline([Rotation((-30, 30)), Brightness((0.3, 0.6))])
 
 
@@ -33,16 +44,40 @@ def test_every_model_is_judged_in_every_cell():
         "raised": lambda estimator, x, y: x + 0.2,
         "raised twice": in_turn(*[lambda e, x, y: x + 0.2] * 2),
     }
-    rows = evaluate(models, cells, x, y)
+    rows = accuracy_rows(models, cells, x, y)
     assert [(row.model, row.cell) for row in rows] == [(m, c) for m in models for c in cells]
     assert [row.accuracy for row in rows] == [1, 0.8, 0.6, 0.8, 1, 0.8]
     assert {row.n for row in rows} == {10}
+    with pytest.warns(DeprecationWarning, match=r"write evaluate\(models, conditions, \(x, y\)\)"):
+        assert evaluate(models, cells, x, y) == rows
+
+
+def test_cells_are_conditions_and_clean_is_known(tmp_path, classifier, images):
+    y = np.arange(len(images)) % 4
+    cells = {"clean": clean, "attacked": attacked(lambda e: FGSM(e, eps=0.1)), "shift": shifted(PIPELINE, 0)}
+    evaluation = evaluate({"m": classifier}, cells, (images, y), out=tmp_path, diagnosed=False)
+    assert evaluation.rows() == accuracy_rows({"m": classifier}, cells, images, y)
+    assert load_evaluation(tmp_path).conditions["clean"] == Clean()
+
+
+@pytest.mark.parametrize(
+    ("make", "instead"),
+    [
+        (lambda: attacked(FGSM), r"write Attacked\("),
+        (lambda: shifted(PIPELINE, 0), r"write Randomized\("),
+        (lambda: in_turn(clean, clean), r"write Then\("),
+    ],
+)
+def test_makers_say_what_replaces_them_to_who_calls_them(make, instead):
+    with pytest.warns(DeprecationWarning, match=instead) as warned:
+        make()
+    assert [one.filename for one in warned] == [__file__]
 
 
 @pytest.mark.parametrize("y", [np.zeros(3, np.int64), np.eye(4)])
 def test_labels_must_be_one_index_for_each_image(y):
     with pytest.raises(ValueError, match="y must hold one class index for each of the 4"):
-        evaluate({"m": Threshold(0)}, {"clean": clean}, np.zeros((4, 1, 1, 1), np.float32), y)
+        accuracy_rows({"m": Threshold(0)}, {"clean": clean}, np.zeros((4, 1, 1, 1), np.float32), y)
 
 
 def test_cells_in_turn_work_on_each_others_images():
@@ -71,9 +106,9 @@ def test_an_attack_is_made_for_the_estimator_and_told_the_labels(classifier, ima
 
 def test_evaluation_leaves_the_global_generators_alone(classifier, images):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    evaluate(
-        {"m": classifier}, {"clean": clean, "shift": shifted(PIPELINE, 0)}, images, np.zeros(len(images), np.int64)
-    )
+    labels = np.zeros(len(images), np.int64)
+    accuracy_rows({"m": classifier}, {"clean": clean, "shift": shifted(PIPELINE, 0)}, images, labels)
+    evaluate(classifier, [Clean(), Randomized(PIPELINE)], (images, labels), diagnosed=False)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
 
@@ -93,4 +128,4 @@ def test_scores_that_are_nan_are_not_an_answer():
 
     x, y = np.zeros((5, 1, 1, 1), np.float32), np.zeros(5, np.int64)
     with pytest.raises(ValueError, match="got NaN for 2 of 5 images"):
-        evaluate({"broken": Broken()}, {"clean": clean}, x, y)
+        accuracy_rows({"broken": Broken()}, {"clean": clean}, x, y)

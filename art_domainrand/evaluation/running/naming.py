@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from art_domainrand.core.checks import Text, require
-from art_domainrand.evaluation.conditions.kinds import Condition, Custom, Randomized
+from art_domainrand.evaluation.conditions.kinds import Clean, Condition, Custom, Randomized
+from art_domainrand.evaluation.run import clean
 from art_domainrand.randomization.core.pipeline import Pipeline
 
 CONDITION_RULE = (
@@ -66,6 +67,8 @@ def as_condition(argument: str, value: Any, title: str) -> Condition:
         return value
     if isinstance(value, Pipeline):
         return Randomized(value)
+    if value is clean:
+        return Clean()
     attack = value if isinstance(value, type) else type(value)
     if hasattr(attack, "generate"):
         name = attack.__name__
