@@ -38,6 +38,7 @@ def evaluate_command(
     std: options.StdOption = None,
     data: options.DataOption = None,
     size: options.SizeOption = None,
+    download: options.DownloadOption = None,
     limit: options.LimitOption = None,
     preset: Annotated[
         str | None,
@@ -77,6 +78,7 @@ def evaluate_command(
         "std": std,
         "data": data,
         "size": size,
+        "download": download,
         "limit": limit,
         "preset": preset,
         "attack": attack,
