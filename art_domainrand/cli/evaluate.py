@@ -42,7 +42,10 @@ def evaluate_command(
     limit: options.LimitOption = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="quick, standard or full, beside what is named. [default: quick, if nothing is named]"),
+        typer.Option(
+            help="quick, standard or full, beside what is named. [default: quick, if nothing is named]",
+            autocompletion=lambda: ["quick", "standard", "full"],
+        ),
     ] = None,
     attack: options.AttacksOption = None,
     norm: options.NormsOption = None,

@@ -1,6 +1,7 @@
 """Models by name: what is loaded computes what its own library says, and what is not can be told in one line."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -201,6 +202,13 @@ def test_a_model_for_other_data_is_told_in_one_line(code, shape, classes, messag
 def test_normalization_that_cannot_be(given):
     with pytest.raises(ValueError, match="must"):
         ModelRequest("a.py:b", **given)
+
+
+def test_a_library_that_is_missing_is_named_with_how_to_install_it(monkeypatch):
+    for kind, module, distribution in (("hf", "transformers", "transformers"), ("timm", "timm", "timm")):
+        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+        with pytest.raises(ValueError, match=f"model must be of an installed library: pip install {distribution}$"):
+            load_estimator(ModelRequest(f"{kind}:some/model"), SHAPE, CLASSES)
 
 
 def test_devices(monkeypatch):
