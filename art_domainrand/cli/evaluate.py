@@ -25,7 +25,7 @@ art-domainrand evaluate --model net.py:make --weights net.safetensors --data ima
 art-domainrand evaluate --model torchvision:resnet50 --weights pretrained --data npz:images.npz --preset standard
 --fail-under "robust(linf,8/255)>=0.4"
 
-torchrun --nproc-per-node 4 -m art_domainrand.cli evaluate --config run.yaml
+torchrun --nproc-per-node 4 --no-python art-domainrand evaluate --config run.yaml
 
 Exit codes: 0 done, 1 failed half-way (run it again to go on), 2 bad arguments, 3 below --fail-under."""
 

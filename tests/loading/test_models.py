@@ -99,6 +99,12 @@ def test_files_of_models(tmp_path, images, kind):
     assert runs_code(str(path)) == str(path)
 
 
+def test_a_program_for_one_number_of_images_is_told_apart(tmp_path, images):
+    torch.export.save(torch.export.export(network(), (torch.from_numpy(images),)), tmp_path / "six.pt2")
+    with pytest.raises(ValueError, match=r"to be exported for any number of images \(dynamic_shapes\)"):
+        load_estimator(ModelRequest(str(tmp_path / "six.pt2")), SHAPE, CLASSES)
+
+
 def test_normalization_is_inside(code, images):
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
     own = network()
@@ -187,7 +193,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(code, monkeypatch, model, opt
     ("shape", "classes", "message"),
     [
         ((3, 16, 16), 5, "model must give scores of the 5 classes of the data, got shape (2, 4) for 2 images"),
-        ((3, 8, 8), 4, "model must take images of shape (3, 8, 8), got RuntimeError: "),
+        ((3, 8, 8), 4, "model must take 2 images of shape (3, 8, 8), got RuntimeError: "),
     ],
 )
 def test_a_model_for_other_data_is_told_in_one_line(code, shape, classes, message):
