@@ -31,6 +31,7 @@ MODULES = [
     "art_domainrand.gallery",
     "art_domainrand.augment",
     "art_domainrand.images",
+    "art_domainrand.loading",
 ]
 """Modules whose public callables are read."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from art_domainrand.randomization import Pipeline
 
 
-@app.command()
+@app.command(epilog="Example:\n\nart-domainrand augment photos augmented --pipeline mild --copies 3")
 def augment(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The source: a folder of images, in any sub-folders.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder, or that of a run to be resumed.")],

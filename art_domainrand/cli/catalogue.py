@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from art_domainrand.randomization.describe import Entry
 
 
-@app.command("list")
+@app.command("list", epilog="Example:\n\nart-domainrand list")
 def catalogue() -> None:
     """List all transforms, mixings, corruptions, domains and presets: parameters, units, differentiable or not."""
     from art_domainrand.randomization.describe import describe

@@ -10,7 +10,7 @@ import typer
 from art_domainrand.cli.app import app, errors_in_one_line
 
 
-@app.command()
+@app.command(epilog="Example:\n\nart-domainrand demo --out demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the page and all that it is made of.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Same seed, same numbers; >= 0.")] = 0,

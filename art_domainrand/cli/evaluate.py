@@ -25,7 +25,7 @@ art-domainrand evaluate --model net.py:make --weights net.safetensors --data ima
 art-domainrand evaluate --model torchvision:resnet50 --weights pretrained --data npz:images.npz --preset standard
 --fail-under "robust(linf,8/255)>=0.4"
 
-torchrun --nproc-per-node 4 -m art_domainrand.cli evaluate --config run.yaml
+torchrun --nproc-per-node 4 --no-python art-domainrand evaluate --config run.yaml
 
 Exit codes: 0 done, 1 failed half-way (run it again to go on), 2 bad arguments, 3 below --fail-under."""
 
@@ -38,10 +38,14 @@ def evaluate_command(
     std: options.StdOption = None,
     data: options.DataOption = None,
     size: options.SizeOption = None,
+    download: options.DownloadOption = None,
     limit: options.LimitOption = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="quick, standard or full, beside what is named. [default: quick, if nothing is named]"),
+        typer.Option(
+            help="quick, standard or full, beside what is named. [default: quick, if nothing is named]",
+            autocompletion=lambda: ["quick", "standard", "full"],
+        ),
     ] = None,
     attack: options.AttacksOption = None,
     norm: options.NormsOption = None,
@@ -77,6 +81,7 @@ def evaluate_command(
         "std": std,
         "data": data,
         "size": size,
+        "download": download,
         "limit": limit,
         "preset": preset,
         "attack": attack,

@@ -10,7 +10,7 @@ import typer
 from art_domainrand.cli.app import app, errors_in_one_line
 
 
-@app.command()
+@app.command(epilog="Example:\n\nart-domainrand gallery --out gallery.png --image photo.jpg --names rotation,fog")
 def gallery(
     out: Annotated[Path, typer.Option(help="The picture to be written.")] = Path("gallery.png"),
     image: Annotated[Path | None, typer.Option(help="An image file; a photograph by default.")] = None,

@@ -26,11 +26,16 @@ DataOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--data",
-        help="digits, cifar10, mnist, fashion_mnist, cifar10c:DIR, imagefolder:DIR, or npz:FILE with arrays x and y. "
-        "[default: digits]",
+        help="digits; cifar10, mnist, fashion_mnist from the folder 'data', or from DIR as in mnist:DIR; cifar10c:DIR; "
+        "imagefolder:DIR; npz:FILE with arrays x and y. [default: digits]",
     ),
 ]
-SizeOption: TypeAlias = Annotated[int | None, typer.Option(help="Resize images to SIZE x SIZE.", metavar="SIZE")]
+SizeOption: TypeAlias = Annotated[
+    int | None, typer.Option(help="Side of digits and of images in folders, which are cut and resized.", metavar="SIZE")
+]
+DownloadOption: TypeAlias = Annotated[
+    bool | None, typer.Option("--download", help="Let torchvision download data that are missing.")
+]
 LimitOption: TypeAlias = Annotated[
     int | None, typer.Option(help="At most so many images, chosen at random.", metavar="N")
 ]

@@ -24,6 +24,12 @@ from art_domainrand.loading.registries import REGISTRIES
 OWN_NAME = re.compile(r"([\w. -]+)=(.+)", re.DOTALL)
 """A name of one's own before a model."""
 
+SIZED = ("digits", "imagefolder")
+"""Data whose images can be had in any size."""
+
+CHANNELS = 3
+"""How many channels images of folders have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -45,7 +51,7 @@ def prepare_run(config: RunConfig) -> Prepared:
     :param config: the run.
     :raises ValueError: for what there is not, or does not fit; also OSError.
     """
-    data = open_data(sized_data_name(config))
+    data = named_data(config)
     channels = int(data.shape[0])
     conditions = asked_conditions(config, channels)
     models = models_of(config, data)
@@ -113,6 +119,12 @@ def named_model(entry: str) -> tuple[str, str]:
     return name if place in REGISTRIES else f"{Path(place).stem if place.endswith('.py') else place}:{name}", entry
 
 
-def sized_data_name(config: RunConfig) -> str:
-    """The data of a run with the size of its images."""
-    return f"{config.data}:{config.size}" if config.data == "digits" and config.size is not None else config.data
+def named_data(config: RunConfig) -> LabelledSource:
+    """The data of a run, opened; images of folders in the size of the run."""
+    kind, size = config.data.partition(":")[0], config.size
+    name = f"{config.data}:{size}" if size is not None and config.data == "digits" else config.data
+    shape = (CHANNELS, size, size) if size is not None and kind == "imagefolder" else None
+    data = open_data(name, shape=shape, download=config.download)
+    sized = size is None or kind in SIZED
+    require(sized, "--size", f"be given for {' and '.join(SIZED)} only: all images of others have one size", size)
+    return data

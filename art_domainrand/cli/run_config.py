@@ -34,6 +34,7 @@ class RunConfig:
     :param std: what the channels are divided by then.
     :param data: the name of the data.
     :param size: images are resized to size x size.
+    :param download: whether data that are missing may be downloaded.
     :param limit: how many samples are taken at most.
     :param preset: the name of a set of conditions.
     :param attack: names of attacks.
@@ -56,6 +57,7 @@ class RunConfig:
     std: tuple[float, ...] = ()
     data: str = "digits"
     size: int | None = None
+    download: bool = False
     limit: int | None = None
     preset: str | None = None
     attack: tuple[str, ...] = ()

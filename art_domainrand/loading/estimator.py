@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.loading.code import is_estimator, kind_and_words, made_by_code
-from art_domainrand.loading.exported import SUFFIXES, from_file
+from art_domainrand.loading.exported import SUFFIXES, ExportedModule, from_file
 from art_domainrand.loading.registries import REGISTRIES, Built, from_registry
 from art_domainrand.loading.weights import fit_weights, read_weights
 
@@ -169,7 +169,10 @@ def tried(module: nn.Module, shape: tuple[int, ...]) -> Tensor:
         with torch.no_grad():
             found = module(torch.full((2, *shape), 0.5))
     except Exception as error:  # whatever the model raises
-        raise ValueError(f"model must take images of shape {shape}, got {kind_and_words(error)}") from error
+        fixed = any(isinstance(part, ExportedModule) for part in module.modules())
+        advice = "; a program is to be exported for any number of images (dynamic_shapes)" if fixed else ""
+        said = f"{kind_and_words(error)}{advice}"
+        raise ValueError(f"model must take 2 images of shape {shape}, got {said}") from error
     require(isinstance(found, Tensor), "model", "give a tensor of scores", Text(type(found).__name__))
     assert isinstance(found, Tensor)
     return found

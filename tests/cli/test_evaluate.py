@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from art_domainrand.cli import app
 from art_domainrand.cli.run_config import RunConfig, read_config
 from art_domainrand.data import digits
 from art_domainrand.evaluation import load_evaluation
 
 from support.commands import NET, call, last_error
 
+PRESET_WORDS = "art-domainrand evaluate --preset st"
 SMALL = ["--size", 8, "--limit", 12, "--model", "net.py:make", "--device", "cpu"]
 
 
@@ -206,7 +209,9 @@ def test_hostile_text_stays_on_one_line():
     assert last_error(result).isprintable()
 
 
-@pytest.mark.parametrize("command", ["evaluate", "report", "compare", "attack", "benchmark"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "report", "compare", "attack", "benchmark", "augment", "demo", "gallery", "list"]
+)
 def test_help_shows_an_example(command):
     assert f"art-domainrand {command}" in call(command, "--help").output.split("Example")[1]
 
@@ -216,15 +221,12 @@ def test_the_version_is_told():
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_completes(shell):
-    words = {"_TYPER_COMPLETE_ARGS": "art-domainrand eval", "COMP_WORDS": "art-domainrand eval", "COMP_CWORD": "1"}
-    environment = {**words, "_ART_DOMAINRAND_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    from typer.testing import CliRunner
-
-    from art_domainrand.cli import app
-
+@pytest.mark.parametrize(("words", "wanted"), [("art-domainrand eval", "evaluate"), (PRESET_WORDS, "standard")])
+def test_the_shell_completes(shell, words, wanted):
+    asked = {"_TYPER_COMPLETE_ARGS": words, "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    environment = {**asked, "_ART_DOMAINRAND_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     result = CliRunner().invoke(app, [], env=environment, prog_name="art-domainrand")
-    assert "evaluate" in result.output
+    assert wanted in result.output
 
 
 def test_the_record_of_a_run_names_its_command(folder):

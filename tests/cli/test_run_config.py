@@ -26,6 +26,7 @@ def configs(draw):
         std=tuple(draw(st.lists(FLOATS, max_size=3))),
         data=draw(NAMES),
         size=draw(st.none() | st.integers(1, 10**9)),
+        download=draw(st.booleans()),
         limit=draw(st.none() | st.integers(1, 10**9)),
         preset=draw(st.none() | NAMES),
         **{name: draw(several) for name in ("attack", "norm", "eps", "domain", "corruptions")},

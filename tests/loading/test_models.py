@@ -1,6 +1,7 @@
 """Models by name: what is loaded computes what its own library says, and what is not can be told in one line."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -98,6 +99,12 @@ def test_files_of_models(tmp_path, images, kind):
     assert runs_code(str(path)) == str(path)
 
 
+def test_a_program_for_one_number_of_images_is_told_apart(tmp_path, images):
+    torch.export.save(torch.export.export(network(), (torch.from_numpy(images),)), tmp_path / "six.pt2")
+    with pytest.raises(ValueError, match=r"to be exported for any number of images \(dynamic_shapes\)"):
+        load_estimator(ModelRequest(str(tmp_path / "six.pt2")), SHAPE, CLASSES)
+
+
 def test_normalization_is_inside(code, images):
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
     own = network()
@@ -186,7 +193,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(code, monkeypatch, model, opt
     ("shape", "classes", "message"),
     [
         ((3, 16, 16), 5, "model must give scores of the 5 classes of the data, got shape (2, 4) for 2 images"),
-        ((3, 8, 8), 4, "model must take images of shape (3, 8, 8), got RuntimeError: "),
+        ((3, 8, 8), 4, "model must take 2 images of shape (3, 8, 8), got RuntimeError: "),
     ],
 )
 def test_a_model_for_other_data_is_told_in_one_line(code, shape, classes, message):
@@ -201,6 +208,13 @@ def test_a_model_for_other_data_is_told_in_one_line(code, shape, classes, messag
 def test_normalization_that_cannot_be(given):
     with pytest.raises(ValueError, match="must"):
         ModelRequest("a.py:b", **given)
+
+
+def test_a_library_that_is_missing_is_named_with_how_to_install_it(monkeypatch):
+    for kind, module, distribution in (("hf", "transformers", "transformers"), ("timm", "timm", "timm")):
+        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+        with pytest.raises(ValueError, match=f"model must be of an installed library: pip install {distribution}$"):
+            load_estimator(ModelRequest(f"{kind}:some/model"), SHAPE, CLASSES)
 
 
 def test_devices(monkeypatch):

@@ -42,7 +42,9 @@ def npz_images(place: str) -> LabelledSource:
             missing = {"x", "y"} - names
             require(not missing, "data", f"hold arrays x and y, {str(path)!r}", Text(f"{sorted(names)}"))
             arrays = {name: member(archive, path, name) for name in ("x", "y", "classes") if name in names}
-    except (zipfile.BadZipFile, EOFError) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a broken archive makes its readers raise
         raise ValueError(f"data must be an NPZ file with arrays x and y, got {str(path)!r}: {error}") from None
     classes = [str(one) for one in arrays["classes"]] if "classes" in arrays else None
     x = arrays["x"]
