@@ -1,4 +1,6 @@
-"""The README is short, its snippet runs, and its picture is small."""
+"""The README is short, its snippet runs, and its pictures are small."""
+
+import pytest
 
 from support.documents import ROOT, run_snippets
 
@@ -16,7 +18,8 @@ def test_it_is_short():
     assert len(README.read_text(encoding="utf-8").split()) <= WORDS
 
 
-def test_its_picture_is_small():
-    picture = ROOT / "examples" / "demo_samples.png"
+@pytest.mark.parametrize("name", ["demo_samples.png", "demo_report.png"])
+def test_its_pictures_are_small(name):
+    picture = ROOT / "examples" / name
     assert f"]({picture.relative_to(ROOT)})" in README.read_text(encoding="utf-8")
     assert 0 < picture.stat().st_size < PICTURE_BYTES
