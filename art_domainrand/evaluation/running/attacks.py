@@ -162,7 +162,7 @@ def examples(attack: Any, x: Any, y: Any, name: str) -> Any:
     return found
 
 
-def in_range(images: Any, estimator: Any) -> Any:
+def clipped_images(images: Any, estimator: Any) -> Any:
     """Images with every pixel in the range of an estimator, which an attack of the user's may leave.
 
     :param images: (n, ...), in the estimator's layout.

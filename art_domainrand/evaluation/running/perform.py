@@ -34,7 +34,13 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
-from art_domainrand.evaluation.running.attacks import attack_entry, examples, in_range, make_attack, warn_of_radius
+from art_domainrand.evaluation.running.attacks import (
+    attack_entry,
+    examples,
+    clipped_images,
+    make_attack,
+    warn_of_radius,
+)
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all, pipeline_of
 from art_domainrand.evaluation.running.curve import HowAttacked, attack_down
@@ -82,7 +88,7 @@ def attack_along(performance: Performance, family: Sequence[Attacked], block: Bl
         made = make_attack(first, estimator, eps, seed=seed, batch_size=some.batch_size)
         # What draws from the global generators is told the samples, so that two blocks do not meet the same numbers.
         with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))), adapted(estimator):
-            return in_range(examples(made, some.x, some.y, name), estimator)
+            return clipped_images(examples(made, some.x, some.y, name), estimator)
 
     approached = entry.approached and is_device_estimator(estimator)
     how = HowAttacked(NORMS[first.norm], entry.nearest, approached, entry.each)
