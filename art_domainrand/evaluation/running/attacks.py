@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from art.attacks import evasion
 
 from art_domainrand.attacks.apgd import AutoPGD
@@ -15,7 +16,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import Text, clip_bounds, require
 from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
 
 # What the condition or the evaluation decides, and what makes another attack of an attack, is no option.
@@ -159,6 +160,19 @@ def examples(attack: Any, x: Any, y: Any, name: str) -> Any:
     undefined = int((~np.isfinite(found.reshape(len(found), -1))).any(1).sum())
     require(not undefined, f"attack {name}", "return finite pixels", Text(f"NaN or infinity in {undefined} images"))
     return found
+
+
+def clipped_images(images: Any, estimator: Any) -> Any:
+    """Images with every pixel in the range of an estimator, which an attack of the user's may leave.
+
+    :param images: (n, ...), in the estimator's layout.
+    :param estimator: says by ``clip_values`` what the range is; without it the images are left as they are.
+    """
+    values = getattr(estimator, "clip_values", None)
+    if values is None:
+        return images
+    low, high = clip_bounds(values, tuple(images.shape[1:]), torch.device("cpu"))
+    return np.clip(images, np.asarray(low, np.float32), np.asarray(high, np.float32))
 
 
 def warn_of_radius(condition: Attacked, clip_values: Any) -> None:

@@ -16,6 +16,7 @@ from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.random import ATTACK, GLOBAL, seed_of
 from art_domainrand.estimators import is_device_estimator
+from art_domainrand.estimators.outputs import adapted
 from art_domainrand.estimators.state import inner_estimators, left_as_found
 from art_domainrand.evaluation.conditions.kinds import (
     NORMS,
@@ -33,7 +34,13 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
-from art_domainrand.evaluation.running.attacks import attack_entry, examples, make_attack, warn_of_radius
+from art_domainrand.evaluation.running.attacks import (
+    attack_entry,
+    examples,
+    clipped_images,
+    make_attack,
+    warn_of_radius,
+)
 from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.changes import corrupt_all, draw_all, map_all, pipeline_of
 from art_domainrand.evaluation.running.curve import HowAttacked, attack_down
@@ -80,8 +87,8 @@ def attack_along(performance: Performance, family: Sequence[Attacked], block: Bl
         eps = float(np.max(radius)) if alone else np.asarray(radius).reshape(-1, *[1] * (some.x.ndim - 1))
         made = make_attack(first, estimator, eps, seed=seed, batch_size=some.batch_size)
         # What draws from the global generators is told the samples, so that two blocks do not meet the same numbers.
-        with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))):
-            return examples(made, some.x, some.y, name)
+        with seeded_global_rng(seed_of(seed, GLOBAL, int(some.samples[0]))), adapted(estimator):
+            return clipped_images(examples(made, some.x, some.y, name), estimator)
 
     approached = entry.approached and is_device_estimator(estimator)
     how = HowAttacked(NORMS[first.norm], entry.nearest, approached, entry.each)

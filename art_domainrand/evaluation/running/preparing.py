@@ -22,7 +22,8 @@ from art_domainrand.evaluation.running.errors import located
 from art_domainrand.evaluation.running.plan import Plan, batch_size_of, block_size_of, chosen_samples, families_of
 from art_domainrand.evaluation.running.work import in_range_of
 from art_domainrand.evaluation.sources.base import LabelledSource
-from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, SCHEMA, check_same, fingerprint, write_json
+from art_domainrand.evaluation.storage.identity import code_digests, fingerprint, said_of
+from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, SCHEMA, check_same, write_json
 
 RANDOM_PREDICTIONS = 10
 """How often a random model is asked of an image."""
@@ -105,12 +106,15 @@ def manifest_of(asked: Asked, plan: Plan, is_random: Callable[[Any, Any], bool])
     for name, estimator in asked.models.items():
         with located(f"model {name!r}"):
             predictions[name] = RANDOM_PREDICTIONS if is_random(estimator, images[name]) else 1
-            models[name] = {"kind": type(estimator).__name__, "fingerprint": fingerprint(estimator, images[name])}
+            says = said_of(estimator, images[name]) if predictions[name] == 1 else []
+            known = {"fingerprint": fingerprint(estimator, images[name]), "says": says}
+            models[name] = {"kind": type(estimator).__name__, **known}
     auto = batch_size_of(int(np.prod(shape)), plan.block_size, torch.device(asked.where).type)
     return {
         "schema": SCHEMA,
         "models": models,
         "conditions": {name: to_document(condition) for name, condition in asked.conditions.items()},
+        "functions": code_digests(asked.conditions),
         "families": [list(family) for family in plan.families],
         "data": {
             "name": asked.source.name,
@@ -149,6 +153,14 @@ def agreed(new: dict[str, Any], old: dict[str, Any] | None, folder: Path | None)
         if old.get(what) != new[what]:
             warnings.warn(
                 f"{folder} was begun with {what} {old.get(what)} and goes on with {new[what]}: rounding may differ",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+    for name, code in new["functions"].items():
+        if old.get("functions", {}).get(name) != code:
+            warnings.warn(
+                f"{folder} was begun with another function in {name!r}, whose finished parts stay: remove the folder "
+                "if it does something else now",
                 RuntimeWarning,
                 stacklevel=5,
             )

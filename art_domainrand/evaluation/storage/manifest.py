@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.files import whole_file
-from art_domainrand.core.global_rng import seeded_global_rng
-from art_domainrand.estimators.state import inner_estimators, torch_models
 from art_domainrand.evaluation.running.errors import EvaluationError
-from art_domainrand.evaluation.sources.base import bytes_of, digest_of
+from art_domainrand.evaluation.storage.identity import same_answers
 
 SCHEMA = 1
 """The version of the layout of a folder."""
@@ -25,54 +19,6 @@ MANIFEST_FILE = "manifest.json"
 
 IDENTITY = ("schema", "models", "conditions", "data", "seed", "block_size", "predictions", "diagnosed")
 """The entries that must be the same for two evaluations to share a folder; the others only say how it was run."""
-
-ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-"""What Python adds to the name of an object, different every time."""
-
-
-def fingerprint(estimator: Any, x: Any) -> str:
-    """A hash of what a model computes: of its weights, or where these are not PyTorch's, of what it says of images.
-
-    :param estimator: an ART estimator.
-    :param x: a few images for those.
-    """
-    models = torch_models(estimator)
-    parts: list[Any] = [estimator_text(one) for one in inner_estimators(estimator)]
-    for model in models:
-        parts.append(ADDRESS.sub("", repr(model)))
-        for name, value in model.state_dict().items():
-            parts += [name, *weight_bytes(value)]
-    if not models:
-        with seeded_global_rng(0):
-            parts += list(bytes_of(np.asarray(estimator.predict(x)).astype(np.float32).round(3)))
-    return digest_of(parts)
-
-
-def estimator_text(estimator: Any) -> str:
-    """What an estimator is but for its model: its kind, range, and what comes before and after the model."""
-    names = ("clip_values", "channels_first", "preprocessing", "preprocessing_defences", "postprocessing_defences")
-    found = {name: plain_text(getattr(estimator, name, None)) for name in names}
-    return f"{type(estimator).__name__} {found}"
-
-
-def plain_text(value: Any) -> str:
-    """A value as text that is the same in every process; of ART's defences their parameters."""
-    if isinstance(value, (list, tuple)):
-        return str([plain_text(one) for one in value])
-    parameters = getattr(value, "params", None)
-    if isinstance(parameters, (list, tuple)):
-        return f"{type(value).__name__} { {name: plain_text(getattr(value, name, None)) for name in parameters} }"
-    return ADDRESS.sub("", repr(value))
-
-
-def weight_bytes(value: Any) -> Iterable[bytes | str]:
-    """The bits of a tensor of any type, on whatever device."""
-    if not isinstance(value, torch.Tensor):
-        return [repr(value)]
-    flat = value.detach().cpu().contiguous().reshape(-1)
-    if flat.is_quantized or flat.is_complex():
-        return [repr(flat.tolist())]
-    return [f"{value.dtype} {tuple(value.shape)}", flat.view(torch.uint8).numpy().tobytes()]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
@@ -83,6 +29,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
         one, other = old.get(key), new.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             found += differences(one, other, place)
+        elif key == "says":
+            found += [] if same_answers(one, other) else [f"{place} was {cut(one)} and is {cut(other)}"]
         elif one != other:
             found.append(f"{place} was {cut(one)} and is {cut(other)}")
     return found

@@ -15,7 +15,7 @@ from art_domainrand.evaluation.summary.classes import class_accuracy, worst_clas
 from art_domainrand.evaluation.summary.corruptions import corruption_report
 from art_domainrand.evaluation.summary.curves import curve
 from art_domainrand.evaluation.summary.threats import check_names, names_of_kind
-from art_domainrand.evaluation.summary.union import robust_accuracy, union
+from art_domainrand.evaluation.summary.union import attacks_within, robust_accuracy, union
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def _clean(evaluation: Evaluation, model: str, argument: str) -> Observed:
 def _robust(evaluation: Evaluation, model: str, argument: str) -> Observed:
     norm, comma, eps = argument.partition(",")
     require(comma, "robust", "have a norm and a radius, as in robust(linf, 8/255)", argument)
-    row = robust_accuracy(evaluation, model, norm.strip(), number_of(eps, "the radius of robust"))
-    return _of_row(row, *names_of_kind(evaluation, "attacked"))
+    ball = norm.strip(), number_of(eps, "the radius of robust")
+    return _of_row(robust_accuracy(evaluation, model, *ball), *attacks_within(evaluation, *ball))
 
 
 def _union(evaluation: Evaluation, model: str, argument: str) -> Observed:

@@ -80,7 +80,7 @@ def parse_thresholds(text: str) -> tuple[Threshold, ...]:
     What can be measured:
 
     - ``clean``, ``accuracy(NAME)``: accuracy on the clean images or in a condition, by its name.
-    - ``robust(NORM, EPS)``: what all attacks of the norm at exactly this radius leave together.
+    - ``robust(NORM, EPS)``: what all attacks of the norm at this radius and smaller ones leave together.
     - ``union``: what all conditions leave together.
     - ``worst_class(NAME)``: the accuracy of the worst class in a condition.
     - ``area(FAMILY)``: the area under an accuracy-eps curve, such as ``area(pgd linf)``.

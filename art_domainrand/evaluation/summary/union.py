@@ -58,25 +58,40 @@ def union(evaluation: Evaluation, model: str, conditions: Sequence[str] | None =
     )
 
 
-def robust_accuracy(evaluation: Evaluation, model: str, norm: str | float, eps: float) -> Row:
-    """The accuracy left by all attacks of a norm at exactly a radius: their union, with the clean images.
+def attacks_within(evaluation: Evaluation, norm: str | float, eps: float) -> tuple[str, ...]:
+    """The names of the attacks whose images lie in a ball: those of its norm at its radius and at smaller ones.
 
-    Attacks inside a domain or a corruption are not in it, since their images leave the ball.
+    Attacks inside a domain or a corruption are not among them, since their images leave the ball.
+
+    :param evaluation: the evaluation.
+    :param norm: "linf", "l2" or "l1", or as a number.
+    :param eps: the radius.
+    :raises ValueError: if no attack of the norm was run at exactly the radius; says at which there were.
+    """
+    order = norm_name(norm)
+    attacks = {name: one for name, one in evaluation.conditions.items() if isinstance(one, Attacked)}
+    of_norm = {name: one.eps for name, one in attacks.items() if one.norm == order}
+    here = any(math.isclose(radius, eps, rel_tol=SAME_EPS) for radius in of_norm.values())
+    known = sorted({(one.norm, one.eps) for one in attacks.values()})
+    ran = ", ".join(f"{one} {eps_text(radius)}" for one, radius in known) or "no attack"
+    require(here, "norm and eps", f"be those of an attack that was run ({ran})", Text(f"{order} {eps_text(eps)}"))
+    return tuple(name for name, radius in of_norm.items() if radius <= eps * (1 + SAME_EPS))
+
+
+def robust_accuracy(evaluation: Evaluation, model: str, norm: str | float, eps: float) -> Row:
+    """The accuracy left by all attacks of a norm within a radius: their union, with the clean images.
+
+    An example that one attack finds at a smaller radius lies in the larger ball, too, whichever attack was run there.
 
     :param evaluation: the evaluation.
     :param model: the model's name.
     :param norm: "linf", "l2" or "l1", or as a number.
     :param eps: the radius.
-    :raises ValueError: if no attack of the norm was run at the radius; says at which there were.
+    :raises ValueError: as :func:`attacks_within` does.
     """
-    order = norm_name(norm)
-    attacks = {name: one for name, one in evaluation.conditions.items() if isinstance(one, Attacked)}
-    here = [name for name, one in attacks.items() if one.norm == order and math.isclose(one.eps, eps, rel_tol=SAME_EPS)]
-    known = sorted({(one.norm, one.eps) for one in attacks.values()})
-    ran = ", ".join(f"{one} {eps_text(radius)}" for one, radius in known) or "no attack"
-    require(here, "norm and eps", f"be those of an attack that was run ({ran})", Text(f"{order} {eps_text(eps)}"))
-    right = always_right(evaluation.outcomes, model, [*names_of_kind(evaluation, "clean"), *here])
-    return counted(model, f"robust {order} {eps_text(eps)}", right)
+    within = attacks_within(evaluation, norm, eps)
+    right = always_right(evaluation.outcomes, model, [*names_of_kind(evaluation, "clean"), *within])
+    return counted(model, f"robust {norm_name(norm)} {eps_text(eps)}", right)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from art.attacks.evasion import FastGradientMethod
+from art.estimators.classification import PyTorchClassifier
+from torch import nn
 
 from art_domainrand.evaluation.conditions import Attacked
 from art_domainrand.evaluation.conditions.kinds import NORMS
@@ -69,6 +72,37 @@ def test_a_callable_makes_an_attack(classifier, images):
     assert (rows["predicted"] == expected).all()
     wide = perform(classifier, [Attacked(mine, 0.1, options={"scale": 3})], block_of(images, y), classes=NAMES).rows
     assert wide["linf"].max() <= 0.1001
+
+
+class Outward:
+    """Finds images on the far side of the range of pixels."""
+
+    def __init__(self, estimator, norm, eps):
+        self.eps = eps
+
+    def generate(self, x, y):
+        return x + np.where(x > 0.5, self.eps, -self.eps).astype(np.float32)
+
+
+def test_an_image_outside_the_range_of_pixels_breaks_nothing(classifier):
+    """At the edge of the range nothing is left of such a change."""
+    x = np.random.default_rng(0).integers(0, 2, (6, 1, 8, 8)).astype(np.float32)
+    y = classifier.predict(x).argmax(1)
+    rows = perform(classifier, [Attacked(Outward, 0.9), Attacked(Outward, 0.3)], block_of(x, y), classes=NAMES).rows
+    assert (classifier.predict(Outward(None, None, 0.9).generate(x, y)).argmax(1) != y).any()
+    assert rows["right"].all()
+    assert (rows["linf"] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["art:HopSkipJump", "art:BoundaryAttack"])
+def test_attacks_that_compute_in_float64_run_on_models_in_float32(name, images):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(images[0].size, 4))
+    plain = PyTorchClassifier(model, nn.CrossEntropyLoss(), images.shape[1:], 4, clip_values=(0, 1), device_type="cpu")
+    y = plain.predict(images[:3]).argmax(1)
+    steps = {"max_iter": 3, **({"max_eval": 200} if name == "art:HopSkipJump" else {"num_trial": 5})}
+    rows = perform(plain, [Attacked(name, 5.0, "l2", steps)], block_of(images[:3], y), classes=NAMES).rows
+    assert (rows["l2"] > 0).all()
 
 
 class Broken:

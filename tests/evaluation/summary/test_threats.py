@@ -105,6 +105,14 @@ def test_conditions_over_different_samples_have_no_union():
         always_right(evaluation.outcomes, "m", ["clean", STRONG.name])
 
 
+def test_an_example_at_a_smaller_radius_counts_at_a_larger_one():
+    """One attack breaks at 4/255 what another, run at 8/255 only, cannot break."""
+    small, large = Attacked("autopgd", 4 / 255), Attacked("pgd", 8 / 255)
+    evaluation = tabled({"m": {CLEAN: share(9, 10), small: share(3, 10), large: share(7, 10)}})
+    assert robust_accuracy(evaluation, "m", "linf", 8 / 255).accuracy == 0.3
+    assert robust_accuracy(evaluation, "m", "linf", 4 / 255).accuracy == 0.3
+
+
 def test_robust_accuracy_unites_the_attacks_of_a_norm_at_a_radius():
     """Clean images lose one sample, two attacks five more; another falls on a larger ball, one in another norm."""
     lost = [{0}, {1, 2, 3}, {4, 5}, {6}, {7}, {8}]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, Then
+from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, DomainAttacked, Then
 from art_domainrand.evaluation.summary import (
     Threshold,
     ThresholdResult,
@@ -167,3 +167,15 @@ def test_what_has_no_value_is_refused():
     perfect = tabled({"m": {CLEAN: share(5, 5), FOG: share(4, 5)}, "n": {CLEAN: share(5, 5), FOG: share(5, 5)}})
     with pytest.raises(ValueError, match="mce must be relative to a model that errs under every corruption, got 'n'"):
         check_thresholds(perfect, "mce(n) < 1", "m")
+
+
+def test_a_search_among_draws_does_not_excuse_attacks_that_have_no_gradient():
+    """The worst draw is found without gradients, but says nothing of the ball that the requirement is about."""
+    right = {CLEAN: share(9, 10), PGD: share(9, 10), DomainAttacked("mild"): share(5, 10)}
+    evaluation = tabled({"m": right}, findings=[("gradient", "error")])
+    (found,) = check_thresholds(evaluation, "robust(linf, 8/255) >= 0.4")
+    assert not found.met
+    assert "no attack can say so" in found.note
+    right[Attacked("art:SquareAttack", 8 / 255)] = share(6, 10)
+    black_box = tabled({"m": right}, findings=[("gradient", "error")])
+    assert check_thresholds(black_box, "robust(linf, 8/255) >= 0.4")[0].met
