@@ -1,6 +1,7 @@
 """``evaluate``, ``report`` and ``compare``: what they write, how they end, and what they refuse."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -229,6 +230,8 @@ def test_the_shell_completes(shell, words, wanted):
     assert wanted in result.output
 
 
-def test_the_record_of_a_run_names_its_command(folder):
+def test_the_record_of_a_run_names_its_command(folder, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["anywhere/art-domainrand", "evaluate", "--seed", "a b"])
     call("evaluate", *SMALL, "--attack", "pgd")
-    assert json.loads((folder / "evaluation/manifest.json").read_text())["command"].startswith("art-domainrand ")
+    command = json.loads((folder / "evaluation/manifest.json").read_text())["command"]
+    assert command == "art-domainrand evaluate --seed 'a b'"

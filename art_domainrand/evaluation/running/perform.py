@@ -36,8 +36,8 @@ from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.running.attacks import (
     attack_entry,
-    examples,
     clipped_images,
+    examples,
     make_attack,
     warn_of_radius,
 )
