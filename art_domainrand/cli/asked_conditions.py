@@ -52,7 +52,21 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
         check_condition(condition)
         if isinstance(condition, Attacked):
             attack_entry(condition)
-    return {condition.name: condition for condition in found}
+    return distinctly_named(found)
+
+
+def distinctly_named(conditions: Sequence[Condition]) -> dict[str, Condition]:
+    """Conditions by name, the same one once; others of one name, such as an attack of more steps, say what differs."""
+    named: dict[str, Condition] = {}
+    for condition in conditions:
+        if condition in named.values():
+            continue
+        options = getattr(condition, "options", {})
+        said = f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
+        names = [condition.name, *([condition.name + said] if said else [])]
+        names += [f"{names[-1]} #{number}" for number in range(2, len(named) + 3)]
+        named[next(name for name in names if name not in named)] = condition
+    return named
 
 
 def named_with_severity(

@@ -1,0 +1,28 @@
+"""What a run names, as conditions: none is lost because another has its name."""
+
+from art_domainrand.cli.asked_conditions import asked_conditions
+from art_domainrand.cli.run_config import RunConfig
+from art_domainrand.evaluation.conditions import Attacked, Clean
+
+
+def pgd(**options):
+    return {"type": "attacked", "attack": "pgd", "eps": 0.1, "options": options}
+
+
+def test_conditions_of_one_name_are_all_kept():
+    documents = pgd(max_iter=1), pgd(max_iter=100), pgd(), {"type": "clean"}, pgd(max_iter=1)
+    found = asked_conditions(RunConfig(conditions=documents), 1)
+    assert found == {
+        "clean": Clean(),
+        "pgd linf 0.1": Attacked("pgd", 0.1, options={"max_iter": 1}),
+        "pgd linf 0.1 (max_iter 100)": Attacked("pgd", 0.1, options={"max_iter": 100}),
+        "pgd linf 0.1 #2": Attacked("pgd", 0.1),
+    }
+
+
+def test_an_attack_beside_a_preset_replaces_none_of_its_attacks():
+    """The preset's strongest attack has a smaller budget, under the same name."""
+    preset = asked_conditions(RunConfig(preset="quick"), 1)
+    both = asked_conditions(RunConfig(preset="quick", attack=("strongest",), eps=("0.1",)), 1)
+    assert both.items() >= preset.items()
+    assert list(both.values())[-1] == Attacked("strongest", 0.1)
