@@ -17,9 +17,13 @@ from PIL import Image
 
 from art_domainrand.core.checks import require
 from art_domainrand.core.files import check_folder, whole_file
+from art_domainrand.core.global_rng import seeded_global_rng
+from art_domainrand.core.random import GLOBAL, seed_of
 from art_domainrand.estimators import predict
-from art_domainrand.evaluation.conditions.kinds import Attacked
-from art_domainrand.evaluation.running.attacks import examples, make_attack
+from art_domainrand.estimators.outputs import adapted
+from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked
+from art_domainrand.evaluation.running.attacks import clipped_images, examples, make_attack
+from art_domainrand.evaluation.running.block import pulled_back
 from art_domainrand.evaluation.running.unit_images import unit_picture
 from art_domainrand.evaluation.running.work import in_range_of
 from art_domainrand.evaluation.sources import LabelledSource
@@ -123,7 +127,11 @@ def write_adversarial(
             places = samples[start : start + batch_size]
             read = data.read(places)
             x = in_range_of(estimator, read.x) if data.unit else read.x
-            found = examples(attack, x, read.y, condition.name) if condition.eps else x
+            # What draws from the global generators is told the samples, as where models are evaluated.
+            with seeded_global_rng(seed_of(seed, GLOBAL, int(places[0]))), adapted(estimator):
+                found = examples(attack, x, read.y, condition.name) if condition.eps else x
+            # Attacks that look for the nearest example do not heed the radius.
+            found = pulled_back(x, clipped_images(found, estimator), condition.eps, NORMS[condition.norm])
             clean = np.stack([unit_picture(estimator, one) for one in x])
             unit = np.stack([unit_picture(estimator, one) for one in found])
             shown = rounded(unit) if form == "png" else unit

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from art_domainrand.core.arrays import Array
 from art_domainrand.core.checks import Text, check_counts, require
 
+# By what share an example may lie outside its ball: attacks overshoot by the rounding of float32.
+BALL_SLACK = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -66,3 +69,24 @@ def lengths(change: Array, order: float) -> NDArray[np.float64]:
     """The norm of each of n changes, (n,)."""
     found: NDArray[np.float64] = np.linalg.norm(change.reshape(len(change), math.prod(change.shape[1:])), order, axis=1)
     return found
+
+
+def pulled_back(given: Array, found: Array, radius: Any, order: float) -> Array:
+    """Examples as they are within a ball; those outside pulled to its edge, on the line to their images.
+
+    :param given: the images, (n, ...).
+    :param found: an example of each.
+    :param radius: of the ball, or of each image's own (n,).
+    :param order: of the norm.
+    """
+    change = found.astype(np.float64) - given
+    length = lengths(change, order)
+    inside = length <= radius * (1 + BALL_SLACK)
+    share = like(np.where(inside, 1.0, radius / np.where(length > 0, length, 1.0)), given)
+    whole: Array = np.where(like(inside, given), found, (given + change * share).astype(np.float32))
+    return whole
+
+
+def like(values: NDArray[Any], images: Array) -> NDArray[Any]:
+    """One value of each image (n,), so that it broadcasts to images (n, ...)."""
+    return values.reshape(-1, *[1] * (images.ndim - 1))

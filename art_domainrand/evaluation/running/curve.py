@@ -18,16 +18,13 @@ from numpy.typing import NDArray
 
 from art_domainrand.core.arrays import Array
 from art_domainrand.evaluation.running.approach import approach
-from art_domainrand.evaluation.running.block import Block, lengths
+from art_domainrand.evaluation.running.block import Block, like, pulled_back
 from art_domainrand.evaluation.running.judge import Judge, Judgement
 from art_domainrand.evaluation.running.passes import Meter, Passes
 from art_domainrand.evaluation.running.performance import Changed
 
 Attack: TypeAlias = Callable[[Block, Any], Array]
 """From samples and a radius, or one of each (n,), to their adversarial images, wherever these lie."""
-
-# By what share an example may lie outside its ball: attacks overshoot by the rounding of float32.
-BALL_SLACK = 1e-4
 
 
 @dataclass(frozen=True)
@@ -156,13 +153,7 @@ class Descent:
 
     def pulled(self, which: NDArray[Any], level: Any) -> Array:
         """The examples of samples, on the line to their images no farther than the radius ``level`` of each."""
-        given, found, radius = self.block.x[which], self.examples[which], self.radii[level]
-        change = found.astype(np.float64) - given
-        length = lengths(change, self.how.order)
-        inside = length <= radius * (1 + BALL_SLACK)
-        share = like(np.where(inside, 1.0, radius / np.where(length > 0, length, 1.0)), given)
-        whole: Array = np.where(like(inside, given), found, (given + change * share).astype(np.float32))
-        return whole
+        return pulled_back(self.block.x[which], self.examples[which], self.radii[level], self.how.order)
 
     def judgement(self, level: int) -> Judgement:
         """What is said of the images at a radius."""
@@ -219,8 +210,3 @@ def attack_down(
         said = None if judge.random else judgement
         changed.append(Changed(images, block.x, spent + passes if place == 0 else spent, verdict=said))
     return changed
-
-
-def like(values: NDArray[Any], images: Array) -> NDArray[Any]:
-    """One value of each image (n,), so that it broadcasts to images (n, ...)."""
-    return values.reshape(-1, *[1] * (images.ndim - 1))
