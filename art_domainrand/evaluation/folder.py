@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from art_domainrand.core.checks import require
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.conditions.documents import from_record
 from art_domainrand.evaluation.evaluation import Evaluation
@@ -76,6 +77,7 @@ def recorded_plan(manifest: Mapping[str, Any]) -> Plan:
     """The plan that a manifest describes."""
     data = manifest["data"]
     families = tuple(tuple(family) for family in manifest["families"])
+    require(0 < data["n"] <= data["of"], "data.n", f"be from 1 to data.of, {data['of']}", data["n"])
     samples = chosen_samples(data["of"], data["n"], manifest["seed"])
     return Plan(samples, manifest["block_size"], len(manifest["models"]), families, manifest["diagnosed"])
 

@@ -125,6 +125,12 @@ class OnDisk(Finished):
         return rows is not None and belong(rows, unit, self.plan)
 
     def put(self, unit: Unit, result: UnitResult) -> None:
+        try:
+            self._write(unit, result)
+        except FileNotFoundError:  # another run that starts over this folder takes what is half written for a leftover
+            self._write(unit, result)
+
+    def _write(self, unit: Unit, result: UnitResult) -> None:
         if result.diagnosis is not None:
             result.diagnosis.save(diagnosis_path(self.folder, unit))
             return

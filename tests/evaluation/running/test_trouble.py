@@ -176,6 +176,37 @@ def test_a_broken_block_is_done_again(damage, tmp_path):
     assert contents(tmp_path) == expected
 
 
+def test_a_second_run_that_starts_over_the_folder_stops_none(tmp_path, monkeypatch):
+    """It takes what the first is writing for what a killed process has left."""
+    expected = contents_of(quick_evaluation, tmp_path / "alone")
+    written = blocks.np.savez
+
+    def meanwhile(file, **options):
+        written(file, **options)
+        if file.name.rpartition(".")[0].rpartition("/")[2].startswith(".000003"):
+            monkeypatch.setattr(blocks.np, "savez", written)
+            blocks.remove_leftovers(tmp_path / "both")
+
+    monkeypatch.setattr(blocks.np, "savez", meanwhile)
+    assert contents_of(quick_evaluation, tmp_path / "both") == expected
+    assert blocks.np.savez is written
+
+
+def contents_of(run, folder):
+    run(folder)
+    return contents(folder)
+
+
+@pytest.mark.parametrize("numbers", [{"of": -5}, {"n": 0}, {"n": 31}])
+def test_a_manifest_of_impossible_numbers_holds_no_evaluation(numbers, tmp_path):
+    quick_evaluation(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["data"] |= numbers
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(EvaluationError, match=r"data\.n must be from 1 to data\.of"):
+        load_evaluation(tmp_path)
+
+
 def test_what_differs_from_the_evaluation_in_the_folder_is_named(tmp_path):
     estimators, (x, y) = models(), data()
     options = {"out": tmp_path, "diagnosed": False}
