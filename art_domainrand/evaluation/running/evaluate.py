@@ -61,7 +61,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge every model in every condition on every sample.
 
-    What comes out is a function of the arguments: batches, processes, and where a run was stopped do not count.
+    What comes out is a function of the arguments: batches, processes, and where a run was stopped do not count. (Of a
+    model that draws from the global generators ``batch_size`` is one of the arguments: it draws for a batch at once.)
     Started by ``torchrun`` with ``out``, processes share the work, and each returns the whole.
 
     :param models: an ART estimator, or several by name.

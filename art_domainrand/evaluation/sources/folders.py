@@ -10,8 +10,13 @@ from PIL import Image, ImageOps
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.sources.base import LabelledSource, ReadSamples, digest_of
+from art_domainrand.evaluation.sources.datasets import PROBED
 from art_domainrand.evaluation.sources.files import existing
 from art_domainrand.images import image_pixels, open_image, upright_image
+
+
+MOST_HASHED, MOST_OF_A_FILE = 1 << 28, 1 << 24
+"""How many bytes of files are hashed as a whole, 256 MiB, and how many of a file at most."""
 
 
 class FolderImages(LabelledSource):
@@ -58,8 +63,13 @@ class FolderImages(LabelledSource):
         return ReadSamples(x, np.array([label for _, label in chosen], dtype=np.int64), names)
 
     def digest(self) -> str:
-        """Of the names and sizes of all files: reading them would take as long as judging them."""
-        return digest_of(f"{file.relative_to(self.root).as_posix()} {file.stat().st_size}\n" for file, _ in self.files)
+        """Of the names, sizes and bytes of all files; of many bytes, those of a few files, or it would take minutes."""
+        sizes = [file.stat().st_size for file, _ in self.files]
+        names = [file.relative_to(self.root).as_posix() for file, _ in self.files]
+        listed = [f"{name} {size}\n" for name, size in zip(names, sizes, strict=True)]
+        few = np.unique(np.linspace(0, len(self) - 1, PROBED).astype(np.int64))
+        read = range(len(self)) if sum(sizes) <= MOST_HASHED else few.tolist()
+        return digest_of([*listed, *(first_bytes(self.files[place][0]) for place in read)])
 
     def _pixels(self, file: Path, shape: tuple[int, ...] | None = None) -> NDArray[np.float32]:
         try:
@@ -72,3 +82,9 @@ class FolderImages(LabelledSource):
             image = image.convert("L")
         pixels = image_pixels(image)
         return pixels if shape is None or len(pixels) == shape[0] else np.repeat(pixels, shape[0], axis=0)
+
+
+def first_bytes(file: Path) -> bytes:
+    """What a file begins with; all of it, unless it is too large to be an image."""
+    with file.open("rb") as opened:
+        return opened.read(MOST_OF_A_FILE)

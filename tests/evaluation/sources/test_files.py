@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from art_domainrand.data import image_folder
-from art_domainrand.evaluation.sources import files, open_data
+from art_domainrand.evaluation.sources import files, folders, open_data
 from art_domainrand.images import open_image
 
 RNG = np.random.default_rng(0)
@@ -184,6 +184,19 @@ def test_a_folder_without_images_is_refused(make, tmp_path):
     make(tmp_path)
     with pytest.raises(ValueError, match="data must hold"):
         open_data(f"imagefolder:{tmp_path}")
+
+
+@pytest.mark.parametrize("most", [1 << 28, 1600])
+def test_a_folder_of_other_images_of_the_same_sizes_is_another(most, tmp_path, monkeypatch):
+    """Bitmaps have a size that says nothing of their pixels; of a large folder a few files are looked into."""
+    monkeypatch.setattr(folders, "MOST_HASHED", most)
+    (tmp_path / "a").mkdir()
+    for k in range(3):
+        Image.fromarray(np.full((8, 8), k, np.uint8)).save(tmp_path / "a" / f"{k}.bmp")
+    before = open_data(f"imagefolder:{tmp_path}").digest()
+    assert open_data(f"imagefolder:{tmp_path}").digest() == before
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "a" / "1.bmp")
+    assert open_data(f"imagefolder:{tmp_path}").digest() != before
 
 
 def test_sets_that_have_not_been_downloaded_are_not(tmp_path):
