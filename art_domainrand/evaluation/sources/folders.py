@@ -14,7 +14,6 @@ from art_domainrand.evaluation.sources.datasets import PROBED
 from art_domainrand.evaluation.sources.files import existing
 from art_domainrand.images import image_pixels, open_image, upright_image
 
-
 MOST_HASHED, MOST_OF_A_FILE = 1 << 28, 1 << 24
 """How many bytes of files are hashed as a whole, 256 MiB, and how many of a file at most."""
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from statsmodels.stats.multitest import multipletests
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.kinds import eps_of, with_eps
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import CONFIDENCE, Row
+from art_domainrand.evaluation.summary.curves import radius
 from art_domainrand.evaluation.summary.paired import exact_p, paired_interval
 from art_domainrand.evaluation.summary.record import SummaryRecord
 from art_domainrand.evaluation.summary.threats import check_names, counted
@@ -97,7 +99,7 @@ def compare(
     :param second: another on the same samples; None compares two models of ``first``.
     :param models: the names of the model of the first and of the second; not needed where there is no choice.
     :param conditions: the names of the conditions, by default all that both hold; what has one name and two definitions
-        is not compared.
+        is not compared, nor an attack that was run along other radii, which help it.
     :raises ValueError: for tables over different samples, labels, classes or data, for names that there are not, and if
         nothing is left to compare.
     """
@@ -108,8 +110,9 @@ def compare(
     if conditions is not None:
         check_names("conditions", conditions, shared)
     chosen = shared if conditions is None else list(conditions)
-    same = [name for name in chosen if first.conditions[name] == other.conditions[name]]
-    skipped = tuple(f"{name} (not defined alike)" for name in chosen if name not in same)
+    reasons = {name: _unlike(first, other, name) for name in chosen}
+    same = [name for name in chosen if not reasons[name]]
+    skipped = tuple(f"{name} ({reason})" for name, reason in reasons.items() if reason)
     require(same, "conditions", "leave one that both define alike", Text("; ".join(skipped) or "none"))
     tables = [
         (name, *_right(first.outcomes.of(names[0], name), other.outcomes.of(names[1], name), name)) for name in same
@@ -146,6 +149,25 @@ def paired_result(
         p,
         corrected,
     )
+
+
+def _unlike(first: Evaluation, other: Evaluation, name: str) -> str:
+    """Why a condition is not the same thing in two evaluations; empty where it is."""
+    if first.conditions[name] != other.conditions[name]:
+        return "not defined alike"
+    return "" if radii_beside(first, name) == radii_beside(other, name) else "attacked along other radii"
+
+
+def radii_beside(evaluation: Evaluation, name: str) -> list[float]:
+    """The radii of the curve that a condition is a point of: an attack finds more, the more there are.
+
+    :param evaluation: the evaluation.
+    :param name: the condition's name.
+    """
+    if eps_of(condition := evaluation.conditions[name]) is None:
+        return []
+    attacks = [one for one in evaluation.conditions.values() if eps_of(one) is not None]
+    return sorted({radius(one) for one in attacks if with_eps(one, 0.0) == with_eps(condition, 0.0)})
 
 
 def _models(first: Evaluation, other: Evaluation, models: tuple[str, str] | None, one_table: bool) -> tuple[str, str]:

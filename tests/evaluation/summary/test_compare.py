@@ -185,3 +185,15 @@ def test_tables_over_other_samples_are_refused(other, message):
     one = replace(tabled({"net": {CLEAN: share(9, 10)}}), manifest={"data": {"digest": "a"}})
     with pytest.raises(ValueError, match=message):
         compare(one, other(one))
+
+
+def test_an_attack_along_other_radii_is_another():
+    """Examples come down a curve from radius to radius: with others beside it, the same attack breaks more."""
+    linf, l2 = Attacked("pgd", 0.1), Attacked("pgd", 0.1, "l2")
+    one = tabled({"m": {Clean(): share(9, 10), linf: share(5, 10), l2: share(5, 10)}})
+    more = {Clean(): share(9, 10), linf: share(3, 10), Attacked("pgd", 0.05): share(4, 10), l2: share(4, 10)}
+    other = tabled({"m": more})
+    found = compare(one, other)
+    assert [result.condition for result in found.results] == ["clean", "pgd l2 0.1"]
+    assert found.skipped == ("pgd linf 0.1 (attacked along other radii)",)
+    assert "not compared: pgd linf 0.1 (attacked along other radii)" in str(found)
