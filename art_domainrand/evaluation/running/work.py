@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import Text, check_pixels, clip_bounds, require
 from art_domainrand.core.memory import is_out_of_memory
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.evaluation.conditions.kinds import Condition
@@ -93,7 +93,8 @@ class Work:
         estimator = self.models[name]
         with located("data"):
             check_classes(part.y, samples, estimator, name)
-        x = in_range_of(estimator, part.x) if self.source.unit else part.x
+            x = in_range_of(estimator, part.x) if self.source.unit else part.x
+            check_range(x, estimator, samples)
         return Block(samples, x, part.y, part.names, self.seed, self.batch_size)
 
     def perform(self, unit: Unit) -> UnitResult:
@@ -157,6 +158,15 @@ def do_all(work: Work, finished: Finished, units: Iterable[Unit], ledger: Ledger
         with located("the results cannot be written; what was written is kept"):
             finished.put(unit, done)
             ledger.keep()
+
+
+def check_range(x: NDArray[np.float32], estimator: Any, samples: NDArray[np.int64]) -> None:
+    """Refuse pixels that are not finite or, where the estimator takes others, of 8 bits; warn of some outside its range."""
+    tensor = torch.from_numpy(x)
+    bounds = clip_bounds(getattr(estimator, "clip_values", None), tuple(x.shape[1:]), tensor.device)
+    said = check_pixels(tensor, *bounds)
+    if said is not None:
+        warnings.warn(f"the images of samples {span(samples)} should {said}", RuntimeWarning, stacklevel=2)
 
 
 def in_range_of(estimator: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -180,3 +180,8 @@ def test_cost_is_noted_by_model_and_condition_and_goes_on_growing(classifier, im
         file.write('\n{"model": "mod')  # killed while it wrote
     assert evaluate(classifier, CONDITIONS, (images, labels), out=tmp_path).cost["seconds"] > found.cost["seconds"]
     assert load_evaluation(tmp_path).cost["seconds"] > found.cost["seconds"]
+
+
+def test_pixels_in_another_range_than_the_models_are_refused_in_every_condition(classifier, images, labels):
+    with pytest.raises(EvaluationError, match=r"x must .*255"):
+        evaluate(classifier, Clean(), (images * 255, labels), diagnosed=False)
