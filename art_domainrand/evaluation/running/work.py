@@ -161,7 +161,7 @@ def do_all(work: Work, finished: Finished, units: Iterable[Unit], ledger: Ledger
 
 
 def check_range(x: NDArray[np.float32], estimator: Any, samples: NDArray[np.int64]) -> None:
-    """Refuse pixels that are not finite or, where the estimator takes others, of 8 bits; warn of some outside its range."""
+    """Refuse pixels that are not finite, or of 8 bits where others are taken; warn of some outside the range."""
     tensor = torch.from_numpy(x)
     bounds = clip_bounds(getattr(estimator, "clip_values", None), tuple(x.shape[1:]), tensor.device)
     said = check_pixels(tensor, *bounds)
