@@ -112,12 +112,14 @@ def evaluated(run: RunConfig) -> bool:
     from art_domainrand.cli.results import result_lines
     from art_domainrand.evaluation.report.page import write_report
     from art_domainrand.evaluation.running.evaluate import evaluate
-    from art_domainrand.evaluation.summary import check_thresholds, parse_thresholds
+    from art_domainrand.evaluation.summary import check_measurable, check_thresholds, parse_thresholds
     from art_domainrand.loading import chosen_device
 
     thresholds = () if run.fail_under is None else parse_thresholds(run.fail_under)
     device = chosen_device(run.device)
     prepared = prepare_run(run)
+    # A run may take hours: what it cannot answer is told before it, not after.
+    check_measurable(thresholds, list(prepared.models), prepared.conditions)
     out = Path(run.out).expanduser()
     with errors_in_one_line(FAILED, kept=f": what is finished is in {out}; the same command goes on from there"):
         evaluation: Evaluation = evaluate(

@@ -116,6 +116,7 @@ def load_config(path: Path) -> RunConfig:
     :param path: the file.
     :raises ValueError: as :func:`read_config` does, and for what is no text of a sensible size.
     """
+    require(path.is_file(), "config", "be a file that is there", Text(f"{str(path)!r}"))
     with path.open("rb") as file:
         content = file.read(LARGEST_CONFIG + 1)
     require(len(content) <= LARGEST_CONFIG, str(path), f"have at most {LARGEST_CONFIG} bytes", Text("more"))

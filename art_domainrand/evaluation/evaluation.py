@@ -43,7 +43,7 @@ class Sample:
     source: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """The outcome table and everything that is needed to read it.
 
@@ -61,6 +61,17 @@ class Evaluation:
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     cost: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # That of a dataclass would be every row and every pixel of the images kept.
+        return f"<{type(self).__name__} of {', '.join(map(repr, self.models))} in {len(self.conditions)} conditions>"
+
+    def __str__(self) -> str:
+        lines = [
+            f"{row.model}, {row.cell}: {row.accuracy:.1%} (95% interval {row.low:.1%} to {row.high:.1%})"
+            for row in self.rows()
+        ]
+        return "\n".join([repr(self), *lines])
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -69,10 +69,11 @@ def test_a_bound_decides_how_it_ends(bound, code):
     assert ("NOT MET" in result.stderr) == (code == 3)
 
 
-def test_a_bound_on_what_was_not_run_is_told_after_the_run_is_kept(folder):
+def test_a_bound_on_what_is_not_run_is_told_before_anything_runs(folder):
     result = call("evaluate", *SMALL, "--attack", "pgd", "--eps", "0.1", "--fail-under", "robust(l2,1)>=0")
     assert result.exit_code == 2
-    assert (folder / "evaluation/report.html").exists()
+    assert "must be those of an attack that was run (linf 0.1), got l2 1" in last_error(result)
+    assert not (folder / "evaluation").exists()
 
 
 def test_a_dumped_config_gives_the_same_run(folder):
@@ -152,7 +153,7 @@ BAD = [
     (["--mean", "0.5"], "mean and std must be given for the same channels"),
     (["--mean", "a,b"], "--mean must be numbers between commas, got 'a,b'"),
     (["--weights", "none.pt"], "weights must be a file that is there"),
-    (["--config", "none.yaml"], "No such file or directory"),
+    (["--config", "none.yaml"], "config must be a file that is there, got 'none.yaml'"),
     (["--fail-under", "robst(linf,0.1)>=0.4"], "did you mean 'robust'?"),
     (["--model", "net.py:make"], "--model must have names of their own"),
     (["--out", "net.py"], "out must be a folder"),

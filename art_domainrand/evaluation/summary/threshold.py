@@ -189,4 +189,8 @@ def _parsed(part: str) -> Threshold:
     wanted = ARGUMENTS[name]
     require(argument or not wanted or wanted.startswith("["), form, f"name what to measure: {name}({wanted})", part)
     require(wanted or not argument, form, f"give {name} no argument", part)
-    return Threshold(name, argument, comparison, number_of(bound, f"the bound of {name}"))
+    number = number_of(bound, f"the bound of {name}")
+    # An mCE may be above 1; of the others "clean >= 90" can never hold, and means 90%.
+    possible = name == "mce" or 0 <= number <= 1
+    require(possible, f"the bound of {name}", "be in [0, 1] or a percentage such as 90%", bound.strip())
+    return Threshold(name, argument, comparison, number)

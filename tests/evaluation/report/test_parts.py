@@ -15,6 +15,7 @@ from art_domainrand.evaluation.report.sections.curves import curve_figures
 from art_domainrand.evaluation.report.sections.gallery import MOST_BYTES, MOST_SAMPLES, exhibits
 from art_domainrand.evaluation.report.sections.grids import attack_grids, severity_grids
 from art_domainrand.evaluation.report.sections.provenance import cost_facts, facts_of
+from art_domainrand.evaluation.report.sections.verdicts import verdict_cards
 from art_domainrand.evaluation.report.text import (
     MISSING,
     bytes_text,
@@ -216,3 +217,13 @@ def test_texts():
     assert code_text("a ``b` c") == "``` a ``b` c ```"
     assert shortened("abcdefghij", 7) == "abcd…ij"
     assert visible("a\u202eb\udc80c\x00 名 \u0627") == "a\\u202eb\\udc80c\\x00 名 \u0627"
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [(Attacked("pgd", 4 / 255), ", in the worst attack for each image"), (Corrupted("fog", 3), "")],
+)
+def test_the_worst_class_is_named_with_where_it_is_the_worst(condition, where):
+    (card,) = verdict_cards(made_up(("plain",), [Clean(), condition]))
+    (tile,) = [tile for tile in card.tiles if tile.title == "Worst class"]
+    assert tile.detail == f"class {card.verdict.worst.row.cell!r}{where}"

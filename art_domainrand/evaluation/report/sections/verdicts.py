@@ -83,13 +83,14 @@ def card_of(evaluation: Evaluation, model: str) -> VerdictCard:
 def tiles_of(evaluation: Evaluation, model: str, said: Verdict) -> tuple[Tile, ...]:
     """Clean accuracy, and as far as the verdict has them the robust one, the weakest condition and the worst class."""
     clean = names_of_kind(evaluation, "clean")[:1]
+    attacked = bool(names_of_kind(evaluation, "attacked", "custom"))
     tiles = [Tile("Clean accuracy", evaluation.accuracy(model, name), "") for name in clean]
     if said.robust is not None and len(evaluation.conditions) > len(clean):
-        attacked = bool(names_of_kind(evaluation, "attacked", "custom"))
         title = "Robust accuracy" if attacked else "Right in every condition"
         tiles.append(Tile(title, said.robust, "in the worst attack for each image" if attacked else ""))
     if said.weakest is not None and said.weakest.cell not in clean:
         tiles.append(Tile("Weakest condition", said.weakest, said.weakest.cell))
     if said.worst is not None:
-        tiles.append(Tile("Worst class", said.worst.row, said.worst.row.cell))
+        where = ", in the worst attack for each image" if attacked else ""
+        tiles.append(Tile("Worst class", said.worst.row, f"class {said.worst.row.cell!r}{where}"))
     return tuple(tiles)
