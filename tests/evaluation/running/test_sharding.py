@@ -48,7 +48,6 @@ def alone(tmp_path_factory):
     return contents(folder), rows
 
 
-@pytest.mark.xdist_group("torchrun")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
 def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(alone, tmp_path):
     expected, rows = alone
