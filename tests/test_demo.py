@@ -23,7 +23,6 @@ from art_domainrand.evaluation.running.block import Block
 from art_domainrand.evaluation.running.perform import perform
 from art_domainrand.randomization import OneOf, Rotation
 
-pytestmark = pytest.mark.xdist_group("demo")  # its fixture is dear
 MODELS = ("standard", "adversarial", "randomized", "both")
 CELLS = ("clean", "fgsm", "pgd", "shift", "shift_pgd")
 

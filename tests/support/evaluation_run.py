@@ -1,9 +1,11 @@
-"""A small evaluation that tests stop and share out; as a program a process of it, or one that kills many.
+"""A small evaluation that tests stop and share out; as a program one that shares or kills many.
 
-``evaluation_run.py share FOLDER [UNITS]`` under torchrun takes part; the first process to begin so many units dies.
+``evaluation_run.py share FOLDER UNITS`` shares it as torchrun does: among three processes, of which the first to begin
+so many units dies, and then among two.
 ``evaluation_run.py kill FOLDER KILLS`` forks evaluations and kills them at random moments until each is done.
 """
 
+import json
 import os
 import signal
 import sys
@@ -14,6 +16,8 @@ import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from tqdm.std import tqdm
 
 from art_domainrand.evaluation.conditions import Attacked, Clean
@@ -69,8 +73,8 @@ class Countdown:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def share(folder, units=0):
-    """Take part in an evaluation of several processes; the first that would begin so many units is killed there."""
+def take_part(folder, units=0):
+    """Be one of several processes of an evaluation; the first that would begin so many units is killed there."""
     if units:
         plain, left = running.perform, [units]
 
@@ -83,6 +87,27 @@ def share(folder, units=0):
         running.perform = performed
     evaluation = small_evaluation(folder)
     (folder.parent / f"rows-{os.environ['RANK']}").write_bytes(evaluation.outcomes.rows.tobytes())
+
+
+def torchrun(processes, *arguments):
+    """What torchrun starts, by its own agent, but forked: nothing is imported again; whether all went well."""
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=f"of {processes}", rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0", start_method="fork", max_restarts=0, monitor_interval=0.1,
+    )  # fmt: skip
+    try:
+        elastic_launch(config, take_part)(*arguments)
+    except ChildFailedError:
+        return False
+    return True
+
+
+def share(folder, units):
+    """Three processes until one is killed, and two that go on; how each ended and what was there in between."""
+    tqdm.set_lock(threading.RLock())  # its own is shared with forks: one that is killed would keep it for ever
+    first = torchrun(3, folder / "run", units)
+    left = list(contents(folder / "run"))
+    print(json.dumps({"first": first, "left": left, "second": torchrun(2, folder / "run")}))
 
 
 def quick_evaluation(folder):

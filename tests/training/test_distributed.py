@@ -23,7 +23,6 @@ from support.distributed_run import EPOCHS, generated, own_draws, several
 from support.trainer import assert_same
 
 TESTS = Path(__file__).parents[1]
-pytestmark = pytest.mark.xdist_group("torchrun")  # its fixtures are dear
 
 
 def torchrun(folder: Path, mode: str) -> subprocess.CompletedProcess:

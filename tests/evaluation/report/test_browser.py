@@ -11,8 +11,6 @@ from support.browser import chromium
 from support.evaluation import made_up
 from support.hostile import NASTY, hostile
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser is started, not one for each process
-
 
 @pytest.fixture(scope="module")
 def browser():

@@ -1,5 +1,6 @@
 """Several processes under torchrun share an evaluation: the same bytes, whoever does what and whoever dies."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,41 +26,34 @@ DIES_AT = 4
 """The unit at which the first process to get so far is killed: of 18 in three processes some one gets there."""
 
 
-def torchrun(folder: Path, processes: int, *arguments: str) -> subprocess.CompletedProcess:
-    """Run an evaluation in several processes; their output in one text."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
+def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(tmp_path):
+    rows = small_evaluation(tmp_path / "alone").outcomes.rows.tobytes()
+    program = str(TESTS / "support" / "evaluation_run.py")
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.run(
-        [*command, str(TESTS / "support" / "evaluation_run.py"), "share", str(folder), *arguments],
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(TESTS / "support/evaluation_run.py"),
+            "share",
+            str(tmp_path),
+            str(DIES_AT),
+        ],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         timeout=150,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """What one process leaves, and the table."""
-    folder = tmp_path_factory.mktemp("alone")
-    rows = small_evaluation(folder).outcomes.rows.tobytes()
-    return contents(folder), rows
-
-
-@pytest.mark.xdist_group("torchrun")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
-def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(alone, tmp_path):
-    expected, rows = alone
-    killed = torchrun(tmp_path / "run", 3, str(DIES_AT))
-    assert killed.returncode != 0
-    left = contents(tmp_path / "run")
-    assert "outcomes.csv" not in left
-    assert len([name for name in left if name.startswith("blocks")]) >= DIES_AT - 1
-    again = torchrun(tmp_path / "run", 2)
-    assert again.returncode == 0, again.stdout
-    assert contents(tmp_path / "run") == expected
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert not run["first"]
+    assert "outcomes.csv" not in run["left"]
+    assert len([name for name in run["left"] if name.startswith("blocks")]) >= DIES_AT - 1
+    assert run["second"], done.stderr
+    assert contents(tmp_path / "run") == contents(tmp_path / "alone")
     assert [(tmp_path / f"rows-{rank}").read_bytes() for rank in range(2)] == [rows, rows]
 
 
