@@ -47,7 +47,9 @@ def write_eps(eps: float) -> float | str:
 
 
 def checked_eps(eps: Any) -> float:
-    """A radius as a Python float; ValueError for what is none."""
+    """A radius as a Python float, from a text such as "8/255" too; ValueError for what is none."""
+    if isinstance(eps, str):
+        return read_eps(eps)
     number = isinstance(eps, (int, float, np.integer, np.floating)) and not isinstance(eps, bool)
     require(number and 0 <= eps < math.inf, "eps", "be a finite number >= 0", eps)
     return float(eps)

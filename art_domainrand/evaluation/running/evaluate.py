@@ -30,7 +30,7 @@ from art_domainrand.evaluation.running.diagnosing import largest_radius, without
 from art_domainrand.evaluation.running.errors import first_line, located
 from art_domainrand.evaluation.running.judge import is_random_model
 from art_domainrand.evaluation.running.naming import named_conditions, named_models
-from art_domainrand.evaluation.running.perform import perform
+from art_domainrand.evaluation.running.perform import check_performable, perform
 from art_domainrand.evaluation.running.preparing import Asked, agreed, manifest_of, so_many_threads
 from art_domainrand.evaluation.running.sharding import Claims, chunks_of, claims_of_environment, local_device
 from art_domainrand.evaluation.running.work import Work, do_all
@@ -97,6 +97,9 @@ def evaluate(
     folder = None if out is None else check_folder("out", out)
     source, size = open_data(data, shape=image_shape(estimators)), None if auto else int(batch_size)
     named = named_conditions(conditions, lambda name: usual_conditions(name, source, estimators))
+    for condition in named.values():
+        check_performable(condition)
+    warn_of_outputs(estimators, source)
     claims = claims_of_environment(shared=folder is not None)
     device = local_device(device, claims, torch.cuda.device_count())
     asked = Asked(estimators, named, source, checked_seed(seed), size, device, limit, diagnosed, command)
@@ -163,6 +166,21 @@ def work_of(asked: Asked, plan: Any, manifest: Mapping[str, Any]) -> Work:
         perform,
         look,
     )
+
+
+def warn_of_outputs(estimators: Mapping[str, Any], source: LabelledSource) -> None:
+    """Say so where a model has more outputs than the data have classes: which is which is then a matter of order."""
+    known = source.classes or ()
+    for name, estimator in estimators.items():
+        outputs = int(getattr(estimator, "nb_classes", 0) or 0)
+        if 0 < len(known) < outputs and len(known) > 1:
+            few = ", ".join(known[:3]) + (", ..." if len(known) > 3 else "")
+            warnings.warn(
+                f"{name} has {outputs} outputs and the data {len(known)} classes: {few} are taken as its outputs 0 to "
+                f"{len(known) - 1}",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import nn
 from art_domainrand import DomainRandomization
 from art_domainrand.data import LabelledImages
 from art_domainrand.evaluation import accuracy_rows, clean
-from art_domainrand.evaluation.conditions import Attacked, Clean
+from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, Then
 from art_domainrand.evaluation.folder import load_evaluation
 from art_domainrand.evaluation.running.errors import EvaluationError
 from art_domainrand.evaluation.running.evaluate import evaluate
@@ -185,3 +185,31 @@ def test_cost_is_noted_by_model_and_condition_and_goes_on_growing(classifier, im
 def test_pixels_in_another_range_than_the_models_are_refused_in_every_condition(classifier, images, labels):
     with pytest.raises(EvaluationError, match=r"x must .*255"):
         evaluate(classifier, Clean(), (images * 255, labels), diagnosed=False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (Attacked("pdg", 0.1), "did you mean 'pgd'"),
+        (Then(Clean(), Attacked("pgd", "8/255", options={"maxiter": 3})), "did you mean 'max_iter'"),
+        (Corrupted("fogg"), "did you mean 'fog'"),
+    ],
+)
+def test_what_cannot_be_performed_is_refused_before_anything_is_written(
+    condition, words, classifier, images, labels, tmp_path
+):
+    with pytest.raises(ValueError, match=words):
+        evaluate(classifier, [Clean(), condition], (images, labels), out=tmp_path / "out", diagnosed=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_radius_may_be_written_in_255ths():
+    assert Attacked("pgd", "8/255") == Attacked("pgd", 8 / 255)
+    with pytest.raises(ValueError, match="eps must be a finite number"):
+        Attacked("pgd", "8 / 0")
+
+
+def test_more_outputs_than_classes_are_said(classifier, images, labels):
+    data = LabelledImages(images.astype(np.float32), labels.astype(np.int64) % 2, ("cat", "dog"))
+    with pytest.warns(UserWarning, match="cat, dog are taken as its outputs 0 to 1"):
+        evaluate(classifier, Clean(), data, diagnosed=False)

@@ -29,7 +29,6 @@ DIES_AT = 4
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
 def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(tmp_path):
     rows = small_evaluation(tmp_path / "alone").outcomes.rows.tobytes()
-    program = str(TESTS / "support" / "evaluation_run.py")
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
     done = subprocess.run(
         [
