@@ -1,8 +1,14 @@
 """The command line in this process, and small things to give it."""
 
+from functools import cache
+
+from typer import testing
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from art_domainrand.cli import app
+
+testing._get_command = cache(get_command)  # built anew for each call it takes longer than most commands
 
 NET = """
 import torch

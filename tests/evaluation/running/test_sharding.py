@@ -30,16 +30,9 @@ DIES_AT = 4
 def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(tmp_path):
     rows = small_evaluation(tmp_path / "alone").outcomes.rows.tobytes()
     paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
+    program = str(TESTS / "support" / "evaluation_run.py")
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            str(TESTS / "support/evaluation_run.py"),
-            "share",
-            str(tmp_path),
-            str(DIES_AT),
-        ],
+        [sys.executable, "-W", "ignore", program, "share", str(tmp_path), str(DIES_AT)],
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         timeout=150,
         capture_output=True,
