@@ -6,6 +6,7 @@ import html
 import operator
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -58,7 +59,13 @@ def render(template: str, content: Any) -> str:
     :param template: the name of the template: ``*.html.j2`` or ``*.md.j2``.
     :param content: what it calls ``page``.
     """
-    is_html = template.endswith(".html.j2")
+    environment = environment_of(is_html=template.endswith(".html.j2"))
+    return environment.get_template(template).render(page=content)
+
+
+@cache
+def environment_of(*, is_html: bool) -> Environment:
+    """The templates of a kind; compiled once, which takes longer than filling them in."""
     environment = Environment(
         loader=PackageLoader("art_domainrand.evaluation.report"),
         autoescape=is_html,
@@ -69,7 +76,7 @@ def render(template: str, content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= FILTERS | {name: safe(function) for name, function in NUMBERS.items()}
-    return environment.get_template(template).render(page=content)
+    return environment
 
 
 def safe(function: Callable[..., str]) -> Callable[..., Markup]:
