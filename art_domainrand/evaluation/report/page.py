@@ -20,11 +20,12 @@ from art_domainrand.evaluation.report.sections.curves import CurveFigure, curve_
 from art_domainrand.evaluation.report.sections.draws import DrawFigure, draw_figures
 from art_domainrand.evaluation.report.sections.gallery import Exhibit, exhibits
 from art_domainrand.evaluation.report.sections.grids import Grid, attack_grids, severity_grids
-from art_domainrand.evaluation.report.sections.provenance import Facts, cost_facts, facts_of
+from art_domainrand.evaluation.report.sections.provenance import Facts, condition_facts, cost_facts, facts_of
 from art_domainrand.evaluation.report.sections.verdicts import VerdictCard, verdict_cards
 from art_domainrand.evaluation.report.text import count_text, name_text, shortened
+from art_domainrand.evaluation.report.wording import in_words
 from art_domainrand.evaluation.summary.union import Competitiveness
-from art_domainrand.evaluation.summary.verdict import data_name
+from art_domainrand.evaluation.summary.verdict import of_data
 
 SECTION_TITLES = {
     "verdict": ("verdicts", "Verdict"),
@@ -67,6 +68,7 @@ class PageContent:
     :param competitiveness: each of them beside the best one in each condition.
     :param gallery: what broke first, by model.
     :param command: the command that made the evaluation; empty where there was none.
+    :param options: every condition with its options.
     :param facts: with what it was made.
     :param cost: what it took.
     """
@@ -88,6 +90,7 @@ class PageContent:
     competitiveness: tuple[tuple[str, Competitiveness], ...]
     gallery: dict[str, tuple[Exhibit, ...]]
     command: str
+    options: Facts
     facts: Facts
     cost: Facts
     version: str = art_domainrand.__version__
@@ -106,6 +109,7 @@ class PageContent:
 
 def page_content(evaluation: Evaluation, command: str | None = None) -> PageContent:
     """The content of an evaluation's page."""
+    evaluation = in_words(evaluation)
     lines = condition_lines(evaluation)
     counts = {entry.row.n for line in lines for entry in line.entries if entry.row is not None}
     return PageContent(
@@ -126,6 +130,7 @@ def page_content(evaluation: Evaluation, command: str | None = None) -> PageCont
         beside_the_best(evaluation),
         exhibits(evaluation),
         command or str(evaluation.manifest.get("command") or ""),
+        condition_facts(evaluation.manifest),
         facts_of(evaluation.manifest),
         cost_facts(evaluation),
     )
@@ -142,7 +147,7 @@ def subtitle_of(evaluation: Evaluation) -> str:
     """The data, and how much was judged."""
     outcomes = evaluation.outcomes
     return (
-        f"{count_text(len(outcomes.samples), 'image')} of {data_name(evaluation)}, "
+        f"{count_text(len(outcomes.samples), 'image')}{of_data(evaluation)}, "
         f"{count_text(len(outcomes.classes), 'class', 'classes')}, "
         f"{count_text(len(evaluation.conditions), 'condition')}"
     )

@@ -27,6 +27,7 @@ class WorstClass(SummaryRecord):
     :param high: the upper end.
     :param classes: among how many classes it is the lowest.
     :param p: the p-value of equal accuracy in all classes (Pearson's chi-squared test of homogeneity).
+    :param highest: the accuracy of the best class.
     """
 
     row: Row
@@ -34,6 +35,12 @@ class WorstClass(SummaryRecord):
     high: float
     classes: int
     p: float
+    highest: float
+
+    @property
+    def is_every_class(self) -> bool:
+        """Whether no class is better, so that none is to be named."""
+        return self.row.accuracy == self.highest
 
     @property
     def stands_out(self) -> bool:
@@ -70,4 +77,4 @@ def worst_class(rows: Sequence[Row]) -> WorstClass:
     counts = np.stack([right, np.array([one.n for one in rows]) - right])
     mixed = len(rows) > 1 and bool((counts.sum(axis=1) > 0).all())
     p = float(chi2_contingency(counts, correction=False).pvalue) if mixed else 1.0
-    return WorstClass(row, low, high, len(rows), p)
+    return WorstClass(row, low, high, len(rows), p, max(one.accuracy for one in rows))

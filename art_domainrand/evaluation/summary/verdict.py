@@ -28,6 +28,9 @@ attacks that were run."""
 FEW_IMAGES = 100
 """Fewer images than this are called few."""
 
+UNNAMED = "arrays"
+"""What images that were given as arrays are called: nothing that a sentence should name."""
+
 FEW_NAMES = 3
 """As many attacks or more without a ball of their own are only counted."""
 
@@ -96,7 +99,7 @@ def verdict(evaluation: Evaluation, model: str) -> Verdict:
 def claim(evaluation: Evaluation, row: Row, attacks: Sequence[str], reasons: Sequence[str]) -> str:
     """What is said of the union: how much, how sure, of what, under what, and why only at most."""
     few = "only " if row.n < FEW_IMAGES else ""
-    images = f"{few}{row.n} image{'' if row.n == 1 else 's'} of {data_name(evaluation)}"
+    images = f"{few}{row.n} image{'' if row.n == 1 else 's'}{of_data(evaluation)}"
     if attacks:
         bound = "at most " if reasons else ""
         because = f", an upper bound because {enumerated(reasons)}" if reasons else ""
@@ -111,12 +114,13 @@ def claim(evaluation: Evaluation, row: Row, attacks: Sequence[str], reasons: Seq
 
 
 def details(evaluation: Evaluation, weakest: Row, worst: WorstClass | None) -> str:
-    """The clean accuracy, the weakest condition and the worst class."""
+    """The clean accuracy, the hardest condition and the worst class."""
     clean = [evaluation.accuracy(weakest.model, name).accuracy for name in names_of_kind(evaluation, "clean")[:1]]
     parts = [f"clean accuracy is {percent(accuracy)}" for accuracy in clean]
-    parts += [f"the weakest condition is {weakest.cell} ({percent(weakest.accuracy)})"]
+    parts += [f"the hardest condition is {weakest.cell} ({percent(weakest.accuracy)})"]
     if worst is not None:
-        parts.append(f"the worst class {worst.row.cell!r} ({percent(worst.row.accuracy)}, lowest of {worst.classes})")
+        lowest = f"the worst class {worst.row.cell!r} ({percent(worst.row.accuracy)}, lowest of {worst.classes})"
+        parts.append(f"every class is at {percent(worst.row.accuracy)}" if worst.is_every_class else lowest)
     return enumerated(parts)
 
 
@@ -134,7 +138,7 @@ def notes_on(
         )
     if attacks:
         notes.append("Attacks that were not tried may find more.")
-    if worst is not None:
+    if worst is not None and not worst.is_every_class:
         equal = "" if worst.stands_out else " The classes do not differ by more than chance."
         notes.append(
             f"The lowest of {worst.classes} classes is low partly by chance: allowing for that, the accuracy of "
@@ -174,6 +178,12 @@ def data_name(evaluation: Evaluation) -> str:
     data = evaluation.manifest.get("data")
     name = data.get("name") if isinstance(data, dict) else None
     return str(name) if name else "the data"
+
+
+def of_data(evaluation: Evaluation) -> str:
+    """What follows "images": of which data; empty for data without a name of their own."""
+    name = data_name(evaluation)
+    return "" if name == UNNAMED else f" of {name}"
 
 
 def enumerated(parts: Iterable[str]) -> str:

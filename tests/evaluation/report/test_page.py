@@ -54,7 +54,7 @@ def test_models_stand_beside_the_best(written):
     best = np.maximum(*accuracy.values())
     for model, found in accuracy.items():
         mean, lowest = (found / best).mean(), (found / best).min()
-        weakest = list(evaluation.conditions)[(found / best).argmin()]
+        weakest = list(evaluation.conditions)[(found / best).argmin()].replace(" > ", ", then ")
         assert f"{model} {100 * mean:.1f}% {100 * lowest:.1f}% {weakest}" in page.text
         assert f"| {model} | {100 * mean:.1f}% | {100 * lowest:.1f}% |" in markdown
 

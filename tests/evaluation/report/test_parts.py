@@ -30,6 +30,7 @@ from art_domainrand.evaluation.report.text import (
 
 from support.evaluation import made_up
 from support.pages import read_report
+from support.summary import share, tabled
 
 
 def decoded(picture):
@@ -158,7 +159,8 @@ def test_models_share_a_figure_and_so_do_the_attacks_of_one():
     conditions = [
         Clean(),
         *(Attacked(name, eps) for name in ("pgd", "fgsm") for eps in (0.1, 0.3)),
-        Attacked("x", 1, "l2"),
+        *(Attacked("x", eps, "l2") for eps in (1, 2)),
+        Attacked("y", 0.1),
     ]
     several = curve_figures(made_up(conditions=conditions))
     assert [(one.title, one.names) for one in several] == [
@@ -170,6 +172,8 @@ def test_models_share_a_figure_and_so_do_the_attacks_of_one():
         ("x l2", ("x l2",)),
     ]
     assert alone[0].eps == ("0", "0.1", "0.3")
+    assert curve_figures(made_up(conditions=[Clean(), Attacked("pgd", 0.1)])) == ()
+    assert curve_figures(made_up(conditions=[Attacked("pgd", 0), Attacked("pgd", 0.1)])) == ()
     assert curve_figures(made_up(conditions=[Attacked("pgd", 0.1)])) == ()
 
 
@@ -179,13 +183,20 @@ def test_facts_are_lines():
         ("seed", "3"),
         ("versions: torch", "2.6"),
         ("seconds", "1 min 1 s"),
-        ("peak bytes", "2 GB"),
+        ("peak memory", "2 GB"),
         ("ok", "yes"),
     )
     many = facts_of({"models": {str(k): k for k in range(20)}, "list": list(range(20))})
     assert facts_of({"schema": 1, "families": [["a"]], "classes": ["b"], "conditions": {"a": {}}}) == ()
     assert many[12] == ("models", "8 more")
     assert many[13][1].endswith("10, 11 and 8 more")
+
+
+def test_memory_is_called_memory():
+    assert facts_of({"peak_bytes": 9.76e8, "peak_gpu_bytes": 3e9}) == (
+        ("peak memory", "976 MB"),
+        ("peak GPU memory", "3 GB"),
+    )
 
 
 def test_the_cost_is_of_the_whole_run():
@@ -227,3 +238,11 @@ def test_the_worst_class_is_named_with_where_it_is_the_worst(condition, where):
     (card,) = verdict_cards(made_up(("plain",), [Clean(), condition]))
     (tile,) = [tile for tile in card.tiles if tile.title == "Worst class"]
     assert tile.detail == f"class {card.verdict.worst.row.cell!r}{where}"
+
+
+@pytest.mark.parametrize(("right", "which"), [(100, "every class"), (101, "class 'class 1'")])
+def test_no_class_is_named_where_none_is_worse(right, which):
+    (card,) = verdict_cards(tabled({"net": {Clean(): share(200, 200), Attacked("pgd", 0.1): share(right, 200)}}))
+    tiles = {tile.title: tile.detail for tile in card.tiles}
+    assert tiles["Worst class"] == f"{which}, in the worst attack for each image"
+    assert tiles["Hardest condition"] == "pgd linf 0.1"

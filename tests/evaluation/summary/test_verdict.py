@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from art.attacks.evasion import SquareAttack
 
 from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, Custom, DomainAttacked, Randomized, Then
 from art_domainrand.evaluation.diagnose import findings
 from art_domainrand.evaluation.results import Row
+from art_domainrand.evaluation.sources.arrays import ArrayImages
 from art_domainrand.evaluation.summary import Verdict, verdict
 from art_domainrand.evaluation.summary.trust import IN_SHORT
 
@@ -22,8 +24,16 @@ PGD_1 = Attacked("pgd", 0.1, options={"max_iter": 1})
 
 
 def attacked(**options):
-    """Two hundred images, 180 right clean, 120 under the small attack, 80 under the large one, 20 of them not in L2."""
-    kinds = {CLEAN: share(180, 200), PGD[4]: share(120, 200), PGD[8]: share(80, 200), L2: share(60, 200)}
+    """Two hundred images, 180 right clean, 120 under the small attack, 80 under the large one, 20 of them not in L2.
+
+    Those in L2 are 31 of class 0 and 29 of class 1.
+    """
+    kinds = {
+        CLEAN: share(180, 200),
+        PGD[4]: share(120, 200),
+        PGD[8]: share(80, 200),
+        L2: share(61, 200) & (np.arange(200) != 59),
+    }
     return tabled({"net": kinds}, **options)
 
 
@@ -33,13 +43,23 @@ def test_the_sentence_in_full():
     assert (found.strength, found.robust) == ("estimate", row)
     assert found.sentence == (
         f"Robust accuracy of 'net' is 30.0% (95% interval {100 * row.low:.1f}% to {100 * row.high:.1f}%) under linf up "
-        "to 8/255 and l2 0.5, on 200 images of digits; clean accuracy is 90.0%, the weakest condition is pgd l2 0.5 "
-        "(30.0%) and the worst class 'class 0' (30.0%, lowest of 2)."
+        "to 8/255 and l2 0.5, on 200 images of digits; clean accuracy is 90.0%, the hardest condition is pgd l2 0.5 "
+        "(30.0%) and the worst class 'class 1' (29.0%, lowest of 2)."
     )
     assert found.notes[0] == "Attacks that were not tried may find more."
     assert "The classes do not differ by more than chance." in found.notes[1]
     assert Verdict.from_json(found.to_json()) == found
     assert str(found).splitlines()[0] == found.sentence
+
+
+@pytest.mark.parametrize(("right", "every"), [(0, "0.0%"), (10, "10.0%"), (100, "100.0%")])
+def test_where_no_class_is_worse_than_another_none_is_named(right, every):
+    """Two classes take turns, so that an even number of images has as many of each."""
+    found = verdict(tabled({"net": {CLEAN: share(100, 100), PGD[8]: share(right, 100)}}), "net")
+    assert found.sentence.endswith(f"and every class is at {every}.")
+    assert not any("class" in text for text in (found.sentence.replace("every class", ""), *found.notes))
+    uneven = verdict(tabled({"net": {CLEAN: share(100, 100), PGD[8]: share(51, 100)}}), "net")
+    assert "the worst class 'class 1' (50.0%, lowest of 2)" in uneven.sentence
 
 
 def test_a_warning_makes_it_an_upper_bound():
@@ -145,6 +165,8 @@ def test_what_random_draws_lose_is_no_attack():
 
 def test_unnamed_data_and_unknown_models():
     assert "of made up" in verdict(made_up(), "plain").sentence
+    source = ArrayImages(np.zeros((1, 3, 8, 8), np.float32), np.zeros(1, int))
+    assert "on 200 images; clean" in verdict(attacked(data=source.name), "net").sentence
     assert "of the data" in verdict(attacked(data=None), "net").sentence
     with pytest.raises(ValueError, match="did you mean 'net'"):
         verdict(attacked(), "nets")

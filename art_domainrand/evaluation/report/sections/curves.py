@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
 from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.report.figures.lines import STYLES, Line, line_figure
 from art_domainrand.evaluation.report.text import share_text
+from art_domainrand.evaluation.report.wording import family_in_words
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.curves import Curve, curve, families
+
+FEWEST_RADII = 2
+"""Radii above 0 from which on there is a curve to draw; one is a number in the table of conditions."""
 
 MOST_FIGURES = 12
 """Figures that are drawn; of more curves there are the numbers in the table of conditions."""
@@ -43,7 +48,7 @@ class CurveFigure:
 
 
 def curve_figures(evaluation: Evaluation) -> tuple[CurveFigure, ...]:
-    """The figures: of attacks that were made at two radii or more, 0 included."""
+    """The figures: of attacks that were made at two radii or more above 0."""
     groups = list(grouped_curves(evaluation))[:MOST_FIGURES]
     return tuple(
         figure_of(f"curve-{k}", title, norm, names, found) for k, (title, norm, names, found) in enumerate(groups)
@@ -59,19 +64,24 @@ def grouped_curves(evaluation: Evaluation) -> Iterator[tuple[str, str, list[str]
         (family, model): one
         for family in norms
         for model in evaluation.models
-        if len((one := curve(evaluation, model, family)).eps) > 1
+        if np.count_nonzero((one := curve(evaluation, model, family)).eps) >= FEWEST_RADII
+    }
+    words = {
+        family: family_in_words(family, evaluation.conditions[members[0]])
+        for family, members in families(evaluation).items()
     }
     if len(evaluation.models) > 1:
         for family, norm in norms.items():
             models = [model for model in evaluation.models if (family, model) in found]
             for part in in_parts(models):
-                yield family, norm, part, [found[family, model] for model in part]
+                yield words[family], norm, part, [found[family, model] for model in part]
         return
     for norm in dict.fromkeys(norms.values()):
         names = [family for family, _ in found if norms[family] == norm]
         for part in in_parts(names):
-            title = part[0] if len(part) == 1 else f"Attacks in {NORM_WORDS[norm]}"
-            yield title, norm, part, [found[family, evaluation.models[0]] for family in part]
+            title = words[part[0]] if len(part) == 1 else f"Attacks in {NORM_WORDS[norm]}"
+            lines = [found[family, evaluation.models[0]] for family in part]
+            yield title, norm, [words[family] for family in part], lines
 
 
 def in_parts(names: Sequence[str]) -> Iterator[list[str]]:

@@ -14,6 +14,7 @@ from art_domainrand.evaluation.conditions.kinds import Condition, Corrupted, InD
 from art_domainrand.evaluation.evaluation import Evaluation, Sample
 from art_domainrand.evaluation.report.pictures import Picture, difference, png_picture
 from art_domainrand.evaluation.report.sections.conditions import kind_text
+from art_domainrand.evaluation.report.sections.done import words_beyond_the_name
 
 MOST_SAMPLES = 12
 """Samples that are shown of each model."""
@@ -30,6 +31,7 @@ class Exhibit:
     """A sample and its pictures.
 
     :param sample: the sample.
+    :param words: what was done to it, as far as the name of the condition does not say it.
     :param clean: the image as it was.
     :param changed: as it was judged.
     :param change: the difference, amplified; None where the two have not the same shape.
@@ -37,6 +39,7 @@ class Exhibit:
     """
 
     sample: Sample
+    words: str
     clean: Picture
     changed: Picture
     change: Picture | None
@@ -45,7 +48,7 @@ class Exhibit:
     @property
     def long_words(self) -> bool:
         """Whether what was done takes more words than stand beside a picture."""
-        return len(self.sample.words) > MOST_LETTERS
+        return len(self.words) > MOST_LETTERS
 
     @property
     def size(self) -> int:
@@ -108,6 +111,7 @@ def exhibit_of(evaluation: Evaluation, sample: Sample) -> Exhibit:
     alike = sample.clean.shape == sample.changed.shape
     return Exhibit(
         sample,
+        words_beyond_the_name(sample.words, evaluation.conditions[sample.condition], sample.condition),
         png_picture(sample.clean, f"{sample.label}, as it was"),
         png_picture(sample.changed, f"the same after {sample.condition}"),
         png_picture(difference(sample.clean, sample.changed), "the difference, ten times as large") if alike else None,

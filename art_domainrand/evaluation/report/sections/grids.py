@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from art_domainrand.evaluation.conditions.kinds import Clean, Corrupted, InDomain, Then
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.report.sections.conditions import ConditionEntry, entry_of
+from art_domainrand.evaluation.report.wording import name_in_words
 
 AS_THEY_ARE, NO_ATTACK = "as they are", "no attack"
 """The first column and the first line of a grid of attacks and domains."""
@@ -35,10 +37,11 @@ class Grid:
 def attack_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
     """What was done last against what was done first, for each model; none where nothing was done in turn."""
     places: dict[tuple[str, str], str] = {}
-    firsts, seconds = [AS_THEY_ARE], [NO_ATTACK]
+    firsts, seconds, words = [AS_THEY_ARE], [NO_ATTACK], dict[str, str]()
     for name, condition in evaluation.conditions.items():
         if isinstance(condition, Then):
             first, second = condition.first.name, condition.second.name
+            words |= {first: name_in_words(condition.first), second: name_in_words(condition.second)}
             firsts.append(first)
             seconds.append(second)
             places[second, first] = name
@@ -52,7 +55,14 @@ def attack_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
         if isinstance(condition, Clean):
             places.setdefault((NO_ATTACK, AS_THEY_ARE), name)
     columns, lines = tuple(dict.fromkeys(firsts)), tuple(dict.fromkeys(seconds))
-    return tuple(grid_of(evaluation, model, ATTACK_CORNER, columns, lines, places) for model in evaluation.models)
+    found = (grid_of(evaluation, model, ATTACK_CORNER, columns, lines, places) for model in evaluation.models)
+    return tuple(in_these_words(grid, words) for grid in found)
+
+
+def in_these_words(grid: Grid, words: Mapping[str, str]) -> Grid:
+    """The grid, its columns and lines called what people read."""
+    columns = tuple(words.get(column, column) for column in grid.columns)
+    return replace(grid, columns=columns, lines=tuple((words.get(name, name), cells) for name, cells in grid.lines))
 
 
 def severity_grids(evaluation: Evaluation) -> tuple[Grid, ...]:

@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 
 from art_domainrand.evaluation.evaluation import Evaluation
-from art_domainrand.evaluation.report.text import bytes_text, duration_text, number_text, value_text
+from art_domainrand.evaluation.report.text import (
+    bytes_text,
+    duration_text,
+    name_text,
+    number_text,
+    shortened,
+    value_text,
+)
+from art_domainrand.evaluation.report.wording import IN_TURN
 
 Facts = tuple[tuple[str, str], ...]
 """Names and values, as text."""
 
 LONGEST_LIST = 12
 """Entries of a list or of a group of facts that are shown."""
+
+LONGEST_OPTION = 300
+"""Characters of an option that are shown; a pipeline has many."""
 
 SHOWN_APART = ("command", "conditions", "families", "classes", "schema")
 """Keys of a manifest that have a place of their own on the page, or say nothing to its readers."""
@@ -53,6 +64,31 @@ def lines_of(key: str, value: Any) -> Facts:
     return tuple([(f"{words_of(key)}: {name}", text) for name, text in lines[:LONGEST_LIST]] + more)
 
 
+def condition_facts(manifest: Mapping[str, Any]) -> Facts:
+    """Every condition with its options, as a manifest has them.
+
+    :param manifest: plain data, which may hold no conditions.
+    """
+    documents = manifest.get("conditions")
+    if not isinstance(documents, Mapping):
+        return ()
+    return tuple((name_text(str(name)), options_text(document)) for name, document in documents.items())
+
+
+def options_text(document: Any) -> str:
+    """The document of a condition as one line: its kind and its options by name."""
+    if not isinstance(document, Mapping):
+        return value_text(document)
+    if "first" in document and "second" in document:
+        return f"{options_text(document['first'])}{IN_TURN}{options_text(document['second'])}"
+    options = document.get("options")
+    plain = {key: value for key, value in document.items() if key not in ("type", "options")}
+    plain |= options if isinstance(options, Mapping) else {}
+    kind = words_of(str(document.get("type", "")))
+    texts = (f"{words_of(str(key))} {shortened(value_text(value), LONGEST_OPTION)}" for key, value in plain.items())
+    return f"{kind}: {', '.join(texts)}" if plain else kind
+
+
 def fact_text(key: str, value: Any) -> str:
     """A value with its unit, which the key says."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -66,5 +102,5 @@ def fact_text(key: str, value: Any) -> str:
 
 
 def words_of(key: str) -> str:
-    """A key as words."""
-    return key.replace("_", " ")
+    """A key as words; "bytes" is in the unit of the value already."""
+    return key.replace("_bytes", "_memory").replace("_gpu_memory", "_GPU_memory").replace("_", " ")

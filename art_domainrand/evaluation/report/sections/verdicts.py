@@ -81,7 +81,7 @@ def card_of(evaluation: Evaluation, model: str) -> VerdictCard:
 
 
 def tiles_of(evaluation: Evaluation, model: str, said: Verdict) -> tuple[Tile, ...]:
-    """Clean accuracy, and as far as the verdict has them the robust one, the weakest condition and the worst class."""
+    """Clean accuracy, and as far as the verdict has them the robust one, the hardest condition and the worst class."""
     clean = names_of_kind(evaluation, "clean")[:1]
     attacked = bool(names_of_kind(evaluation, "attacked", "custom"))
     tiles = [Tile("Clean accuracy", evaluation.accuracy(model, name), "") for name in clean]
@@ -89,8 +89,9 @@ def tiles_of(evaluation: Evaluation, model: str, said: Verdict) -> tuple[Tile, .
         title = "Robust accuracy" if attacked else "Right in every condition"
         tiles.append(Tile(title, said.robust, "in the worst attack for each image" if attacked else ""))
     if said.weakest is not None and said.weakest.cell not in clean:
-        tiles.append(Tile("Weakest condition", said.weakest, said.weakest.cell))
+        tiles.append(Tile("Hardest condition", said.weakest, said.weakest.cell))
     if said.worst is not None:
         where = ", in the worst attack for each image" if attacked else ""
-        tiles.append(Tile("Worst class", said.worst.row, f"class {said.worst.row.cell!r}{where}"))
+        which = "every class" if said.worst.is_every_class else f"class {said.worst.row.cell!r}"
+        tiles.append(Tile("Worst class", said.worst.row, f"{which}{where}"))
     return tuple(tiles)
