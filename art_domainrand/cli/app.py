@@ -64,7 +64,7 @@ def errors_in_one_line(code: int = BAD_ARGUMENTS, *, kept: str = "") -> Iterator
         raise typer.Exit(FAILED) from None
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
-    except Exception as error:
+    except Exception as error:  # a user gets a line, not a traceback, which --traceback shows
         if SHOW_TRACEBACK.get():
             typer.echo("".join(format_exception(error)), err=True)
         said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

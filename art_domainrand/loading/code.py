@@ -38,7 +38,7 @@ def made_by_code(place: str, name: str) -> Any:
             return found
         try:
             return found()
-        except Exception as error:
+        except Exception as error:  # the same
             said = kind_and_words(error)
             raise ValueError(f"model must be made by a call without arguments, got {place}:{name}: {said}") from error
 

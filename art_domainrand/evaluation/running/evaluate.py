@@ -149,7 +149,7 @@ def work_of(asked: Asked, plan: Any, manifest: Mapping[str, Any]) -> Work:
         size = min(DIAGNOSIS_BATCH, block.batch_size)
         try:
             return diagnose(estimator, block.x, block.y, eps=eps, batch_size=size, seed=block.seed, name=name)
-        except Exception as error:
+        except Exception as error:  # a run is not lost for its diagnosis: what failed becomes a finding on the page
             return without_diagnosis(first_line(error))
 
     size = asked.batch_size or int(manifest["batch_size"])

@@ -103,7 +103,7 @@ class DatasetImages(LabelledSource):
         try:
             with seeded_global_rng(seed_of(0, READ, place), torch.device("cpu")):
                 item = self.dataset[place]
-        except Exception as error:
+        except Exception as error:  # whatever the user's data set raises
             where = file_name(self.dataset, place)
             raise ValueError(f"data must yield sample {place}{f' ({where})' if where else ''}, got {error}") from error
         return pair_of(item)
