@@ -23,9 +23,7 @@ def located(place: str) -> Iterator[None]:
         yield
     except EvaluationError:
         raise
-    except (
-        Exception
-    ) as error:  # models, data and conditions are the user's, and raise what they like
+    except Exception as error:  # models, data and conditions are the user's, and raise what they like
         raise EvaluationError(f"{place}: {first_line(error)}") from error
 
 
