@@ -59,7 +59,7 @@ def attack_command(
         "norm": norm,
         "eps": eps,
         "device": device,
-        "batch_size": int(batch_size) if batch_size is not None and batch_size.isdecimal() else batch_size,
+        "batch_size": batch_size,
         "seed": seed,
     }
     with errors_in_one_line():

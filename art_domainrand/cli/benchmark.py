@@ -52,7 +52,7 @@ def benchmark(
         "norm": [norm],
         "eps": None if eps is None else [eps],
         "device": device,
-        "batch_size": int(batch_size) if batch_size is not None and batch_size.isdecimal() else batch_size,
+        "batch_size": batch_size,
         "seed": seed,
     }
     with errors_in_one_line():

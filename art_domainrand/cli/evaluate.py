@@ -90,7 +90,7 @@ def evaluate_command(
         "domain": domain,
         "corruptions": corruptions,
         "device": device,
-        "batch_size": int(batch_size) if batch_size is not None and batch_size.isdecimal() else batch_size,
+        "batch_size": batch_size,
         "seed": seed,
         "out": None if out is None else str(out),
         "fail_under": fail_under,

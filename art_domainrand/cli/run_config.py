@@ -190,6 +190,8 @@ def with_options(config: RunConfig, options: Mapping[str, Any]) -> RunConfig:
         if value is None:
             continue
         values = numbers_between_commas(name, value) if name in ("mean", "std") else listed(name, value)
+        if name == "batch_size" and isinstance(value, str) and value.isdecimal():  # or "auto"
+            values = int(value)
         given[name] = read_as(hints[name], values, f"--{name.replace('_', '-')}", {})
     return replace(config, **given)
 
