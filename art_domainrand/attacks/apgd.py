@@ -10,8 +10,8 @@ from art.attacks.attack import EvasionAttack
 from art.attacks.evasion.auto_projected_gradient_descent import AutoProjectedGradientDescent
 from torch import Tensor
 
+from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.arguments import without_writer
-from art_domainrand.attacks.engine.auto_stage import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.criterion import TARGETED_DLR

@@ -16,8 +16,8 @@ from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from scipy.stats import truncnorm
 from torch import Tensor
 
+from art_domainrand.attacks.auto.autopgd import HalvingSteps
 from art_domainrand.attacks.engine.arguments import INSTEAD
-from art_domainrand.attacks.engine.autopgd import HalvingSteps
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack

@@ -11,8 +11,8 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
+from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.arguments import without_writer
-from art_domainrand.attacks.engine.auto_stage import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from art_domainrand import PGD
-from art_domainrand.attacks.engine.autopgd import Halving
+from art_domainrand.attacks.auto.autopgd import Halving
 
 from support.attacks import Linear, RowWise, distance, predicted, seen_by, some_images
 from support.estimators import wrap

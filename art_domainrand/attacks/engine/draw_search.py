@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.autopgd import Halving
+from art_domainrand.attacks.auto.autopgd import Halving
 from art_domainrand.attacks.engine.space import DrawPoints, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.steps import as_size
 from art_domainrand.core.norms import per_sample

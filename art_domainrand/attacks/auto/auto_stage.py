@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.autopgd import AutoSteps
+from art_domainrand.attacks.auto.autopgd import AutoSteps
+from art_domainrand.attacks.auto.sparse import SettlingSteps, SparseSteps
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.criterion import TARGETED_DLR
 from art_domainrand.attacks.engine.runs import JudgedRun
-from art_domainrand.attacks.engine.sparse import SettlingSteps, SparseSteps
 from art_domainrand.attacks.engine.stage import Stage, Start
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core.norms import Ball, lp_norm

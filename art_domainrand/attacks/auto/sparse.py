@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.autopgd import BestPoint
+from art_domainrand.attacks.auto.autopgd import BestPoint
 from art_domainrand.attacks.engine.steps import StepRule, as_size, cosine
 from art_domainrand.core.norms import Ball, per_sample
 
