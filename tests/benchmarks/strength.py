@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,27 +29,15 @@ from art_domainrand.data import LabelledImages
 
 import measure
 import strength_models as models
+from strength_models import INF, Model
+from strength_nets import Scaled
 
 Row = dict[str, Any]
 ANGLES = 30.0
 PREDICTIONS = 20
+# In L-inf, where the undefended networks are attacked.
+EPS_UNDEFENDED = {"digits": 0.2, "cifar": 8 / 255}
 HALF = {"autocast": torch.bfloat16, "memory_format": "channels_last"}
-
-
-class Model:
-    """A trained network, its estimator and the images it is attacked on."""
-
-    def __init__(self, name: str, net: nn.Module, test: LabelledImages, eps: float) -> None:
-        self.name, self.net, self.test, self.eps = name, net, test, eps
-        self.estimator = models.classifier(net, test)
-        device = next(net.parameters()).device
-        self.x, self.y = torch.from_numpy(test.x).to(device), torch.from_numpy(test.y).to(device)
-
-    def accuracy(self, adv: Any) -> float:
-        """The percentage of ``adv`` that is classified correctly."""
-        with torch.no_grad():
-            scores = self.net(torch.as_tensor(adv, device=self.x.device))
-        return 100 * float((scores.argmax(1) == self.y).float().mean())
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:
@@ -233,21 +222,9 @@ def variance(model: Model, draws: int = 16, repeats: int = 64) -> list[Row]:
     ]
 
 
-class Scaled(nn.Module):
-    """A network whose scores are 500 times as large, so that its cross-entropy has next to no gradient."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.net(x) * 500
-        return scores
-
-
 def scaled(undefended: Model) -> list[Row]:
     """Attacks on an undefended model whose logits are 500 times as large."""
-    model = Model(f"{undefended.name}, logits x500", Scaled(undefended.net), undefended.test, undefended.eps)
+    model = replace(undefended, name=f"{undefended.name}, logits x500", net=Scaled(undefended.net))
     x, y, c = model.test.x, model.test.y, model.estimator
     options = {"eps": model.eps, "eps_step": model.eps / 4, "max_iter": 40, "batch_size": len(x), "verbose": False}
     return attacked(
@@ -263,7 +240,7 @@ def scaled(undefended: Model) -> list[Row]:
 
 def norms(plain: Model, robust: Model) -> list[Row]:
     """FGSM, cosine PGD, Auto-PGD to the letter and refined, and the ensemble, in L1 and L2; digits grey and binary."""
-    binary = Model(f"{plain.name}, binarized", plain.net, binarized(plain.test), plain.eps)
+    binary = replace(plain, name=f"{plain.name}, binarized", test=binarized(plain.test))
     plans = [(plain, 1, (2.0, 5.0, 8.0)), (binary, 1, (2.0, 5.0, 8.0)), (robust, 1, (5.0, 10.0))]
     plans += [(plain, 2, (0.5, 1.0)), (robust, 2, (1.0, 1.5))]
     return [row for model, norm, radii in plans for eps in radii for row in in_norm(model, norm, eps)]
@@ -293,11 +270,20 @@ def binarized(images: LabelledImages) -> LabelledImages:
     return replace(images, x=(images.x > 0.5).astype(images.x.dtype))
 
 
+def pair(data: str, load: Callable[[str], Model]) -> tuple[Model, Model]:
+    """The undefended and the adversarially trained model, each at its L-inf radius."""
+    plain, robust = load(f"{data}-plain"), load(f"{data}-pgd")
+    return (
+        replace(plain, name=f"{data}, undefended", radii={INF: EPS_UNDEFENDED[data]}),
+        replace(robust, name=f"{data}, adversarially trained"),
+    )
+
+
 def main(
     cifar: Annotated[Path | None, typer.Option(help="archive or folder of CIFAR-10")] = None,
     cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
     part: Annotated[str, typer.Option(help="ensemble, norms, early, random, scale or all")] = "all",
-    images: Annotated[int, typer.Option(help="CIFAR test images to attack")] = 300,
+    images: Annotated[int, typer.Option(help="test images to attack")] = 397,
     draws: Annotated[str, typer.Option(help="draws a step against the random input, comma-separated")] = "1,4,16,64",
     seeds: Annotated[int, typer.Option(help="of the attacks on the random input")] = 3,
     device: str = "cpu",
@@ -308,16 +294,7 @@ def main(
     torch.set_num_threads(threads)
     tables: dict[str, list[Row]] = {}
     for name in ["digits"] + ([] if cifar is None else ["cifar"]):
-        recipe = models.RECIPES[name]
-        train, test = models.data(name, cifar)
-        test = test[slice(0, images if name == "cifar" else len(test))]
-        plain, robust = (
-            Model(f"{name}, {kind}", models.trained(name, adversarial, train, cache).to(device), test, eps)
-            for kind, adversarial, eps in (
-                ("undefended", False, recipe.eps_undefended),
-                ("adversarially trained", True, recipe.eps),
-            )
-        )
+        plain, robust = pair(name, partial(models.load, cache=cache, cifar=cifar, images=images, device=device))
         if part in ("all", "ensemble"):
             tables[f"{name}: ensemble"] = ensemble(plain) + ensemble(robust)
         if part in ("all", "early"):

@@ -70,8 +70,9 @@ class Setting:
 
 def small(name: str) -> Setting:
     """What a CPU can train."""
-    recipe = models.RECIPES[name]
-    return Setting(recipe.net, lambda weights: torch.optim.Adam(weights, recipe.rate), recipe.eps, 128)
+    recipe = models.MODELS[f"{name}-pgd"]
+    training = recipe.training
+    return Setting(recipe.net, lambda weights: torch.optim.Adam(weights, training.rate), training.eps, 128)
 
 
 def sgd(weights: Iterable[nn.Parameter], rate: float = 0.1) -> torch.optim.Optimizer:
