@@ -33,6 +33,7 @@ from art_domainrand.evaluation.running.attacks import make_attack
 from art_domainrand.evaluation.storage.cost import peak_memory
 
 import measure
+import strength_models
 
 app = typer.Typer(help=__doc__, add_completion=False)
 CPU = torch.device("cpu")
@@ -98,11 +99,14 @@ def curve(
     rounds: int = 5,
     epochs: int = 15,
     only: Annotated[str, typer.Option(help="attacks whose names begin so")] = "",
+    network: Annotated[str, typer.Option(help="one on digits of strength_models.py, not the demo's")] = "",
+    cache: Annotated[Path | None, typer.Option(help="keep its weights here")] = None,
     json: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Ten radii beside the largest alone, which lets samples go once they are fooled or takes every step, as in ART."""
     torch.set_num_threads(1)
-    model, test, rows, radii = robust_classifier(epochs), digits()[1], [], []
+    model = strength_models.load(network, cache).estimator if network else robust_classifier(epochs)
+    test, rows, radii = digits()[1], [], []
     for name, largest in ((name, one) for name, one in ATTACKS.items() if name.startswith(only)):
         points = [Attacked(largest.attack, largest.eps * k / 10, options=largest.options) for k in range(1, 11)]
 
