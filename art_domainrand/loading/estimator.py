@@ -123,7 +123,9 @@ def built_model(request: ModelRequest, shape: tuple[int, ...], classes: int) -> 
         require(isinstance(made, nn.Module) or is_estimator(made), "model", "be an nn.Module or an ART estimator", kind)
         return made if is_estimator(made) else Built(made)
     rule = f"be FILE.py:NAME, package.module:NAME, {', '.join(f'{one}:NAME' for one in REGISTRIES)} or a model's file"
-    require(Path(model).suffix in SUFFIXES, "model", rule, model)
+    weights = Path(model).suffix == ".safetensors"
+    got = f"{model!r}, which holds weights alone: name it as weights, beside the model they are of"
+    require(Path(model).suffix in SUFFIXES, "model", rule, Text(got) if weights else model)
     require(request.weights is None, "weights", "be left out for a file, which has its own", request.weights)
     return Built(from_file(Path(model).expanduser()))
 

@@ -162,6 +162,7 @@ BAD = [
     ("none.py:make", {}, "model must be made by code that runs, got 'none.py': FileNotFoundError"),
     ("no_such_module:make", {}, "model must be made by code that runs, got 'no_such_module': ModuleNotFoundError"),
     ("torchvision:resnet51", {}, "of torchvision, got 'resnet51'; did you mean 'resnet"),
+    ("net.safetensors", {}, "'net.safetensors', which holds weights alone: name it as weights"),
     ("no_such.pt2", {}, "model must be a file that is there"),
     ("weights.pt", {}, "got 'weights.pt'; the weights of a model go to --weights"),
     ("broken.pt2", {}, "model must be an exported program or TorchScript"),
