@@ -71,6 +71,14 @@ from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONois
 from art_domainrand.randomization.transforms.table import TRANSFORMS
 from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
+from art_domainrand.randomization.unforeseen.blocks import DCTNoise, PixelBlocks
+from art_domainrand.randomization.unforeseen.flow import FlowField
+from art_domainrand.randomization.unforeseen.gabor import GaborNoise
+from art_domainrand.randomization.unforeseen.glitch import Glitch
+from art_domainrand.randomization.unforeseen.kaleidoscope import Kaleidoscope
+from art_domainrand.randomization.unforeseen.recolor import ReColor
+from art_domainrand.randomization.unforeseen.snowflakes import Snowflakes
+from art_domainrand.randomization.unforeseen.wood import Wood
 
 __all__ = [
     "CORRUPTIONS",
@@ -91,6 +99,7 @@ __all__ = [
     "CorruptionSuite",
     "Crop",
     "CutMix",
+    "DCTNoise",
     "DefocusBlur",
     "DisplacementTransform",
     "Distribution",
@@ -99,15 +108,18 @@ __all__ = [
     "Equalize",
     "Erasing",
     "Flip",
+    "FlowField",
     "Fog",
     "Frame",
     "Frost",
+    "GaborNoise",
     "Gamma",
     "GaussianBlur",
     "GaussianNoise",
     "GeometricTransform",
     "Geometry",
     "GlassBlur",
+    "Glitch",
     "Grayscale",
     "GridMask",
     "GridShuffle",
@@ -116,6 +128,7 @@ __all__ = [
     "ISONoise",
     "ImpulseNoise",
     "Invert",
+    "Kaleidoscope",
     "KorniaAugmentation",
     "KorniaMember",
     "LensDistortion",
@@ -129,6 +142,7 @@ __all__ = [
     "OneOf",
     "Perspective",
     "Pipeline",
+    "PixelBlocks",
     "PixelTransform",
     "Pixelate",
     "Posterize",
@@ -136,6 +150,7 @@ __all__ = [
     "RGBShift",
     "Rain",
     "RandomCorruption",
+    "ReColor",
     "RollingShutter",
     "Rotation",
     "Saturation",
@@ -145,6 +160,7 @@ __all__ = [
     "Shear",
     "ShotNoise",
     "Snow",
+    "Snowflakes",
     "Solarize",
     "Sometimes",
     "Spatter",
@@ -159,6 +175,7 @@ __all__ = [
     "Uniform",
     "Vignette",
     "WhiteBalance",
+    "Wood",
     "ZoomBlur",
     "corrupt",
     "domain_mapping",

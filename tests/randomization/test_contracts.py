@@ -22,7 +22,7 @@ from art_domainrand.randomization import (
 )
 from art_domainrand.randomization.core.distributions import Distribution
 
-RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance", "rgb_shift"}
+RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance", "rgb_shift", "recolor"}
 # Compositions keep the same promises.
 CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} | {
     "sometimes": Sometimes([TRANSFORMS["rotation"](), TRANSFORMS["gamma"]()], 0.5),

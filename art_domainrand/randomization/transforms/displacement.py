@@ -18,6 +18,7 @@ from art_domainrand.randomization.core.moving import DisplacementTransform
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply
 from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, broadcast
+from art_domainrand.randomization.numerics.splines import spline_surface
 from art_domainrand.randomization.numerics.warp import resample
 
 
@@ -70,13 +71,7 @@ class Elastic(DisplacementTransform):
             (((frame.width - 1) / self.cells,), ((frame.height - 1) / self.cells,)), strength.dtype, strength.device
         )
         controls = bits.to(strength.dtype) * 2.0**-31 * (strength.view(-1, 1, 1, 1) * cell[:, :, None])
-        across, down = (
-            constant(_spline_weights(size, self.cells), strength.dtype, strength.device)[None]
-            for size in (frame.width, frame.height)
-        )
-        images = 2 * len(bits)
-        rows = multiply(controls.flatten(0, 1), across.transpose(1, 2).expand(images, -1, -1))
-        return multiply(down.expand(images, -1, -1), rows).view(-1, 2, frame.height, frame.width)
+        return spline_surface(controls, frame.height, frame.width)
 
 
 @dataclass(frozen=True)
@@ -247,12 +242,3 @@ def _plate() -> Rows:
     plane = np.concatenate((np.ones((9, 1)), holds), axis=1)
     system = np.block([[bending, plane], [plane.T, np.zeros((3, 3))]])
     return tuple(map(tuple, np.linalg.inv(system)[:, :9].T.tolist()))
-
-
-@lru_cache(maxsize=64)
-def _spline_weights(size: int, cells: int) -> Rows:
-    """The shares (size, cells + 3) of the control points of a uniform cubic B-spline in each of ``size`` pixels."""
-    place = np.linspace(0.0, cells, size) if size > 1 else np.array([cells / 2])
-    distance = np.abs(place[:, None] - np.arange(-1, cells + 2)[None])
-    near, far = 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, None) ** 3 / 6
-    return tuple(map(tuple, np.where(distance < 1, near, far).tolist()))

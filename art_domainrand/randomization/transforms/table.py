@@ -44,6 +44,14 @@ from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
+from art_domainrand.randomization.unforeseen.blocks import DCTNoise, PixelBlocks
+from art_domainrand.randomization.unforeseen.flow import FlowField
+from art_domainrand.randomization.unforeseen.gabor import GaborNoise
+from art_domainrand.randomization.unforeseen.glitch import Glitch
+from art_domainrand.randomization.unforeseen.kaleidoscope import Kaleidoscope
+from art_domainrand.randomization.unforeseen.recolor import ReColor
+from art_domainrand.randomization.unforeseen.snowflakes import Snowflakes
+from art_domainrand.randomization.unforeseen.wood import Wood
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "rotation": Rotation,
@@ -102,6 +110,15 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "frost": Frost,
     "spatter": Spatter,
     "sun_flare": SunFlare,
+    "gabor_noise": GaborNoise,
+    "snowflakes": Snowflakes,
+    "pixel_blocks": PixelBlocks,
+    "dct_noise": DCTNoise,
+    "kaleidoscope": Kaleidoscope,
+    "glitch": Glitch,
+    "wood": Wood,
+    "flow_field": FlowField,
+    "recolor": ReColor,
 }
 """Name -> class; each can be called without arguments."""
 

@@ -1,0 +1,1 @@
+"""Adversaries that nobody trained for: changes of an image whose many parameters a search moves."""
