@@ -14,6 +14,7 @@ from art_domainrand.evaluation.conditions.values import read_eps
 from art_domainrand.evaluation.running.attacks import attack_entry
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS
 from art_domainrand.randomization.corruptions import COMMON
+from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
 
 DEFAULT_ATTACK = "strongest"
 """The attack where only a norm or radii are named."""
@@ -44,7 +45,8 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
     usual = GREY_EPS if channels == 1 else COLOUR_EPS
     for attack in named:
         found += [Attacked(attack, eps, norm) for norm in norms for eps in radii or [usual[norm] * width]]
-    found += named_with_severity(config.domain, InDomain, {"all": list(DOMAINS)})
+    unforeseen = [name for name in UNFORESEEN_DOMAINS if name.startswith("ua_")]
+    found += named_with_severity(config.domain, InDomain, {"all": list(DOMAINS), "imagenet_ua": unforeseen})
     groups = {"all": list(CORRUPTIONS), "common": list(COMMON)}
     found += named_with_severity(config.corruptions, Corrupted, groups)
     found += [from_document(one, f"conditions[{place}]") for place, one in enumerate(config.conditions)]

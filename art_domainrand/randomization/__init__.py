@@ -25,7 +25,7 @@ from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
 from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
-from art_domainrand.randomization.presets import PRESETS, preset
+from art_domainrand.randomization.presets import PRESETS, imagenet_ua, preset
 from art_domainrand.randomization.serialize import (
     from_dict,
     from_json,
@@ -182,6 +182,7 @@ __all__ = [
     "from_dict",
     "from_json",
     "from_yaml",
+    "imagenet_ua",
     "load_pipeline",
     "preset",
     "random_transform",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import get_args
+
+from art_domainrand.core.checks import require
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import LogUniform, Uniform
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.domains import DOMAINS
+from art_domainrand.randomization.domains.unforeseen import UNFORESEEN_DOMAINS, Data, Level, unforeseen_attack
 from art_domainrand.randomization.transforms.blur import GaussianBlur
 from art_domainrand.randomization.transforms.color import Brightness, Contrast, Grayscale, Hue, Saturation, WhiteBalance
 from art_domainrand.randomization.transforms.compression import JPEG
@@ -35,6 +40,27 @@ def _camera_pose(angle: float, distortion: float) -> list[Rotation | Scale | Tra
         Translation((-0.05, 0.05), (-0.05, 0.05), padding=_BORDER),
         Perspective((0.0, distortion), padding=_BORDER),
     ]
+
+
+def imagenet_ua(attack: str, level: Level | float = "medium", data: Data = "cifar10") -> Pipeline:
+    """A pipeline for the attack on the domain: an unforeseen adversary of ImageNet-UA, StAdv or ReColorAdv.
+
+    :param attack: "gabor", "snow", "pixel", "jpeg", "kaleidoscope", "glitch", "wood" or "elastic" of ImageNet-UA's core
+        set (Kaufmann et al., arXiv:1908.08016), "stadv" (Xiao et al., ICLR 2018) or "recolor" (Laidlaw and Feizi,
+        NeurIPS 2019; needs RGB).
+    :param level: "low", "medium", "high", or eps itself as the paper has it, >= 0. The levels of "stadv" and "recolor"
+        are half of, just, and twice the bound of Laidlaw, Singla and Feizi (ICLR 2021), .05 and .06.
+    :param data: whose settings: "cifar10", which do for images of up to some 100 pixels, or "imagenet".
+    :raises ValueError: for an unknown attack, level or data, and an eps that is too large for the attack.
+    """
+    found = unforeseen_attack(attack, data)
+    names = get_args(Level)
+    if isinstance(level, str):
+        require(level in names, "level", f"be one of {list(names)} or a number >= 0", level)
+        level = found.eps[names.index(level)]
+    number = isinstance(level, (int, float)) and not isinstance(level, bool)
+    require(number and 0 <= level < math.inf, "level", f"be one of {list(names)} or a number >= 0", level)
+    return Pipeline(found.at(float(level)))
 
 
 PRESETS: dict[str, Pipeline] = {
@@ -146,9 +172,11 @@ PRESETS: dict[str, Pipeline] = {
             Sometimes(JPEG(), 0.3),
         ]
     ),
+    **{name: imagenet_ua(name.removeprefix("ua_")) for name in UNFORESEEN_DOMAINS},
     "imagenet_c": Pipeline(RandomCorruption()),
 }
-"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics" and "driving" need RGB; the others take any images."""
+"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving" and "recolor" need RGB; the others take any
+images."""
 
 
 def preset(name: str) -> Pipeline:

@@ -1,9 +1,10 @@
 """Pipelines as plain dicts, JSON and YAML, and back.
 
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
-under "type" (a domain's is "domain." and its name from ``DOMAINS``; "random_corruption", "pipeline", "sometimes",
-"one_of" and "on_channels" are the others) and its arguments; those left out have their defaults. A distribution is a
-number, a pair [low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
+under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen"; "random_corruption",
+"pipeline", "sometimes", "one_of" and "on_channels" are the others) and its arguments; those left out have their
+defaults. A distribution is a number, a pair [low, high], or a mapping such as
+``{"type": "log_uniform", "low": 0.5, "high": 2}``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from art_domainrand.randomization.core.distributions import (
 )
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Transform
-from art_domainrand.randomization.domains import DOMAINS
+from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
 from art_domainrand.randomization.transforms.channels import OnChannels
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.table import TRANSFORMS
@@ -218,6 +219,7 @@ _TRANSFORM_TYPES: dict[str, type[Transform]] = {
     **TRANSFORMS,
     "random_corruption": RandomCorruption,
     **{f"domain.{name}": cls for name, cls in DOMAINS.items()},
+    "domain.unforeseen": UnforeseenDomain,
 }
 _NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS) for name, cls in table.items()}
 _READERS: dict[type, Reader] = {

@@ -83,7 +83,8 @@ class Corrupted(Condition):
 class InDomain(Condition):
     """Images mapped into another domain.
 
-    :param domain: one of ``art_domainrand.randomization.DOMAINS``.
+    :param domain: one of ``art_domainrand.randomization.DOMAINS``, or of ``UNFORESEEN_DOMAINS`` beside them, such as
+        "ua_wood"; "recolor" needs RGB.
     :param severity: from 1 to 5.
     """
 

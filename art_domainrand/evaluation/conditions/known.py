@@ -17,6 +17,7 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.conditions.values import check_named
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
+from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
 
 
 def check_condition(condition: Condition) -> None:
@@ -46,7 +47,7 @@ def check_pipeline(pipeline: Any) -> None:
 
 _NAMED: dict[type[Condition], tuple[str, Callable[[Any], None]]] = {
     Corrupted: ("corruption", lambda name: check_named("corruption", name, list(CORRUPTIONS))),
-    InDomain: ("domain", lambda name: check_named("domain", name, list(DOMAINS))),
+    InDomain: ("domain", lambda name: check_named("domain", name, [*DOMAINS, *UNFORESEEN_DOMAINS])),
     Randomized: ("pipeline", check_pipeline),
     DomainAttacked: ("pipeline", check_pipeline),
     Composite: ("pipeline", check_pipeline),

@@ -7,15 +7,18 @@ from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.mapping import domain_mapping, domain_pipeline
 from art_domainrand.randomization.domains.named import DOMAINS
 from art_domainrand.randomization.domains.references import REFERENCE_METHODS, Fourier, Histogram, Moments, Reinhard
+from art_domainrand.randomization.domains.unforeseen import UNFORESEEN_DOMAINS, UnforeseenDomain
 
 __all__ = [
     "DOMAINS",
     "REFERENCE_METHODS",
+    "UNFORESEEN_DOMAINS",
     "Domain",
     "Fourier",
     "Histogram",
     "Moments",
     "Reinhard",
+    "UnforeseenDomain",
     "domain_mapping",
     "domain_pipeline",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.named import DOMAINS
 from art_domainrand.randomization.domains.references import REFERENCE_METHODS, ReferenceDomain
+from art_domainrand.randomization.domains.unforeseen import UNFORESEEN_DOMAINS
 from art_domainrand.randomization.transforms.channels import OnChannels, check_channels
 
 DomainLike: TypeAlias = str | Domain | Sequence[str | Domain]
@@ -45,9 +46,10 @@ def domain_mapping(
     host would have to wait.
 
     :param x: images (B, C, H, W), floating, in [0, 1]; a tensor or a NumPy array.
-    :param domain: a name from ``DOMAINS`` ("night", "fog", ...), the name of a reference method ("histogram",
-        "reinhard", "fourier", "moments"), a :class:`Domain` (such as ``Histogram().fit(images)``, fitted once), or a
-        list of these, from which one is drawn for each image.
+    :param domain: a name from ``DOMAINS`` ("night", "fog", ...), what an unforeseen adversary would do, drawn at random
+        ("ua_wood", ..., see :func:`~art_domainrand.randomization.imagenet_ua`), the name of a reference method
+        ("histogram", "reinhard", "fourier", "moments"), a :class:`Domain` (such as ``Histogram().fit(images)``, fitted
+        once), or a list of these, from which one is drawn for each image.
     :param severity: from 1 to 5; 5 is the full map, lower ones lie on the line between it and the original. A pair or a
         distribution draws one for each image.
     :param references: images (N, C, H, W) in [0, 1] whose statistics a reference method takes over.
@@ -109,7 +111,7 @@ def domain_pipeline(
 def _find(domain: Any) -> Domain:
     if isinstance(domain, Domain):
         return domain
-    table: dict[str, type[Domain]] = {**DOMAINS, **REFERENCE_METHODS}
+    table: dict[str, Callable[[], Domain]] = {**DOMAINS, **UNFORESEEN_DOMAINS, **REFERENCE_METHODS}
     if not isinstance(domain, str) or domain not in table:
         raise ValueError(f"domain must be a Domain or one of {list(table)}, got {domain!r}")
     return table[domain]()
