@@ -4,7 +4,7 @@ Settings and eps are those of Kaufmann et al., "Testing robustness against unfor
 for each data set three levels of distortion. Where theirs has a field for every pixel of an image, ours has a grid, so
 that a search over the unit cube stays possible; the module of each transform says how its strength follows from eps.
 Differences: no flow folds, a flake is opaque instead of added, the edges of shapes have one brightness each, and
-directions, frequencies and places that theirs draws are searched too.
+directions, frequencies and the places of shapes, which theirs draws, are searched too.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ TRIANGLE = 1.5 / math.sin(math.pi / 3)
 class Kaleidoscope(PixelTransform):
     """Put bright circles, squares and triangles with dark edges in front of the image.
 
-    Where they lie, and their first colours, are drawn; how far each colour is from the first, and how bright the edge
-    is, are coordinates: an adversary moves them ("kaleidoscope" of ImageNet-UA, Kaufmann et al., arXiv:1908.08016).
-    Images that are not RGB get the mean of the colours.
+    What they are, and their first colours, are drawn; how far each colour is from the first, how bright the edge is,
+    and where the shape lies, are coordinates: an adversary moves them ("kaleidoscope" of ImageNet-UA, Kaufmann et al.,
+    arXiv:1908.08016, whose shapes stay where they were drawn). Images that are not RGB get the mean of the colours.
 
     :param strength: how far a colour goes in each channel, either way, and how bright an edge may be; >= 0, in units of
         [0, 1].
@@ -52,7 +52,7 @@ class Kaleidoscope(PixelTransform):
     opacity: Range = Uniform(0.5, 0.9)
     size: Range = Uniform(0.1, 0.2)
     edge: Range = Uniform(0.01, 0.06)
-    shapes: int = 5
+    shapes: int = 3
     seeded: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {
         "strength": "intensity",
@@ -74,17 +74,19 @@ class Kaleidoscope(PixelTransform):
             **super().parameters,
             **latent_grid(SIGNED, "colour", self.shapes, 3),
             **latent_grid(SHARE, "edge", self.shapes),
+            **latent_grid(SHARE, "place", self.shapes, 2),
         }
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         side = min(x.shape[2:])
-        random = uniform_field(values["seed"], 7 * self.shapes, x.dtype).view(-1, self.shapes, 7)
+        random = uniform_field(values["seed"], 5 * self.shapes, x.dtype).view(-1, self.shapes, 5)
         strength = values["strength"].view(-1, 1, 1)
-        colours = _bright(random[:, :, 4:]) + latents(values, "colour", self.shapes, 3) * strength
+        colours = _bright(random[:, :, 2:]) + latents(values, "colour", self.shapes, 3) * strength
         edges = latents(values, "edge", self.shapes) * strength[:, 0]
+        places = latents(values, "place", self.shapes, 2)
         size, width, opacity = values["size"] * side, values["edge"] * side, each(values["opacity"])
         for shape in range(self.shapes):
-            depth = _depth(x, random[:, shape, :4], size)[:, None]
+            depth = _depth(x, places[:, shape], random[:, shape, :2], size)[:, None]
             inside = (depth + 0.5).clamp(0, 1)
             ring = (depth + (each(width) + 0.5)).clamp(0, 1) - inside
             colour = for_channels(colours[:, shape], x.shape[1])[:, :, None, None]
@@ -93,10 +95,11 @@ class Kaleidoscope(PixelTransform):
         return x
 
 
-def _depth(x: Tensor, random: Tensor, size: Tensor) -> Tensor:
+def _depth(x: Tensor, place: Tensor, random: Tensor, size: Tensor) -> Tensor:
     """How deep each pixel of ``x`` lies in a random shape, negative outside; in pixels, (B, H, W)."""
     height, width = x.shape[2:]
-    place_x, place_y, turn, kind = random[:, :, None, None].unbind(1)
+    place_x, place_y = place[:, :, None, None].unbind(1)
+    turn, kind = random[:, :, None, None].unbind(1)
     right = torch.arange(width, dtype=x.dtype, device=x.device) + 0.5 - place_x * width
     below = torch.arange(height, dtype=x.dtype, device=x.device)[:, None] + 0.5 - place_y * height
     radians = turn * (2 * math.pi)
