@@ -1,8 +1,10 @@
-"""One process of a run of several, started by ``torchrun`` from the tests: ``distributed_run.py FOLDER MODE``."""
+"""Training in two processes: ``distributed_run.py FOLDER`` runs them twice, and one of the first two is killed."""
 
+import json
 import os
 import signal
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from art_domainrand.training.trainer import checkpoint
 from art_domainrand.training.trainer.distributed import Shard
 
 from support.estimators import cnn
+from support.processes import forks_may_die, torchrun
 from support.trainer import corners, trainable, trainer_of, weights, with_dropout, with_norm
 
 IMAGES, BATCH, EPOCHS = 35, 16, 3  # the last batch of 3 is two images and one; a batch of 1 is tried below
@@ -114,12 +117,11 @@ def generated(rank: int) -> dict:
     return {"weights": weights(classifier), "history": trainer.history}
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    folder, mode = Path(sys.argv[1]), sys.argv[2]
+def take_part(folder: Path, dying: bool) -> None:
+    """Be one of the processes, and leave what it found in a file."""
     distributed.init_process_group("gloo", timeout=timedelta(seconds=60))
     rank = distributed.get_rank()
-    if mode == "dying":
+    if dying:
         with_death(folder, rank, dying=True)
     found = several() | {"draws": own_draws(rank, 2), "generator": generated(rank)}
     found["norm"] = train("madry", model=with_norm(), epochs=1, ema=0.0)
@@ -129,5 +131,18 @@ def main() -> None:
     distributed.destroy_process_group()
 
 
+def main(folder: Path) -> None:
+    """Print how the run ended in which a process was killed, how long that took, and how far it had come."""
+    forks_may_die()
+    begin = time.monotonic()
+    said = torchrun(2, take_part, folder, True)
+    seconds = time.monotonic() - begin
+    left = [path.name for path in folder.glob("rank*.pt")]
+    epochs = len(torch.load(folder / "checkpoint" / "last.pt", weights_only=True)["history"])
+    failure = torchrun(2, take_part, folder, False)
+    print(json.dumps({"said": said, "seconds": seconds, "left": left, "epochs": epochs, "failure": failure}))
+
+
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]))

@@ -1,32 +1,34 @@
-"""A small evaluation that tests stop and share out; as a program one that shares or kills many.
+"""A small evaluation that tests stop and share out; as a program one that is shared, killed and measured.
 
-``evaluation_run.py share FOLDER UNITS`` shares it as torchrun does: among three processes, of which the first to begin
-so many units dies, and then among two.
-``evaluation_run.py kill FOLDER KILLS`` forks evaluations and kills them at random moments until each is done.
+``evaluation_run.py FOLDER`` does :func:`share`, :func:`kill` and :func:`memory`, and prints what each found.
 """
 
 import json
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-from tqdm.std import tqdm
 
 from art_domainrand.evaluation.conditions import Attacked, Clean
 from art_domainrand.evaluation.running import evaluate as running
 from art_domainrand.evaluation.running import plan
+from art_domainrand.evaluation.storage.cost import peak_memory
+
+from support.processes import forks_may_die, torchrun
 
 CONDITIONS = {"clean": Clean(), "large": Attacked("pgd", 0.1), "small": Attacked("pgd", 0.05)}
 QUICK = {"clean": Clean(), "dark": lambda estimator, x, y: x / 2}
 SAMPLES, BLOCK = 30, 8
+DIES_AT = 4
+"""The unit at which the first process to get so far is killed: of 18 in three processes some one gets there."""
+KILLS = 30
+SIDE, FEW, MANY = 224, 128, 384
+"""Pixels, and how many images: a block is 64 of them."""
 
 
 def models():
@@ -89,25 +91,11 @@ def take_part(folder, units=0):
     (folder.parent / f"rows-{os.environ['RANK']}").write_bytes(evaluation.outcomes.rows.tobytes())
 
 
-def torchrun(processes, *arguments):
-    """What torchrun starts, by its own agent, but forked: nothing is imported again; whether all went well."""
-    config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id=f"of {processes}", rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0", start_method="fork", max_restarts=0, monitor_interval=0.1,
-    )  # fmt: skip
-    try:
-        elastic_launch(config, take_part)(*arguments)
-    except ChildFailedError:
-        return False
-    return True
-
-
-def share(folder, units):
+def share(folder):
     """Three processes until one is killed, and two that go on; how each ended and what was there in between."""
-    tqdm.set_lock(threading.RLock())  # its own is shared with forks: one that is killed would keep it for ever
-    first = torchrun(3, folder / "run", units)
+    first = torchrun(3, take_part, folder / "run", DIES_AT)
     left = list(contents(folder / "run"))
-    print(json.dumps({"first": first, "left": left, "second": torchrun(2, folder / "run")}))
+    return {"first": first, "left": left, "second": torchrun(2, take_part, folder / "run")}
 
 
 def quick_evaluation(folder):
@@ -129,22 +117,52 @@ def in_child(folder, watch):
     return -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def kill(folder, kills):
+def kill(folder):
     """Evaluations that are killed at random moments and started again, as often as it takes; how many there were."""
-    tqdm.set_lock(threading.RLock())  # its own is shared with forks: one that is killed would keep it for ever
     calls = []
     sys.setprofile(lambda frame, event, argument: calls.append(1) if event in ("call", "c_call") else None)
     quick_evaluation(folder / "whole")
     sys.setprofile(None)
     rng, done, runs = np.random.default_rng(0), 0, 0
-    while done < kills:
+    while done < KILLS:
         while (ended := in_child(folder / str(runs), Countdown(int(rng.integers(1, len(calls)))))) == signal.SIGKILL:
             done += 1
         assert ended == 0
         runs += 1
-    print(runs, done)
+    return {"runs": runs, "kills": done}
+
+
+class Made(torch.utils.data.Dataset):
+    """So many large images, made when they are asked for."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, index):
+        return torch.rand(3, SIDE, SIDE), index % 4
+
+
+def memory(folder):
+    """The peak of a process after few images and after many, in bytes."""
+    net = nn.Sequential(nn.AvgPool2d(16), nn.Flatten(), nn.Linear(3 * (SIDE // 16) ** 2, 4))
+    options = {"clip_values": (0, 1), "device_type": "cpu"}
+    model = PyTorchClassifier(net, nn.CrossEntropyLoss(), (3, SIDE, SIDE), 4, **options)
+    peaks = []
+    for n in (FEW, MANY):
+        running.evaluate(model, [Clean(), Attacked("fgsm", 1 / 255)], Made(n), diagnosed=False)
+        peaks.append(peak_memory())
+    return peaks
+
+
+def main(folder):
+    """The forks come first: later the process has done work of its own."""
+    forks_may_die()
+    print(json.dumps({work.__name__: work(folder / work.__name__) for work in (share, kill, memory)}))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"share": share, "kill": kill}[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    main(Path(sys.argv[1]))

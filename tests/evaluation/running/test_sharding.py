@@ -1,10 +1,4 @@
-"""Several processes under torchrun share an evaluation: the same bytes, whoever does what and whoever dies."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""How several processes under torchrun share an evaluation: claims, waiting, failures, devices."""
 
 import pytest
 from torch.distributed import HashStore, PrefixStore
@@ -18,35 +12,6 @@ from art_domainrand.evaluation.running.sharding import (
     claims_of_environment,
     local_device,
 )
-
-from support.evaluation_run import contents, small_evaluation
-
-TESTS = Path(__file__).parents[2]
-DIES_AT = 4
-"""The unit at which the first process to get so far is killed: of 18 in three processes some one gets there."""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="torchrun needs it")
-def test_three_processes_leave_the_bytes_of_one_and_two_go_on_where_one_of_three_was_killed(tmp_path):
-    rows = small_evaluation(tmp_path / "alone").outcomes.rows.tobytes()
-    paths = os.pathsep.join(map(str, (TESTS, TESTS.parent)))
-    program = str(TESTS / "support" / "evaluation_run.py")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", program, "share", str(tmp_path), str(DIES_AT)],
-        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        timeout=150,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    run = json.loads(done.stdout)
-    assert not run["first"]
-    assert "outcomes.csv" not in run["left"]
-    assert len([name for name in run["left"] if name.startswith("blocks")]) >= DIES_AT - 1
-    assert run["second"], done.stderr
-    assert contents(tmp_path / "run") == contents(tmp_path / "alone")
-    assert [(tmp_path / f"rows-{rank}").read_bytes() for rank in range(2)] == [rows, rows]
 
 
 def shared(count):
