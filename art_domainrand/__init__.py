@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from art_domainrand.attacks.fgsm import FGSM
     from art_domainrand.attacks.pgd import PGD
     from art_domainrand.attacks.strongest import StrongestAttack
+    from art_domainrand.attacks.union import UnionAttack
     from art_domainrand.evaluation.diagnose.diagnose import diagnose
     from art_domainrand.preprocessors.differentiable import DifferentiableDefence
     from art_domainrand.preprocessors.domain_mapping import DomainMapping
@@ -41,6 +42,7 @@ __all__ = [
     "DomainRandomization",
     "RandomizedDataGenerator",
     "StrongestAttack",
+    "UnionAttack",
     "diagnose",
     "domain_mapping",
     "fit_randomized",
@@ -60,6 +62,7 @@ _HOMES = {
     "FGSM": "art_domainrand.attacks.fgsm",
     "PGD": "art_domainrand.attacks.pgd",
     "StrongestAttack": "art_domainrand.attacks.strongest",
+    "UnionAttack": "art_domainrand.attacks.union",
     "diagnose": "art_domainrand.evaluation.diagnose.diagnose",
     "DifferentiableDefence": "art_domainrand.preprocessors.differentiable",
     "DomainMapping": "art_domainrand.preprocessors.domain_mapping",

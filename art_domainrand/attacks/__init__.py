@@ -7,6 +7,8 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
+from art_domainrand.attacks.union import UnionAttack
+from art_domainrand.attacks.union_findings import UnionFindings
 
 __all__ = [
     "FGSM",
@@ -16,6 +18,8 @@ __all__ = [
     "DomainAttack",
     "Findings",
     "StrongestAttack",
+    "UnionAttack",
+    "UnionFindings",
     "grid_attack",
     "worst_of",
 ]
