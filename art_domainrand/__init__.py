@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from art_domainrand.attacks.apgd import AutoPGD
-    from art_domainrand.attacks.composite import CompositeAttack
+    from art_domainrand.attacks.composite import CompositeAttack, carben_attack
     from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
     from art_domainrand.attacks.fgsm import FGSM
     from art_domainrand.attacks.pgd import PGD
@@ -43,6 +43,7 @@ __all__ = [
     "RandomizedDataGenerator",
     "StrongestAttack",
     "UnionAttack",
+    "carben_attack",
     "diagnose",
     "domain_mapping",
     "fit_randomized",
@@ -56,6 +57,7 @@ __all__ = [
 _HOMES = {
     "AutoPGD": "art_domainrand.attacks.apgd",
     "CompositeAttack": "art_domainrand.attacks.composite",
+    "carben_attack": "art_domainrand.attacks.composite",
     "DomainAttack": "art_domainrand.attacks.domain",
     "grid_attack": "art_domainrand.attacks.domain",
     "worst_of": "art_domainrand.attacks.domain",

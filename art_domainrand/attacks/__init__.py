@@ -1,7 +1,7 @@
 """Gradient attacks under ART's attack interface."""
 
 from art_domainrand.attacks.apgd import AutoPGD
-from art_domainrand.attacks.composite import CompositeAttack
+from art_domainrand.attacks.composite import CompositeAttack, carben_attack
 from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.findings import Findings
@@ -20,6 +20,7 @@ __all__ = [
     "StrongestAttack",
     "UnionAttack",
     "UnionFindings",
+    "carben_attack",
     "grid_attack",
     "worst_of",
 ]
