@@ -199,8 +199,8 @@ PRESETS: dict[str, Pipeline] = {
     ),
     "imagenet_c": Pipeline(RandomCorruption()),
 }
-"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving", "carben" and "recolor" need RGB; the others take
-any images."""
+"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving", "carben" and "recolor" need RGB; the
+others take any images."""
 
 
 def preset(name: str) -> Pipeline:
