@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from art_domainrand.attacks.apgd import AutoPGD
-    from art_domainrand.attacks.composite import CompositeAttack
+    from art_domainrand.attacks.composite import CompositeAttack, carben_attack
     from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
     from art_domainrand.attacks.fgsm import FGSM
     from art_domainrand.attacks.pgd import PGD
     from art_domainrand.attacks.strongest import StrongestAttack
+    from art_domainrand.attacks.union import UnionAttack
     from art_domainrand.evaluation.diagnose.diagnose import diagnose
     from art_domainrand.preprocessors.differentiable import DifferentiableDefence
     from art_domainrand.preprocessors.domain_mapping import DomainMapping
@@ -41,6 +42,8 @@ __all__ = [
     "DomainRandomization",
     "RandomizedDataGenerator",
     "StrongestAttack",
+    "UnionAttack",
+    "carben_attack",
     "diagnose",
     "domain_mapping",
     "fit_randomized",
@@ -54,12 +57,14 @@ __all__ = [
 _HOMES = {
     "AutoPGD": "art_domainrand.attacks.apgd",
     "CompositeAttack": "art_domainrand.attacks.composite",
+    "carben_attack": "art_domainrand.attacks.composite",
     "DomainAttack": "art_domainrand.attacks.domain",
     "grid_attack": "art_domainrand.attacks.domain",
     "worst_of": "art_domainrand.attacks.domain",
     "FGSM": "art_domainrand.attacks.fgsm",
     "PGD": "art_domainrand.attacks.pgd",
     "StrongestAttack": "art_domainrand.attacks.strongest",
+    "UnionAttack": "art_domainrand.attacks.union",
     "diagnose": "art_domainrand.evaluation.diagnose.diagnose",
     "DifferentiableDefence": "art_domainrand.preprocessors.differentiable",
     "DomainMapping": "art_domainrand.preprocessors.domain_mapping",

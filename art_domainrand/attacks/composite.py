@@ -25,6 +25,7 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
 from art_domainrand.estimators.refused import check_estimator
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
+from art_domainrand.randomization.presets import preset
 
 ORDERS = ("joint", "domain_first", "pixels_first")
 
@@ -167,6 +168,78 @@ class CompositeAttack(Parameters, EvasionAttack):
         with torch.no_grad():
             delta = found.images.double() - space.base(search.best.points, search.rows).double()
         return replace(found, delta=delta)
+
+
+@suggesting_names
+def carben_attack(
+    estimator: Any,
+    norm: float | str = np.inf,
+    eps: Any = None,
+    max_iter: int = 40,
+    batch_size: int = 32,
+    targeted: bool = False,
+    verbose: bool = True,
+    *,
+    order: str = "joint",
+    evaluations: int = 100,
+    loss: str | Callable[[Tensor, Tensor], Tensor] | None = "margin",
+    early_stop: bool = False,
+    eot_samples: int = 1,
+    seed: int | None = None,
+    memory_format: str | None = None,
+    autocast: torch.dtype | None = None,
+    compile: bool | str = False,
+) -> CompositeAttack:
+    """The full composite attack of CARBEN (Hsiung et al. 2023, "Towards Compositional Adversarial Robustness").
+
+    Hue by up to 180 degrees, saturation and contrast by 0.7 to 1.3, brightness by up to 0.2, a rotation by up to 10
+    degrees, in any order, which is searched with them (there "scheduled", by a relaxation of the permutation; here a
+    coordinate of the cube, drawn anew between the steps), and pixels within L-inf 8/255. Where pixels stand in the
+    order is ``order``'s to say: last, or first. The semantic attacks alone are
+    ``DomainAttack(estimator, preset("carben"))``.
+
+    :param estimator: Any classifier of ART on RGB images with loss gradients and ``clip_values``.
+    :param norm: As in :class:`CompositeAttack`.
+    :param eps: Radius in units of ``clip_values``; None: 8/255 of their width.
+    :param max_iter: Steps in the pixels.
+    :param batch_size: Images at a time; results do not depend on it.
+    :param targeted: Reach ``y`` instead of leaving it.
+    :param verbose: Show a progress bar.
+    :param order: "joint" and "domain_first" change pixels last, "pixels_first" first, as in :class:`CompositeAttack`.
+    :param evaluations: Model evaluations per image that find the domain.
+    :param loss: What the steps ascend, as in :class:`DomainAttack`.
+    :param early_stop: Let an image go once it is fooled.
+    :param eot_samples: How many draws of a random estimator every evaluation averages over.
+    :param seed: As in :class:`DomainAttack`.
+    :param memory_format: As in :class:`~art_domainrand.PGD`.
+    :param autocast: As there.
+    :param compile: As there.
+    :return: The attack.
+    :raises ValueError, TypeError: naming the argument, the rule and the value.
+    """
+    if eps is None:
+        bounds = getattr(estimator, "clip_values", None)
+        check.require(bounds is not None, "eps", "be given for an estimator without clip_values", None)
+        eps = 8 / 255 * float(np.max(np.diff(np.asarray(bounds, dtype=np.float64), axis=0)))
+    return CompositeAttack(
+        estimator,
+        preset("carben"),
+        norm,
+        eps,
+        max_iter,
+        batch_size,
+        targeted,
+        verbose,
+        order=order,
+        evaluations=evaluations,
+        loss=loss,
+        early_stop=early_stop,
+        eot_samples=eot_samples,
+        seed=seed,
+        memory_format=memory_format,
+        autocast=autocast,
+        compile=compile,
+    )
 
 
 # Trials of the joint climb are numbered apart from those of the domain's.

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from art_domainrand.cli.run_config import RunConfig
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.documents import from_document
-from art_domainrand.evaluation.conditions.kinds import Attacked, Clean, Condition, Corrupted, InDomain, norm_name
+from art_domainrand.evaluation.conditions.kinds import (
+    Attacked,
+    Clean,
+    Composite,
+    Condition,
+    Corrupted,
+    DomainAttacked,
+    InDomain,
+    norm_name,
+)
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.conditions.presets import COLOUR_EPS, GREY_EPS, preset_conditions
 from art_domainrand.evaluation.conditions.values import read_eps
@@ -18,6 +27,12 @@ from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
 
 DEFAULT_ATTACK = "strongest"
 """The attack where only a norm or radii are named."""
+
+WORST = "worst:"
+"""What stands before the name of a pipeline whose worst draw is looked for."""
+
+CARBEN = "carben"
+"""The attack on that pipeline and the pixels together."""
 
 DEFAULT_SEVERITY = 3
 
@@ -44,7 +59,13 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
     named = config.attack or ((DEFAULT_ATTACK,) if not for_preset and (config.norm or config.eps) else ())
     usual = GREY_EPS if channels == 1 else COLOUR_EPS
     for attack in named:
-        found += [Attacked(attack, eps, norm) for norm in norms for eps in radii or [usual[norm] * width]]
+        if attack.startswith(WORST):  # no ball: the ranges of the pipeline are the budget
+            found.append(DomainAttacked(attack.removeprefix(WORST)))
+            continue
+        balls = [(norm, eps) for norm in norms for eps in radii or [usual[norm] * width]]
+        found += [
+            Composite(CARBEN, eps, norm) if attack == CARBEN else Attacked(attack, eps, norm) for norm, eps in balls
+        ]
     unforeseen = [name for name in UNFORESEEN_DOMAINS if name.startswith("ua_")]
     found += named_with_severity(config.domain, InDomain, {"all": list(DOMAINS), "imagenet_ua": unforeseen})
     groups = {"all": list(CORRUPTIONS), "common": list(COMMON)}

@@ -40,7 +40,12 @@ LimitOption: TypeAlias = Annotated[
     int | None, typer.Option(help="At most so many images, chosen at random.", metavar="N")
 ]
 AttacksOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--attack", help="pgd, autopgd, strongest, fgsm or art:NAME; repeat or use commas.")
+    list[str] | None,
+    typer.Option(
+        "--attack",
+        help="pgd, autopgd, strongest, fgsm or art:NAME; carben; worst:PRESET for the "
+        "worst draw of one of `list`'s pipelines; repeat or use commas.",
+    ),
 ]
 NormsOption: TypeAlias = Annotated[
     list[str] | None, typer.Option("--norm", help="linf, l2 or l1; repeat or use commas.")

@@ -13,6 +13,7 @@ from art_domainrand.evaluation.conditions import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.conditions.presets import preset_conditions
 from art_domainrand.evaluation.corruption_suite import CorruptionReport, evaluate_corruptions
@@ -66,6 +67,7 @@ __all__ = [
     "Row",
     "Sample",
     "Then",
+    "Union",
     "accuracy_rows",
     "attacked",
     "calibration",

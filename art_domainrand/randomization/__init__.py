@@ -17,6 +17,7 @@ from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
 from art_domainrand.randomization.core.moving import DisplacementTransform, GeometricTransform
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Transform
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
 from art_domainrand.randomization.domains import DOMAINS, domain_mapping
@@ -69,7 +70,14 @@ from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.table import TRANSFORMS
-from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
+from art_domainrand.randomization.transforms.tone import (
+    AutoContrast,
+    Equalize,
+    HSVSaturation,
+    Posterize,
+    Sharpness,
+    Solarize,
+)
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 from art_domainrand.randomization.unforeseen.blocks import DCTNoise, PixelBlocks
 from art_domainrand.randomization.unforeseen.flow import FlowField
@@ -124,6 +132,7 @@ __all__ = [
     "GridMask",
     "GridShuffle",
     "HSVHue",
+    "HSVSaturation",
     "Hue",
     "ISONoise",
     "ImpulseNoise",
@@ -150,6 +159,7 @@ __all__ = [
     "RGBShift",
     "Rain",
     "RandomCorruption",
+    "RandomOrder",
     "ReColor",
     "RollingShutter",
     "Rotation",

@@ -9,10 +9,19 @@ from art_domainrand.core.checks import require
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import LogUniform, Uniform
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.domains import DOMAINS
 from art_domainrand.randomization.domains.unforeseen import UNFORESEEN_DOMAINS, Data, Level, unforeseen_attack
 from art_domainrand.randomization.transforms.blur import GaussianBlur
-from art_domainrand.randomization.transforms.color import Brightness, Contrast, Grayscale, Hue, Saturation, WhiteBalance
+from art_domainrand.randomization.transforms.color import (
+    Brightness,
+    Contrast,
+    Grayscale,
+    HSVHue,
+    Hue,
+    Saturation,
+    WhiteBalance,
+)
 from art_domainrand.randomization.transforms.compression import JPEG
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter
 from art_domainrand.randomization.transforms.flare import SunFlare
@@ -26,6 +35,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import Backgroun
 from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise
+from art_domainrand.randomization.transforms.tone import HSVSaturation
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 
 # Pixels that come from beyond the image repeat its border: a black wedge would tell a model by how much it was turned.
@@ -173,10 +183,24 @@ PRESETS: dict[str, Pipeline] = {
         ]
     ),
     **{name: imagenet_ua(name.removeprefix("ua_")) for name in UNFORESEEN_DOMAINS},
+    # The semantic attacks of Hsiung et al. 2023 ("Towards Compositional Adversarial Robustness", the benchmark CARBEN):
+    # Kornia's functions, in ranges that ART's CompositeAdversarialAttackPyTorch has too, in any order. Contrast scales
+    # pixels. There pixels are clipped after each of the five, here once, at the end.
+    "carben": Pipeline(
+        RandomOrder(
+            [
+                HSVHue((-180.0, 180.0)),
+                HSVSaturation((0.7, 1.3)),
+                Rotation((-10.0, 10.0)),
+                Brightness((-0.2, 0.2)),
+                Contrast((0.7, 1.3), pivot=0.0),
+            ]
+        )
+    ),
     "imagenet_c": Pipeline(RandomCorruption()),
 }
-"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving" and "recolor" need RGB; the others take any
-images."""
+"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving", "carben" and "recolor" need RGB; the
+others take any images."""
 
 
 def preset(name: str) -> Pipeline:

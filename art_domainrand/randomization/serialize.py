@@ -2,8 +2,8 @@
 
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
 under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen"; "random_corruption",
-"pipeline", "sometimes", "one_of" and "on_channels" are the others) and its arguments; those left out have their
-defaults. A distribution is a number, a pair [low, high], or a mapping such as
+"pipeline", "sometimes", "one_of", "random_order" and "on_channels" are the others) and its arguments; those left out
+have their defaults. A distribution is a number, a pair [low, high], or a mapping such as
 ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
 """
 
@@ -35,6 +35,7 @@ from art_domainrand.randomization.core.distributions import (
     Uniform,
 )
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
 from art_domainrand.randomization.transforms.channels import OnChannels
@@ -58,6 +59,7 @@ COMPOSITIONS: dict[str, type[Transform]] = {
     "pipeline": Chain,
     "sometimes": Sometimes,
     "one_of": OneOf,
+    "random_order": RandomOrder,
     "on_channels": OnChannels,
 }
 """Name -> class, of the transforms that are made of others."""

@@ -35,6 +35,7 @@ KORNIA: dict[str, tuple[R.Transform, Callable[[], nn.Module]]] = {
     "saturation": (R.Saturation(), lambda: K.RandomSaturation((0.6, 1.4), p=1.0)),
     "hue": (R.Hue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
     "hsv_hue": (R.HSVHue(), lambda: K.RandomHue((-0.05, 0.05), p=1.0)),
+    "hsv_saturation": (R.HSVSaturation(), lambda: K.RandomSaturation((0.6, 1.4), p=1.0)),
     "grayscale": (R.Grayscale(), lambda: K.RandomGrayscale(p=1.0)),
     "invert": (R.Invert(1.0), lambda: K.RandomInvert(p=1.0)),
     "gamma": (R.Gamma(), lambda: K.RandomGamma((0.7, 1.4), p=1.0)),

@@ -293,6 +293,8 @@ _GIVEN = (
     Row("hue", "`rgb_to_yuv`, `yuv_to_rgb`", "ours", (FUSION, SPEED), "one matrix", _hue),
     Row("hsv_hue", "`adjust_hue`", "Kornia", (), "",
         lambda x, v, t: enhance.adjust_hue(x, torch.deg2rad(v["shift"]))),
+    Row("hsv_saturation", "`adjust_saturation`", "Kornia", (), "",
+        lambda x, v, t: enhance.adjust_saturation(x, v["factor"])),
     Row("white_balance", note="`RandomPlanckianJitter` takes its gains from a table of lamps"),
     Row("gamma", "`adjust_gamma`", "ours", (GRADIENT, SPEED), "an infinite slope at black",
         lambda x, v, t: enhance.adjust_gamma(x, v["gamma"])),

@@ -16,18 +16,20 @@ from art_domainrand.randomization import (
     OnChannels,
     OneOf,
     Pipeline,
+    RandomOrder,
     Sometimes,
     Transform,
     Uniform,
 )
 from art_domainrand.randomization.core.distributions import Distribution
 
-RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "white_balance", "rgb_shift", "recolor"}
+RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "hsv_saturation", "white_balance", "rgb_shift", "recolor"}
 # Compositions keep the same promises.
 CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} | {
     "sometimes": Sometimes([TRANSFORMS["rotation"](), TRANSFORMS["gamma"]()], 0.5),
     "one_of": OneOf([TRANSFORMS["gaussian_noise"](), TRANSFORMS["shear"](), TRANSFORMS["invert"]()], [1, 2, 1]),
     "one_matrix_of": OneOf([TRANSFORMS["rotation"](), TRANSFORMS["perspective"](), TRANSFORMS["flip"]()]),
+    "random_order": RandomOrder([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "brightness", "gamma")]),
     "chain": Pipeline(
         [TRANSFORMS[name]() for name in ("rotation", "flip", "contrast", "brightness", "contrast")]
     ).chain,

@@ -7,7 +7,7 @@ from art_domainrand.randomization import Contrast, Pipeline
 from art_domainrand.randomization.presets import PRESETS, preset
 from art_domainrand.randomization.serialize import from_json, from_yaml, to_json, to_yaml
 
-RGB_ONLY = {"photometric", "sim2real", "indoor_robotics", "driving", "recolor"}
+RGB_ONLY = {"photometric", "sim2real", "indoor_robotics", "driving", "recolor", "carben"}
 
 
 def smooth_images(n, channels):
@@ -28,7 +28,7 @@ def test_the_names_are_those_that_were_promised():
     assert set(PRESETS) == {
         "mild", "strong", "geometric", "photometric", "sensor", "weather", "sim2real", "indoor_robotics", "driving",
         "imagenet_c", "ua_gabor", "ua_snow", "ua_pixel", "ua_jpeg", "ua_kaleidoscope", "ua_glitch", "ua_wood",
-        "ua_elastic", "stadv", "recolor",
+        "ua_elastic", "stadv", "recolor", "carben",
     }  # fmt: skip
 
 

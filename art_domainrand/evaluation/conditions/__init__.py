@@ -12,6 +12,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "InDomain",
     "Randomized",
     "Then",
+    "Union",
 ]

@@ -129,6 +129,8 @@ def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition
     def read(name: str, value: Any) -> Any:
         if name in ("first", "second"):
             return _read(value, f"{path}.{name}", recorded, depth + 1)
+        if name == "conditions":
+            return _read_parts(value, f"{path}.{name}", recorded, depth + 1)
         if name in FIELD_READERS:
             return FIELD_READERS[name](value, f"{path}.{name}", recorded)
         return read_as(field_hints(cls)[name], value, f"{path}.{name}", {})
@@ -138,6 +140,12 @@ def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition
         return cls(**parts)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _read_parts(value: Any, path: str, recorded: bool, depth: int) -> list[Condition]:
+    if not isinstance(value, list):
+        raise ValueError(f"{path} must be a list of conditions, got {type(value).__name__}")
+    return [_read(one, f"{path}[{place}]", recorded, depth) for place, one in enumerate(value)]
 
 
 def _check_keys_of(cls: type[Condition], document: Mapping[Any, Any], path: str) -> None:

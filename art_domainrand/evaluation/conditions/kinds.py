@@ -185,6 +185,33 @@ class Then(Condition):
 
 
 @dataclass(frozen=True)
+class Union(Condition):
+    """An adversary that may choose among several conditions for each sample: right is who is right in every one.
+
+    They are performed in turn, each on the samples that none before it has broken, so the cheap ones belong first. Of a
+    sample the image is the first that broke it, or else that of least margin. The accuracy is that of
+    :func:`art_domainrand.evaluation.union` over the same conditions, at less cost.
+
+    :param conditions: at least one.
+    """
+
+    conditions: tuple[Condition, ...]
+
+    def __post_init__(self) -> None:
+        several = isinstance(self.conditions, (list, tuple))
+        require(several, "conditions", "be a tuple of conditions", Text(type(self.conditions).__name__), TypeError)
+        object.__setattr__(self, "conditions", tuple(self.conditions))
+        require(len(self.conditions) > 0, "conditions", "hold a condition", Text("none"))
+        for place, one in enumerate(self.conditions):
+            known = isinstance(one, Condition)
+            require(known, f"conditions[{place}]", "be a condition", Text(type(one).__name__), TypeError)
+
+    @property
+    def name(self) -> str:
+        return f"union of {' | '.join(one.name for one in self.conditions)}"
+
+
+@dataclass(frozen=True)
 class Custom(Condition):
     """A function of the user's: from an estimator, images and class indices to the images that are judged.
 
@@ -209,8 +236,16 @@ CONDITIONS: dict[str, type[Condition]] = {
     "domain_attacked": DomainAttacked,
     "composite": Composite,
     "then": Then,
+    "union": Union,
 }
 """The kinds that documents can name."""
+
+
+def parts_of_condition(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions that a condition is made of; none for one that is made of no others."""
+    if isinstance(condition, Then):
+        return condition.first, condition.second
+    return condition.conditions if isinstance(condition, Union) else ()
 
 
 def eps_of(condition: Condition) -> float | None:

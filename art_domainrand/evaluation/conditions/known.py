@@ -13,7 +13,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     DomainAttacked,
     InDomain,
     Randomized,
-    Then,
+    parts_of_condition,
 )
 from art_domainrand.evaluation.conditions.values import check_named
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
@@ -29,10 +29,9 @@ def check_condition(condition: Condition) -> None:
     :raises ValueError: for an unknown name.
     :raises TypeError: for what is neither a pipeline nor a name.
     """
-    if isinstance(condition, Then):
-        check_condition(condition.first)
-        check_condition(condition.second)
-    elif type(condition) in _NAMED:
+    for part in parts_of_condition(condition):
+        check_condition(part)
+    if type(condition) in _NAMED:
         attribute, check = _NAMED[type(condition)]
         check(getattr(condition, attribute))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.kinds import (
@@ -45,6 +45,7 @@ class Threat:
     :param asked: the radii that were asked for, rising.
     :param radii: those of a curve.
     :param others: the other norms, each with a radius.
+    :param colour: whether images are RGB.
     """
 
     norm: str
@@ -52,6 +53,7 @@ class Threat:
     asked: tuple[float, ...]
     radii: tuple[float, ...]
     others: tuple[tuple[str, float], ...]
+    colour: bool = True
 
     def attacked(self, attack: str, radii: Sequence[float] = (), budget: str = "") -> list[Condition]:
         """An attack at some radii, or at the one that counts."""
@@ -87,7 +89,7 @@ def standard_look(threat: Threat) -> list[Condition]:
 
 
 def full_look(threat: Threat) -> list[Condition]:
-    """Everything: three norms at the largest budget, a black box, all corruptions, domains and combinations."""
+    """Everything: three norms at the largest budget, a black box, all corruptions, domains and combinations, CARBEN."""
     return [
         Clean(),
         *threat.attacked("strongest", threat.radii, "full"),
@@ -98,6 +100,7 @@ def full_look(threat: Threat) -> list[Condition]:
         *(Randomized(name, draws=10) for name in ("mild", "strong", "sim2real")),
         *(DomainAttacked(name, evaluations=200) for name in ("mild", "geometric", "photometric")),
         Composite("mild", threat.radius, threat.norm),
+        *([DomainAttacked("carben", evaluations=200), Composite("carben", threat.radius, threat.norm)] * threat.colour),
         *grid(threat, tuple(DOMAINS), (threat.radius / 4, threat.radius / 2, threat.radius)),
     ]
 
@@ -139,7 +142,8 @@ def preset_conditions(
     require(0 < width < math.inf, "width", "be a finite number > 0", width)
     usual = {key: radius * width for key, radius in (GREY_EPS if channels == 1 else COLOUR_EPS).items()}
     others = tuple((key, radius) for key, radius in usual.items() if key != norm)
-    return tuple(CONDITION_PRESETS[name](threat_of(norm, usual[norm] if eps is None else eps, others)))
+    threat = threat_of(norm, usual[norm] if eps is None else eps, others)
+    return tuple(CONDITION_PRESETS[name](replace(threat, colour=channels == 3)))
 
 
 def threat_of(norm: str, eps: float | Sequence[float], others: tuple[tuple[str, float], ...]) -> Threat:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from art_domainrand.evaluation.conditions.kinds import Condition, Then
+from art_domainrand.evaluation.conditions.kinds import Condition, Then, Union
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import Outcomes
 
@@ -52,6 +52,8 @@ def name_in_words(condition: Condition) -> str:
     """What a condition is called where it was not given a name."""
     if isinstance(condition, Then):
         return f"{name_in_words(condition.first)}{IN_TURN}{name_in_words(condition.second)}"
+    if isinstance(condition, Union):
+        return f"union of {' | '.join(name_in_words(one) for one in condition.conditions)}"
     return condition.name
 
 

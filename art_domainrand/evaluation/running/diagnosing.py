@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, Union
 from art_domainrand.evaluation.diagnose.diagnosis import Check, Diagnosis, Finding
 
 USUAL_RADIUS = 8 / 255
@@ -20,16 +20,18 @@ def largest_radius(conditions: Iterable[Condition], estimator: Any) -> float:
     :param conditions: the conditions.
     :param estimator: says what the range is.
     """
-    attacks = [last_of(condition) for condition in conditions]
+    attacks = [attack for condition in conditions for attack in last_of(condition)]
     radii = [one.eps for one in attacks if isinstance(one, Attacked) and one.norm == "linf" and one.eps > 0]
     values = getattr(estimator, "clip_values", None)
     width = 1.0 if values is None else float(np.max(np.subtract(values[1], values[0])))
     return max(radii, default=USUAL_RADIUS * width)
 
 
-def last_of(condition: Condition) -> Condition:
-    """The last of the conditions that work one after another."""
-    return last_of(condition.second) if isinstance(condition, Then) else condition
+def last_of(condition: Condition) -> list[Condition]:
+    """The last of the conditions that work one after another; each one of a union."""
+    if isinstance(condition, Union):
+        return [last for one in condition.conditions for last in last_of(one)]
+    return last_of(condition.second) if isinstance(condition, Then) else [condition]
 
 
 def without_diagnosis(reason: str) -> Diagnosis:

@@ -1,20 +1,16 @@
-"""Forward and backward passes, counted where they happen: at the model."""
+"""What samples cost in forward and backward passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from art_domainrand.estimators.outputs import parts_of
-from art_domainrand.estimators.state import counted_modules
+from art_domainrand.estimators.counting import PassCounter
 
 Found = TypeVar("Found")
 
@@ -52,17 +48,14 @@ class Meter:
     """
 
     def __init__(self, estimator: Any) -> None:
-        self._modules = counted_modules(estimator)
-        self._forwards = self._backwards = 0 if self._modules else np.nan
-        self._hooks = ExitStack()
+        self._counter = PassCounter(estimator)
 
     def __enter__(self) -> Self:
-        for module in self._modules:
-            self._hooks.callback(module.register_forward_hook(self._forward).remove)
+        self._counter.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._hooks.close()
+        self._counter.__exit__(kind, error, at)
 
     def measured(self, action: Callable[[], Found], n: int) -> tuple[Found, Passes]:
         """What ``action`` returns, and the passes that it took, shared evenly over its ``n`` samples.
@@ -70,22 +63,8 @@ class Meter:
         :param action: what is counted.
         :param n: for how many samples it works.
         """
-        forwards, backwards = self._forwards, self._backwards
+        counter = self._counter
+        forwards, backwards = counter.forwards, counter.backwards
         found = action()
-        taken = np.array([self._forwards - forwards, self._backwards - backwards]) / max(n, 1)
+        taken = np.array([counter.forwards - forwards, counter.backwards - backwards]) / max(n, 1)
         return found, Passes(np.full(n, taken[0]), np.full(n, taken[1]))
-
-    def _forward(self, module: Any, inputs: Any, output: Any) -> Any:
-        images = next((part for part in inputs if isinstance(part, Tensor)), None)
-        if images is None:
-            return output
-        self._forwards += len(images)
-        if output is images and images.requires_grad:
-            output = images.view_as(images)  # gradients may be asked for at the images themselves
-        tensors = [part for part in (output, *parts_of(output)) if isinstance(part, Tensor) and part.requires_grad]
-        if tensors and torch.is_grad_enabled():
-            tensors[0].register_hook(lambda gradient: self._backward(len(images)))  # type: ignore[no-untyped-call]
-        return output
-
-    def _backward(self, n: int) -> None:
-        self._backwards += n

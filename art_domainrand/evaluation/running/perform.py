@@ -30,7 +30,9 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
+    Union,
     attack_name,
+    parts_of_condition,
 )
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.evaluation import Sample
@@ -50,6 +52,7 @@ from art_domainrand.evaluation.running.passes import Meter, Passes
 from art_domainrand.evaluation.running.performance import Changed, Draws, Performance
 from art_domainrand.evaluation.running.rows import checked_images, rows_of_draws
 from art_domainrand.evaluation.running.searches import find_worst
+from art_domainrand.evaluation.running.together import unite
 
 Performer: TypeAlias = Callable[[Performance, Sequence[Any], Block], list[Draws]]
 """From who judges, a family and a block to the images of each draw, for each condition of the family."""
@@ -169,6 +172,16 @@ def do_both(performance: Performance, family: Sequence[Then], block: Block) -> l
     return found
 
 
+def unite_all(performance: Performance, family: Sequence[Union], block: Block) -> list[Draws]:
+    """The first of several conditions that breaks a sample."""
+
+    def judged(condition: Condition, some: Block) -> Draws:
+        (draws,) = perform_family(performance, [condition], some)
+        return [with_verdict(performance.judge, performance.meter, some, changed) for changed in draws]
+
+    return [[unite(condition.conditions, block, judged, performance.judge)] for condition in family]
+
+
 def joined_words(before: Changed, after: Changed) -> Callable[[int], str]:
     """What two conditions have done to an image, one after the other."""
     return lambda place: "; then ".join(text for text in (before.words(place), after.words(place)) if text)
@@ -183,6 +196,7 @@ PERFORMERS: dict[type[Condition], Performer] = {
     DomainAttacked: attack_domain,
     Composite: attack_both,
     Then: do_both,
+    Union: unite_all,
     Custom: call_custom,
 }
 """Kind of condition -> what performs it."""
@@ -238,10 +252,9 @@ def check_performable(condition: Condition) -> None:
     """
     known = [known.__name__ for known in PERFORMERS]
     require(type(condition) in PERFORMERS, "condition", f"be one of {known}", Text(type(condition).__name__), TypeError)
-    if isinstance(condition, Then):
-        check_performable(condition.first)
-        check_performable(condition.second)
-    elif isinstance(condition, Attacked):
+    for part in parts_of_condition(condition):
+        check_performable(part)
+    if isinstance(condition, Attacked):
         attack_entry(condition)
     else:
         check_condition(condition)

@@ -19,6 +19,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import Outcomes
@@ -29,9 +30,9 @@ def kind_of(condition: Condition) -> str:
     """What sort of threat a condition is.
 
     :param condition: the condition.
-    :return: "clean"; "attacked" if an adversary chooses, by gradients or by search; "corrupted" for a common
-        corruption; "shifted" for a domain, a randomization, or one of these after another; "custom" for what only its
-        author knows.
+    :return: "clean"; "attacked" if an adversary chooses, by gradients, by search or among several conditions;
+        "corrupted" for a common corruption; "shifted" for a domain, a randomization, or one of these after another;
+        "custom" for what only its author knows.
     """
     if isinstance(condition, Clean):
         return "clean"
@@ -40,6 +41,9 @@ def kind_of(condition: Condition) -> str:
         if len(parts) > 1:
             return next((kind for kind in ("custom", "attacked") if kind in parts), "shifted")
         return parts.pop() if parts else "clean"
+    if isinstance(condition, Union):
+        kinds = {kind_of(one) for one in condition.conditions}
+        return "custom" if "custom" in kinds else kinds.pop() if len(kinds) == 1 else "attacked"
     if isinstance(condition, (Attacked, DomainAttacked, Composite)):
         return "attacked"
     if isinstance(condition, Corrupted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, DomainAttacked, Then, attack_name
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, DomainAttacked, Then, Union, attack_name
 from art_domainrand.evaluation.diagnose.diagnosis import Finding
 from art_domainrand.evaluation.evaluation import Evaluation
 
@@ -74,6 +74,8 @@ def single_step(condition: Condition) -> bool:
     """Whether a condition is an attack of one step, alone or after something else."""
     if isinstance(condition, Then):
         return single_step(condition.second)
+    if isinstance(condition, Union):
+        return all(single_step(one) for one in condition.conditions)
     if not isinstance(condition, Attacked):
         return False
     return plain_name(condition) in SINGLE_STEP or condition.options.get("max_iter") == 1
@@ -86,6 +88,8 @@ def needs_no_gradient(condition: Condition) -> bool:
     """
     if isinstance(condition, Then):
         return needs_no_gradient(condition.first) or needs_no_gradient(condition.second)
+    if isinstance(condition, Union):
+        return any(needs_no_gradient(one) for one in condition.conditions)
     if isinstance(condition, Attacked):
         return plain_name(condition) in WITHOUT_GRADIENTS
     return isinstance(condition, DomainAttacked)

@@ -42,7 +42,14 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
 from art_domainrand.randomization.transforms.patches import GridShuffle
 from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
-from art_domainrand.randomization.transforms.tone import AutoContrast, Equalize, Posterize, Sharpness, Solarize
+from art_domainrand.randomization.transforms.tone import (
+    AutoContrast,
+    Equalize,
+    HSVSaturation,
+    Posterize,
+    Sharpness,
+    Solarize,
+)
 from art_domainrand.randomization.transforms.weather import Fog, Frost, Rain, Snow, Spatter
 from art_domainrand.randomization.unforeseen.blocks import DCTNoise, PixelBlocks
 from art_domainrand.randomization.unforeseen.flow import FlowField
@@ -73,6 +80,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "invert": Invert,
     "hue": Hue,
     "hsv_hue": HSVHue,
+    "hsv_saturation": HSVSaturation,
     "white_balance": WhiteBalance,
     "gamma": Gamma,
     "channel_shuffle": ChannelShuffle,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from kornia.enhance import solarize
+from kornia.enhance import adjust_saturation, solarize
 from torch import Tensor
 
 from art_domainrand.core.straight_through import snapped, straight_through, wants_gradient
 from art_domainrand.randomization.core.distributions import Range, Uniform, require_support
-from art_domainrand.randomization.core.transform import PixelTransform, Values
+from art_domainrand.randomization.core.transform import PixelTransform, Values, require_rgb
 from art_domainrand.randomization.numerics.elementary import two_to_the
 
 COUNTED = 256
@@ -170,4 +170,30 @@ class Sharpness(PixelTransform):
         # 13 (inner - smooth) = 9 inner - nine
         changed: Tensor = x.clone()
         changed[:, :, 1:-1, 1:-1] = inner + (9 * inner - nine) * excess
+        return changed
+
+
+@dataclass(frozen=True)
+class HSVSaturation(PixelTransform):
+    """Multiply the saturation of HSV of an RGB image (Kornia's ``adjust_saturation``): hue and value stay.
+
+    Saturation ends at 1, where the gradient of the factor is zero; :class:`Saturation` is the linear one, which fuses.
+
+    :param factor: >= 0; at 0 all channels have the value of the largest, 1 is unchanged, above 1 more colourful.
+    :raises ValueError: for a negative factor.
+    """
+
+    factor: Range = Uniform(0.6, 1.4)
+    units: ClassVar[Mapping[str, str]] = {"factor": "factor"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_support("factor", self.factor, low=0)
+
+    def check_channels(self, channels: int) -> None:
+        require_rgb(self, channels)
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        self.check_channels(x.shape[1])
+        changed: Tensor = adjust_saturation(x, values["factor"])
         return changed

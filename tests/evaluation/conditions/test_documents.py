@@ -18,6 +18,7 @@ from art_domainrand.evaluation.conditions import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.conditions.documents import from_document, from_record, to_document
 from art_domainrand.evaluation.conditions.kinds import COMPOSITE_ORDERS, NORMS
@@ -40,7 +41,8 @@ PLAIN = st.one_of(
     st.builds(DomainAttacked, PIPELINES, COUNTS),
     st.builds(Composite, PIPELINES, EPS, st.sampled_from(sorted(NORMS)), st.sampled_from(ORDERS), COUNTS, COUNTS),
 )
-CONDITION = PLAIN | st.builds(Then, PLAIN, PLAIN) | st.builds(Then, st.builds(Then, PLAIN, PLAIN), PLAIN)
+IN_TURN = PLAIN | st.builds(Then, PLAIN, PLAIN) | st.builds(Then, st.builds(Then, PLAIN, PLAIN), PLAIN)
+CONDITION = IN_TURN | st.builds(Union, st.lists(IN_TURN, min_size=1, max_size=3))
 
 
 @settings(deadline=None)
@@ -102,6 +104,13 @@ def test_anything_else_is_no_radius(given):
         ({"type": "randomized", "pipeline": 3}, "condition.pipeline must be the name of a preset or a pipeline"),
         ({"type": "randomized", "pipeline": {"version": 2}}, "condition.pipeline: document must have the key"),
         ({"type": "then", "first": {"type": "clean"}, "second": {"type": "x"}}, "condition.second.type must be one of"),
+        (
+            {"type": "union", "conditions": {"type": "clean"}},
+            "condition.conditions must be a list of conditions, got dict",
+        ),
+        ({"type": "union", "conditions": []}, "condition: conditions must hold a condition"),
+        ({"type": "union", "conditions": [{"type": "clean"}, {"type": "x"}]}, r"conditions\[1\].type must be one of"),
+        ({"type": "union", "conditions": [{"type": "in_domain", "domain": "nigt"}]}, r"did you mean 'night'\?"),
         ({"type": "custom", "name": "mine"}, r"condition must not be a function \(mine\)"),
         (
             {"type": "attacked", "attack": {"type": "custom", "name": "m"}, "eps": 1},

@@ -15,6 +15,7 @@ from art_domainrand.evaluation.conditions import (
     DomainAttacked,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.running.passes import Meter
 from art_domainrand.evaluation.running.perform import perform
@@ -65,6 +66,7 @@ CONDITIONS = [
     [Composite(PIPELINE, 0.1, evaluations=12, max_iter=3)],
     [Then(Randomized(PIPELINE, draws=2), Attacked("pgd", eps, options={"max_iter": 3})) for eps in (0.1, 0.2)],
     [Then(Attacked("pgd", 0.1, options={"max_iter": 3}), Corrupted("fog", 2))],
+    [Union((Corrupted("fog", 3), Randomized(PIPELINE, draws=2), Attacked("pgd", 0.05, options={"max_iter": 3})))],
     [Custom(lambda estimator, x, y: x + 1e-3 * estimator.loss_gradient(x, np.eye(4)[y]))],
 ]
 

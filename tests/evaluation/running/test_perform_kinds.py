@@ -17,6 +17,7 @@ from art_domainrand.evaluation.conditions import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.outcomes import SORTED_BY
 from art_domainrand.evaluation.running.perform import PERFORMERS, perform
@@ -38,6 +39,7 @@ ONE_OF_EACH = [
     Then(Corrupted("fog", 2), Attacked("pgd", 0.1, options={"max_iter": 3})),
     Then(Randomized(PIPELINE, draws=2), Corrupted("shot_noise", 2)),
     Custom(lambda estimator, x, y: x * 0.5, "dimmed"),
+    Union((Corrupted("fog", 2), Randomized(PIPELINE, draws=2), Attacked("pgd", 0.02, "l2", {"max_iter": 3}))),
 ]
 
 

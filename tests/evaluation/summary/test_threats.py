@@ -18,6 +18,7 @@ from art_domainrand.evaluation.conditions import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary import (
@@ -58,6 +59,10 @@ L2 = Attacked("pgd", 8 / 255, "l2")
         (Then(Clean(), FOG), "corrupted"),
         (Then(Clean(), Clean()), "clean"),
         (Then(STRONG, Custom(max)), "custom"),
+        (Union((STRONG, L2)), "attacked"),
+        (Union((FOG, InDomain("night", 2))), "attacked"),
+        (Union((FOG, Corrupted("snow", 1))), "corrupted"),
+        (Union((FOG, Custom(max))), "custom"),
     ],
 )
 def test_every_condition_has_a_kind(condition, kind):

@@ -12,6 +12,7 @@ from art_domainrand.randomization import (
     GaussianBlur,
     Grayscale,
     HSVHue,
+    HSVSaturation,
     Hue,
     Invert,
     Occlusion,
@@ -101,6 +102,16 @@ def test_linear_hue_turns_the_same_way_as_hsv():
 def test_hsv_hue_is_kornias():
     ours, values = apply(HSVHue(), images())
     close(ours, kornia.enhance.adjust_hue(images(), torch.deg2rad(values["shift"])))
+
+
+def test_hsv_saturation_is_kornias_and_keeps_hue_and_value():
+    x = images()
+    ours, values = apply(HSVSaturation(), x)
+    close(ours, kornia.enhance.adjust_saturation(x, values["factor"]))
+    before, after = kornia.color.rgb_to_hsv(x), kornia.color.rgb_to_hsv(ours)
+    close(after[:, 2], before[:, 2])
+    share = (before[:, 1] * values["factor"].view(-1, 1, 1)).clamp(max=1)
+    torch.testing.assert_close(after[:, 1], share, atol=1e-4, rtol=1e-3)
 
 
 def test_gamma_is_kornias_above_the_toe_and_a_line_below():

@@ -16,6 +16,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
+    Union,
 )
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
@@ -39,6 +40,8 @@ def kind_text(condition: Condition) -> str:
     """The kind of a condition in words."""
     if isinstance(condition, Then):
         return f"{kind_text(condition.first)}, then {kind_text(condition.second)}"
+    if isinstance(condition, Union):
+        return f"worst of: {', '.join(dict.fromkeys(kind_text(one) for one in condition.conditions))}"
     return KIND_WORDS.get(type(condition), "custom")
 
 
@@ -47,6 +50,13 @@ def uses_gradients(condition: Condition) -> bool:
     if isinstance(condition, Then):
         return uses_gradients(condition.second) or uses_gradients(condition.first)
     return isinstance(condition, (Attacked, Composite))
+
+
+def relies_on_gradients(condition: Condition) -> bool:
+    """Whether a diagnosis may doubt the accuracy in it: of a union where it may doubt that of one part."""
+    if isinstance(condition, Union):
+        return any(relies_on_gradients(one) for one in condition.conditions)
+    return uses_gradients(condition) and not needs_no_gradient(condition)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def entry_of(evaluation: Evaluation, model: str, name: str, condition: Condition
     """A model's entry: any finding concerns what attacks left standing, and poor clean accuracy everything."""
     found = findings_on(evaluation, model)
     doubt = SEE_WARNING if any(one.name == "clean_accuracy" for one in found) else ""
-    if found and uses_gradients(condition) and not needs_no_gradient(condition):
+    if found and relies_on_gradients(condition):
         doubt = NOT_RELIABLE if any(one.severity == "error" for one in found) else UPPER_BOUND
     return ConditionEntry(row_of(evaluation, model, name), doubt)
 
