@@ -40,7 +40,7 @@ class RunConfig:
     :param attack: names of attacks.
     :param norm: norms of their balls.
     :param eps: radii of their balls, as text: "8/255" or "0.03".
-    :param domain: domains, NAME or NAME:SEVERITY, or "all".
+    :param domain: domains, NAME or NAME:SEVERITY, "all", or "imagenet_ua" for draws of its core set.
     :param corruptions: corruptions, NAME or NAME:SEVERITY, "common" or "all".
     :param conditions: documents of conditions, from a file only.
     :param device: as ``chosen_device`` says.

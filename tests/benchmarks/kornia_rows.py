@@ -337,6 +337,8 @@ _GIVEN = (
         from_module(lambda: K.RandomRain((20, 40), p=1.0)), random=True),
     Row("snow", "`RandomSnow`", "ours", (REPLAY,), "a class alone; brightens what is bright, there are no flakes",
         from_module(lambda: K.RandomSnow((0.1, 0.3), (1.5, 2.5), p=1.0)), random=True),
+    Row("dct_noise", note="its codec takes no coefficients"),
+    Row("flow_field", note="`elastic_transform2d` draws its field, `remap` takes one for every pixel"),
     Row("domain.night", "`rgb_to_grayscale`", "ours, Kornia's grey", (PART,)),
     Row("domain.dusk", "`rgb_to_grayscale`", "ours, Kornia's grey", (PART,)),
     Row("domain.low_light_sensor", "`rgb_to_grayscale`", "ours, Kornia's grey", (PART,)),

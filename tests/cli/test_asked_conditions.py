@@ -2,7 +2,8 @@
 
 from art_domainrand.cli.asked_conditions import asked_conditions
 from art_domainrand.cli.run_config import RunConfig
-from art_domainrand.evaluation.conditions import Attacked, Clean
+from art_domainrand.evaluation.conditions import Attacked, Clean, InDomain
+from art_domainrand.randomization.domains import domain_pipeline
 
 
 def pgd(**options):
@@ -26,3 +27,11 @@ def test_an_attack_beside_a_preset_replaces_none_of_its_attacks():
     both = asked_conditions(RunConfig(preset="quick", attack=("strongest",), eps=("0.1",)), 1)
     assert both.items() >= preset.items()
     assert list(both.values())[-1] == Attacked("strongest", 0.1)
+
+
+def test_unforeseen_adversaries_are_domains_by_name_and_as_a_group():
+    one = asked_conditions(RunConfig(domain=("ua_wood:5", "recolor")), 3)
+    assert list(one.values())[1:] == [InDomain("ua_wood", 5), InDomain("recolor", 3)]
+    _, *group = asked_conditions(RunConfig(domain=("imagenet_ua",)), 1).values()
+    assert len(group) == 8
+    assert all(domain_pipeline(name).takes(1) for name in (condition.domain for condition in group))

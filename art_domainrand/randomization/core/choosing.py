@@ -82,3 +82,11 @@ def same_shape(x: Tensor, changed: Tensor) -> Tensor:
         shapes = f"{tuple(x.shape[1:])}, got {tuple(changed.shape[1:])}"
         raise ValueError(f"a transform applied to some of the images must keep their shape {shapes}")
     return changed
+
+
+def name_of(transform: Transform) -> str:
+    """What a transform is called: its class, or those it is made of."""
+    members = getattr(transform, "transforms", None)
+    if members is None or isinstance(transform, ChoosingTransform):
+        return type(transform).__name__
+    return " + ".join(name_of(member) for member in members)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.randomization.core.chain import common_sampling, fuses, nested_values, prefixed
-from art_domainrand.randomization.core.choosing import ChoosingTransform, apply_chosen, same_shape
+from art_domainrand.randomization.core.choosing import ChoosingTransform, apply_chosen, name_of, same_shape
 from art_domainrand.randomization.core.distributions import Distribution, Uniform
 from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, settled
@@ -202,11 +202,3 @@ class OneOf(ChoosingTransform):
             return apply_chosen(x, choice, self.transforms, [values[str(k)] for k in range(len(members))])
         images = [same_shape(x, t.apply(x, values[str(k)])) for k, t in enumerate(self.transforms)]
         return select(values["selector"], self.weights, images)
-
-
-def name_of(transform: Transform) -> str:
-    """What a transform is called: its class, or those it is made of."""
-    members = getattr(transform, "transforms", None)
-    if members is None or isinstance(transform, OneOf):
-        return type(transform).__name__
-    return " + ".join(name_of(member) for member in members)

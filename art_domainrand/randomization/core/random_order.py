@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.randomization.core.chain import nested_values, prefixed
-from art_domainrand.randomization.core.choosing import apply_chosen, same_shape
-from art_domainrand.randomization.core.composites import name_of
+from art_domainrand.randomization.core.choosing import apply_chosen, name_of, same_shape
 from art_domainrand.randomization.core.distributions import Distribution, Uniform
 from art_domainrand.randomization.core.pipeline import Item, as_transform
 from art_domainrand.randomization.core.transform import PixelTransform, Transform, Values, settled
