@@ -16,8 +16,9 @@ from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.stage import Stage
-from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED, MANY_STEPS, ONE_STEP, BudgetLine
+from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED, LINEAR, MANY_STEPS, ONE_STEP, BudgetLine
 from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
+from art_domainrand.attacks.ensemble.linear import linear_stage
 from art_domainrand.attacks.ensemble.reach import within_reach
 from art_domainrand.attacks.ensemble.stepping import stepping_stage
 from art_domainrand.core import checks as check
@@ -109,11 +110,14 @@ def stages_of(balls: Balls, samples: int, line: BudgetLine) -> list[Stage]:
 
 
 def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns: int) -> list[Stage]:
-    """FGSM on the estimator's loss, or steps on the margin: from the original, or from directed starts."""
+    """FGSM, steps on the margin from the original or from directed starts, or towards classes as if it were linear."""
     if kind == ONE_STEP:
         return [stepping_stage(kind, balls, balls.inputs.named(None), 1.0, 1, balls.start(at_random=False))]
     if kind == MANY_STEPS:
         return [stepping_stage(kind, balls, "margin", 0.5, max_iter, balls.start(at_random=False))]
+    if kind == LINEAR:
+        found = balls.inputs.clean(TOP_CLASSES).rivals.shape[1]
+        return [linear_stage(balls, rank, TOP_CLASSES) for rank in range(min(turns, found))]
     if kind != DIRECTED:
         return []
     # Each class in turn shall rise, then fall.

@@ -27,11 +27,11 @@ def mixed_weights(keys: Tensor, labels: Tensor, aimed: Tensor, sign: int, classe
     :param keys: (B,), one for each sample.
     :param labels: class indices (B,).
     :param sign: 1 where the class aimed at shall rise, -1 where it shall fall.
-    :param classes: K; the two weights grow with it, as K / 10.
+    :param classes: K; the two weights grow with it, as K / 10 (not less than for ten).
     """
     numbers = uniform(keys, (classes + 1,))
     low, high = LABEL_RISING if sign > 0 else LABEL_FALLING
-    scale = classes / 10
+    scale = max(1.0, classes / 10)
     own = scale * (low + (high - low) * numbers[:, -1:])
     weights = (2 * numbers[:, :-1] - 1).scatter(1, labels.unsqueeze(1), own)
     return weights.scatter(1, aimed.unsqueeze(1), sign * AIMED * scale)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from art_domainrand.attacks.engine.inputs import Inputs
 
-# Samples whose margin no stage has lowered by even a tenth go on too: their gradients may be masked.
-STUCK = 0.9
+# Samples whose margin no stage has lowered by even a hundredth go on too: their gradients may be masked.
+STUCK = 0.99
 
 Worthwhile = Callable[[Tensor, Tensor], Tensor]
 """Samples (A,) and the largest margins (A,) found before -> which of them to run on."""
