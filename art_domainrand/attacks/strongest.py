@@ -33,9 +33,10 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     """A parameter-free ensemble in the spirit of AutoAttack's gradient part (Croce & Hein 2020), at less cost.
 
     FGSM and PGD on the margin clear the easy samples; Auto-PGD on cross-entropy and, towards one class after the other,
-    on the targeted difference of logits ratio work on what is left. Later stages skip samples that earlier ones brought
-    nowhere near the boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample
-    keeps its first success, or else the point of largest margin.
+    on the targeted difference of logits ratio, and short climbs from directed starts (Liu et al. 2022, A3) work on what
+    is left. Later stages skip samples that earlier ones brought nowhere near the boundary although they did lower the
+    margin, which is where the time of AutoAttack goes. A sample keeps its first success, or else the point of largest
+    margin. See :data:`~art_domainrand.attacks.ensemble.budgets.BUDGETS`.
 
     :param estimator: Any classifier of ART with class gradients.
     :param norm: "inf", ``np.inf``, 1 or 2.
@@ -44,7 +45,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         towards ``y``, with restarts in place of classes.
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
-    :param budget: "quick", "standard", or "full", which skips no sample and costs what AutoAttack's gradient part does.
+    :param budget: "quick", "standard", or "full", which in the end skips no sample and costs what AutoAttack's gradient
+        part does. Each begins with all of the one before, so that more is never weaker.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
