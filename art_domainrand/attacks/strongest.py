@@ -1,6 +1,5 @@
 """The strongest robustness test here: an ensemble of gradient attacks without parameters to tune."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +8,6 @@ import torch
 from art.attacks.attack import EvasionAttack
 from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
-from torch import Tensor
 
 from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
 from art_domainrand.attacks.engine.arguments import without_writer
@@ -17,9 +15,12 @@ from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
-from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
-from art_domainrand.attacks.engine.steps import PGDSteps, as_size
+from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED, LINEAR, MANY_STEPS, ONE_STEP, BudgetLine
+from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
+from art_domainrand.attacks.ensemble.linear import linear_stage
+from art_domainrand.attacks.ensemble.reach import within_reach
+from art_domainrand.attacks.ensemble.stepping import stepping_stage
 from art_domainrand.core import checks as check
 from art_domainrand.estimators import check_class_gradients
 from art_domainrand.estimators.refused import check_estimator
@@ -27,53 +28,15 @@ from art_domainrand.estimators.refused import check_estimator
 # Draws per gradient where the estimator is random and the user does not say.
 RANDOM_EOT_SAMPLES = 16
 
-# Samples whose margin no stage has lowered by even a tenth go on too: their gradients may be masked.
-STUCK = 0.9
-
-# The steps of PGD, as a share of eps, at first; a cosine lets them fall to nothing.
-PGD_STEP = 0.5
-
-
-# Per budget: (loss, steps, classes aimed at, reach). A stage runs on samples that are not fooled yet and, with a reach,
-# whose margin is down to that share of what it is on the original. Steps are Auto-PGD's, but for FGSM, one of eps on
-# the estimator's loss, and PGD, on the margin; every budget begins with both, so that it is never weaker than either.
-ONE_STEP, MANY_STEPS = "FGSM", "PGD"
-BUDGETS: dict[str, tuple[tuple[str, int, int, float], ...]] = {
-    "quick": (
-        (ONE_STEP, 1, 0, 1.0),
-        (MANY_STEPS, 50, 0, 1.0),
-        ("cross_entropy", 20, 0, 1.0),
-        ("targeted_dlr", 30, 3, 0.2),
-        ("cross_entropy", 50, 0, 0.1),
-        ("targeted_dlr", 50, 4, 0.1),
-    ),
-    "standard": (
-        (ONE_STEP, 1, 0, 1.0),
-        (MANY_STEPS, 50, 0, 1.0),
-        ("cross_entropy", 50, 0, 1.0),
-        ("targeted_dlr", 50, 4, 0.3),
-        ("margin", 100, 0, 0.12),
-        ("dlr", 100, 0, 0.12),
-        ("cross_entropy", 100, 0, 0.12),
-        ("cross_entropy", 100, 0, 0.12),
-        ("targeted_dlr", 100, 4, 0.12),
-    ),
-    "full": (
-        (ONE_STEP, 1, 0, 1.0),
-        (MANY_STEPS, 50, 0, 1.0),
-        ("cross_entropy", 100, 0, 1.0),
-        ("targeted_dlr", 100, 9, 1.0),
-    ),
-}
-
 
 class StrongestAttack(GradientAttack, EvasionAttack):
     """A parameter-free ensemble in the spirit of AutoAttack's gradient part (Croce & Hein 2020), at less cost.
 
     FGSM and PGD on the margin clear the easy samples; Auto-PGD on cross-entropy and, towards one class after the other,
-    on the targeted difference of logits ratio work on what is left. Later stages skip samples that earlier ones brought
-    nowhere near the boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample
-    keeps its first success, or else the point of largest margin.
+    on the targeted difference of logits ratio, and short climbs from directed starts (Liu et al. 2022, A3) work on what
+    is left. Later stages skip samples that earlier ones brought nowhere near the boundary although they did lower the
+    margin, which is where the time of AutoAttack goes. A sample keeps its first success, or else the point of largest
+    margin. See :data:`~art_domainrand.attacks.ensemble.budgets.BUDGETS`.
 
     :param estimator: Any classifier of ART with class gradients.
     :param norm: "inf", ``np.inf``, 1 or 2.
@@ -82,7 +45,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         towards ``y``, with restarts in place of classes.
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
-    :param budget: "quick", "standard", or "full", which skips no sample and costs what AutoAttack's gradient part does.
+    :param budget: "quick", "standard", or "full", which in the end skips no sample and costs what AutoAttack's gradient
+        part does. Each begins with all of the one before, so that more is never weaker.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
@@ -133,56 +97,41 @@ class StrongestAttack(GradientAttack, EvasionAttack):
 
     def _stages(self, inputs: Inputs) -> list[Stage]:
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
-        budget = BUDGETS[self.budget]
         samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
-        balls, most = Balls(inputs, self.norm, self.eps), max(classes for _, _, classes, _ in budget)
-        return [stage for line in budget for stage in stages_of(balls, most, samples, *line)]
+        balls = Balls(inputs, self.norm, self.eps)
+        return [stage for line in BUDGETS[self.budget] for stage in stages_of(balls, samples, line)]
 
 
-def stages_of(
-    balls: Balls, most: int, samples: int, loss: str, max_iter: int, classes: int, reach: float
-) -> list[Stage]:
-    """The stages of one line of a budget: one, or one for each class aimed at, of which no line has more than ``most``.
-
-    Gradients are means over ``samples`` draws.
-    """
-    inputs = balls.inputs
-    worth, plan = within_reach(inputs, most, reach), AutoPlan(max_iter, samples=samples)
-    if loss in (ONE_STEP, MANY_STEPS):
-        return [replace(pgd_stage(balls, loss, max_iter), worthwhile=worth, samples=samples)]
-    if not classes:
-        return [auto_stage(balls, plan, loss, worthwhile=worth)]
-    if inputs.config.targeted:  # the class is given: restarts take the place of classes
-        return [auto_stage(balls, replace(plan, restarts=classes), "dlr", worthwhile=worth)]
-    rivals = inputs.clean(most).rivals[:, :classes]
-    return [auto_stage(balls, plan, towards=rivals[:, rank], worthwhile=worth) for rank in range(rivals.shape[1])]
+def stages_of(balls: Balls, samples: int, line: BudgetLine) -> list[Stage]:
+    """The stages of one line of a budget, one for each of its turns; gradients are means over ``samples`` draws."""
+    kind, max_iter, turns, reach = line
+    worth = within_reach(balls.inputs, TOP_CLASSES, reach)
+    stepping = stepping_stages(balls, samples, kind, max_iter, turns)
+    stages = stepping or auto_stages(balls, AutoPlan(max_iter, samples=samples), kind, turns)
+    return [replace(stage, worthwhile=worth, samples=samples) for stage in stages]
 
 
-def pgd_stage(balls: Balls, name: str, max_iter: int) -> Stage:
-    """FGSM, or PGD on the margin with cosine steps, from the original."""
-    inputs = balls.inputs
-    share, over, loss = (1.0, None, inputs.named(None)) if name == ONE_STEP else (PGD_STEP, max_iter, "margin")
-    return Stage(
-        name=name,
-        way=JudgedRun,
-        around=balls.around,
-        criterion=lambda which: inputs.criterion(which, loss),
-        steps=lambda ball, mask, which: PGDSteps(ball, mask, as_size(ball.eps, ball.x) * share, cosine_over=over),
-        start=balls.start(at_random=False),
-        max_iter=max_iter,
-        # FGSM moves everyone, also who is misclassified already: a trainer wants images that are attacked.
-        early_stop=name != ONE_STEP,
-    )
+def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns: int) -> list[Stage]:
+    """FGSM, steps on the margin from the original or from directed starts, or towards classes as if it were linear."""
+    if kind == ONE_STEP:
+        return [stepping_stage(kind, balls, balls.inputs.named(None), 1.0, 1, balls.start(at_random=False))]
+    if kind == MANY_STEPS:
+        return [stepping_stage(kind, balls, "margin", 0.5, max_iter, balls.start(at_random=False))]
+    if kind == LINEAR:
+        found = balls.inputs.clean(TOP_CLASSES).rivals.shape[1]
+        return [linear_stage(balls, rank, TOP_CLASSES) for rank in range(min(turns, found))]
+    if kind != DIRECTED:
+        return []
+    # Each class in turn shall rise, then fall.
+    starts = [directed_start(balls, turn // 2, 1 - 2 * (turn % 2), samples=samples) for turn in range(turns)]
+    return [stepping_stage(kind, balls, "margin", 1.0, max_iter, start) for start in starts]
 
 
-def within_reach(inputs: Inputs, most: int, reach: float) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """Says which samples have lost enough of their clean margin to be worth more steps, or next to nothing of it."""
-    if reach >= 1:
-        return None
-
-    def worthwhile(ids: Tensor, margin: Tensor) -> Tensor:
-        before = inputs.clean(most).margin[ids]
-        left = margin / torch.where(before < 0, before, -torch.inf)
-        return (left <= reach) | (left >= STUCK)
-
-    return worthwhile
+def auto_stages(balls: Balls, plan: AutoPlan, loss: str, turns: int) -> list[Stage]:
+    """Auto-PGD on a loss, or where there are ``turns`` on the targeted DLR towards as many classes, one by one."""
+    if not turns:
+        return [auto_stage(balls, plan, loss)]
+    if balls.inputs.config.targeted:  # the class is given: restarts take the place of classes
+        return [auto_stage(balls, replace(plan, restarts=turns), "dlr")]
+    rivals = balls.inputs.clean(TOP_CLASSES).rivals[:, :turns]
+    return [auto_stage(balls, plan, towards=rivals[:, rank]) for rank in range(rivals.shape[1])]

@@ -119,3 +119,51 @@ def test_the_ensemble_is_the_best_of_its_parts_on_every_sample(norm, binary, sca
         unbroken = ~broken
         assert (reached[unbroken] >= margins(classifier, adv, y)[unbroken] - 1e-5 * scale).all()
     assert 0 < broken.sum() < 16
+
+
+class Classes(nn.Module):
+    """Linear scores ``W (x - 1/2) + b``, in double precision, so that eps alone decides."""
+
+    def __init__(self, features: int, classes: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.weight = nn.Parameter(torch.randn(classes, features, generator=generator) / features**0.5)
+        self.bias = nn.Parameter(torch.randn(classes, generator=generator) / 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return ((x.flatten(1) - 0.5).double() @ self.weight.double().T + self.bias.double()).float()
+
+
+def radius_that_fools(model: Classes, x: np.ndarray, y: int, norm: float) -> float:
+    """The least eps at which some other class can be brought level with ``y``, for one image; inf if there is none."""
+    weight, bias = model.weight.detach().double().numpy(), model.bias.detach().double().numpy()
+    scores = weight @ (x.astype(np.float64) - 0.5) + bias
+
+    def most(eps: float) -> float:
+        gains = [
+            scores[c] - scores[y] + best_gain(weight[c] - weight[y], x[None].astype(np.float64), eps, norm)[0]
+            for c in range(len(bias))
+            if c != y
+        ]
+        return max(gains)
+
+    largest = {np.inf: 1.0, 2: len(x) ** 0.5, 1: float(len(x))}[norm]
+    return np.inf if most(largest) <= 0 else brentq(most, 1e-9, largest, xtol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+def test_of_a_linear_model_the_optimum_decides(norm, classes):
+    """A ten-thousandth above the critical radius every image falls, a ten-thousandth below none: the box counts."""
+    model = Classes(40, classes, seed=classes)
+    classifier = wrap(model, input_shape=(40,), nb_classes=classes)
+    drawn = np.random.default_rng(5).random((10, 40))
+    x = np.concatenate([KINDS[kind](drawn[:5]) for kind in ("uniform", "half at the ends")]).astype(np.float32)
+    y = classifier.predict(x).argmax(1)
+    critical = np.array([radius_that_fools(model, row, label, norm) for row, label in zip(x, y, strict=True)])
+    x, y, critical = (part[np.isfinite(critical)] for part in (x, y, critical))
+    assert len(x) >= 6
+    for factor in (1 - 1e-4, 1 + 1e-4):
+        eps = (critical * factor).reshape(-1, 1)
+        adv = StrongestAttack(classifier, norm, eps, budget="quick", seed=0, **QUIET).generate(x, y)
+        assert ((classifier.predict(adv).argmax(1) != y) == (factor > 1)).all(), f"{norm}, {factor}"

@@ -8,6 +8,9 @@ import torch
 
 from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
+from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
+from art_domainrand.attacks.ensemble.reach import STUCK
 
 from support.attacks import RowWise, distance, fooled, margins, predicted, seen_by, some_images
 from support.estimators import wrap
@@ -37,16 +40,33 @@ def most_that_a_part_fools(norm):
     return max(fooled(classifier, part, y).sum() for part in parts)
 
 
+@cache
+def found_with(budget, norm):
+    """The examples of the same 24 images, whom they fool, and their margins."""
+    classifier, x = wrap(RowWise()), some_images(24)
+    y = predicted(classifier, x)
+    adv = StrongestAttack(classifier, norm, RADIUS[norm], budget=budget, **QUIET).generate(x, y)
+    return adv, fooled(classifier, adv, y), margins(classifier, adv, y)
+
+
 @pytest.mark.parametrize("norm", [np.inf, 2, 1])
 @pytest.mark.parametrize("budget", strongest.BUDGETS)
 def test_no_weaker_than_its_parts(budget, norm):
-    classifier, x = wrap(RowWise()), some_images(24)
-    y, eps = predicted(classifier, x), RADIUS[norm]
-    adv = StrongestAttack(classifier, norm, eps, budget=budget, **QUIET).generate(x, y)
-    broken = fooled(classifier, adv, y)
+    adv, broken, _ = found_with(budget, norm)
     assert 0 < broken.sum() < 24
-    assert (distance(adv, x, norm) <= eps * (1 + 1e-14)).all()
+    assert (distance(adv, some_images(24), norm) <= RADIUS[norm] * (1 + 1e-14)).all()
     assert broken.sum() >= most_that_a_part_fools(norm)
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+@pytest.mark.parametrize(("less", "more"), [("quick", "standard"), ("standard", "full")])
+def test_a_larger_budget_is_never_weaker_for_any_image(less, more, norm):
+    """It begins with all of the smaller one, under the same random numbers."""
+    smaller = strongest.BUDGETS[less]
+    assert strongest.BUDGETS[more][: len(smaller)] == smaller
+    (_, before, reached), (_, broken, margin) = found_with(less, norm), found_with(more, norm)
+    assert (broken >= before).all()
+    assert (margin[~broken] >= reached[~broken] - 1e-5).all()
 
 
 def test_stages_run_on_what_is_left(robust, monkeypatch):
@@ -72,7 +92,7 @@ def test_samples_out_of_reach_are_skipped_and_stuck_ones_are_not(robust, monkeyp
     adv = StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y)
     after = margins(classifier, adv, y)
     share = after / before
-    expected = (after <= 0) & ((share <= 0.5) | (share >= strongest.STUCK))
+    expected = (after <= 0) & ((share <= 0.5) | (share >= STUCK))
     assert 0 < (expected & (share <= 0.5)).sum() < (after <= 0).sum()
     with seen_by(classifier.model) as seen:
         StrongestAttack(classifier, eps=eps, budget="reach", **QUIET).generate(x, y)
@@ -102,10 +122,40 @@ def test_targeted():
         assert (predicted(classifier, adv) == target).all()
 
 
-def test_larger_budgets_find_no_less(robust):
-    classifier, x, y, eps = robust
-    found = [
-        fooled(classifier, StrongestAttack(classifier, eps=eps, budget=b, **QUIET).generate(x, y), y).sum()
-        for b in ("quick", "standard", "full")
-    ]
-    assert found == sorted(found)
+def test_directed_starts_climb_the_mix_of_scores_and_are_the_images_own():
+    """Each start lies in ball and box, far out, and is the same in any company."""
+    classifier, x = wrap(RowWise()), some_images(12)
+    kept = []
+
+    def note(inputs):
+        balls = Balls(inputs, np.inf, 0.1)
+        for which in (torch.arange(12), torch.arange(12).flip(0)[:5]):
+            ball = balls.around(which)
+            kept.append(directed_start(balls, 0, 1)(3, 0, ball, which))
+            random = balls.start(at_random=True)(3, 0, ball, which)
+            assert ((kept[-1] - ball.x).abs() <= 0.1 + 1e-6).all()
+            assert ((kept[-1] - random).abs().mean((1, 2, 3)) > 0.03).all()
+        return []
+
+    attack = StrongestAttack(classifier, eps=0.1, **QUIET)
+    attack._stages = note
+    attack.generate(x, predicted(classifier, x))
+    assert torch.equal(kept[0].flip(0)[:5], kept[1])
+    scores = [torch.from_numpy(classifier.predict(part.numpy())) for part in (torch.from_numpy(x), kept[0])]
+    label = scores[0].argmax(1, keepdim=True)
+    rival = scores[0].scatter(1, label, -torch.inf).argmax(1, keepdim=True)
+    rises = scores[1].gather(1, rival) > scores[0].gather(1, rival)
+    assert rises.float().mean() > 0.7
+
+
+def test_weights_of_a_mix_of_scores():
+    keys, labels, aimed = torch.arange(2000), torch.arange(2000) % 10, (torch.arange(2000) + 3) % 10
+    for sign, (low, high) in ((1, (-0.5, 0.1)), (-1, (-0.1, 0.5))):
+        weights = mixed_weights(keys, labels, aimed, sign, 10)
+        assert torch.equal(weights.gather(1, aimed[:, None]), torch.full((2000, 1), sign * 0.8))
+        own = weights.gather(1, labels[:, None])
+        assert low <= own.min() < low + 0.02
+        assert high - 0.02 < own.max() <= high
+        others = weights.scatter(1, labels[:, None], 0).scatter(1, aimed[:, None], 0)
+        assert -1 <= others.min() < -0.99
+        assert 0.99 < others.max() <= 1

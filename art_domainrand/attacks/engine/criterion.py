@@ -20,27 +20,32 @@ class Criterion:
 
     ``loss`` is a name in :data:`LOSSES`, a function of scores (b, K) and class indices (b,) to (b,), or None for the
     estimator's own. With ``towards`` (B,) the loss is the targeted difference of logits ratio, away from ``y`` and
-    towards these classes; success stays what it is without.
+    towards these classes, and with ``weights`` (B, K) it is the weighted sum of the scores; success stays what it is.
     """
 
     y: Tensor
     sign: int
     loss: Any = None
     towards: Tensor | None = None
+    weights: Tensor | None = None
 
     def take(self, index: Tensor) -> "Criterion":
         """That of some of the samples; indices may repeat."""
         towards = None if self.towards is None else self.towards[index]
-        return Criterion(self.y[index], self.sign, self.loss, towards)
+        weights = None if self.weights is None else self.weights[index]
+        return Criterion(self.y[index], self.sign, self.loss, towards, weights)
 
     @property
     def has_values(self) -> bool:
         """Whether every sample has a value of its own, which the estimator's loss, one number, does not give."""
-        return self.loss is not None or self.towards is not None
+        return self.loss is not None or self.towards is not None or self.weights is not None
 
     def values(self, scores: Tensor, rows: slice) -> Tensor:
         """What to ascend, (b,), at the scores (b, K) of the samples ``rows``."""
         y = self.y[rows]
+        if self.weights is not None:
+            known = torch.where(scores.isfinite(), scores, 0.0)  # a class may be ruled out by a score of -inf
+            return (known * self.weights[rows].to(scores.dtype)).sum(1)
         if self.towards is not None:
             return targeted_dlr(scores, y.argmax(1), self.towards[rows])
         if self.loss in ("cross_entropy", UNSATURATED):  # soft labels count as they are

@@ -161,27 +161,29 @@ class Inputs:
         """What the attack sees of the originals; ``rivals`` is how many other classes are of interest at most."""
         if self._clean is None or self._clean.asked < rivals:
             parts = [self._clean_of(rows, rivals) for rows in self.batches()]
-            self._clean = CleanScores(torch.cat([r for r, _ in parts]), torch.cat([m for _, m in parts]), rivals)
+            ranked, margin = torch.cat([part.rivals for part in parts]), torch.cat([part.margin for part in parts])
+            self._clean = replace(parts[0], rivals=ranked, margin=margin)
         return self._clean
 
-    def _clean_of(self, rows: slice, rivals: int) -> tuple[Tensor, Tensor]:
+    def _clean_of(self, rows: slice, rivals: int) -> CleanScores:
         criterion = self.criterion(rows)
         scores = self.evaluator(rows, criterion).clean_scores(self.images(rows))
         own = criterion.y.argmax(1, keepdim=True)
         ranked = scores.scatter(1, own, -torch.inf).argsort(dim=1, descending=True)[:, :-1]
-        return ranked[:, :rivals].clone(), criterion.judge(scores)[1]
+        return CleanScores(ranked[:, :rivals].clone(), criterion.judge(scores)[1], rivals, scores.shape[1])
 
 
 @dataclass(frozen=True)
 class CleanScores:
     """Of the originals: the other classes by falling score, ``rivals`` (N, R), and the ``margin`` (N,).
 
-    ``asked`` is how many classes were asked for; there may be fewer.
+    ``asked`` is how many classes were asked for; there may be fewer. ``classes`` is how many scores there are.
     """
 
     rivals: Tensor
     margin: Tensor
     asked: int
+    classes: int
 
 
 def prepare(
