@@ -34,6 +34,16 @@ def interleaved(sides: dict[str, Callable[[], Any]], rounds: int, device: torch.
     return times
 
 
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    """The result and the seconds it took."""
+    clock = time.process_time if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter
+    begin = clock()
+    found = run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return found, clock() - begin
+
+
 def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

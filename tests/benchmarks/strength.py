@@ -1,53 +1,41 @@
 """How strong the attacks are and what that costs, beside ART's and torchattacks', on models trained here.
 
 Run ``python tests/benchmarks/strength.py [--cifar ARCHIVE] [--cache FOLDER] [--part ensemble|norms|early|random|scale]
-[--json FILE]`` (needs the extra ``peers``). Robust accuracies are percentages of the test images that
-survive; times are seconds of this process on one CPU thread, else of the wall clock.
+[--json FILE]`` (needs the extra ``peers``). ``--part standard``, which is not in "all", sets StrongestAttack beside
+AutoAttack standard on ``--models``, or on TRADES' published MNIST network (``--weights``, ``--data``). Robust
+accuracies are percentages of the test images that survive; times are seconds of this process on one CPU thread, else of
+the wall clock.
 """
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import torchattacks
 import typer
 from art.attacks.evasion import AutoProjectedGradientDescent, ProjectedGradientDescentPyTorch
-from art.estimators.classification import PyTorchClassifier
-from art.preprocessing.expectation_over_transformation import EoTImageRotationPyTorch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
-from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
 from art_domainrand.data import LabelledImages
 
 import measure
 import strength_models as models
+from measure import timed
 from strength_models import INF, Model
 from strength_nets import Scaled
+from strength_random import random_input, variance
+from strength_standard import compare
 
 Row = dict[str, Any]
-ANGLES = 30.0
-PREDICTIONS = 20
+Tables = dict[str, list[Row]]
 # In L-inf, where the undefended networks are attacked.
 EPS_UNDEFENDED = {"digits": 0.2, "cifar": 8 / 255}
-HALF = {"autocast": torch.bfloat16, "memory_format": "channels_last"}
-
-
-def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """The result and the seconds it took."""
-    clock = time.process_time if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter
-    begin = clock()
-    found = run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return found, clock() - begin
 
 
 def attacked(model: Model, attacks: dict[str, Callable[[], Any]]) -> list[Row]:
@@ -146,82 +134,6 @@ class CountRows:
         self.rows += len(inputs[0])
 
 
-def random_input(model: Model, counts: list[int], seeds: int) -> list[Row]:
-    """A defence that turns every input at random, under EOT-PGD, ours and ART's, with 1 to 64 draws a step."""
-    n = min(len(model.test), 200)
-    x, y = model.test.x[:n], model.test.y[:n]
-    rotation = R.Pipeline([R.Rotation((-ANGLES, ANGLES))])
-    defended = models.classifier(
-        model.net, model.test, DomainRandomization(rotation, apply_predict=True, apply_fit=False, seed=0)
-    )
-    options = {"eps": model.eps, "eps_step": model.eps / 4, "max_iter": 20, "batch_size": n, "verbose": False}
-
-    def accuracy(adv: Any) -> float:
-        hits = [(defended.predict(adv).argmax(1) == y).mean() for _ in range(PREDICTIONS)]
-        return 100 * float(np.mean(hits))
-
-    def ours(count: int, seed: int, **more: Any) -> Any:
-        return PGD(defended, eot_samples=count, seed=seed, **options, **more).generate(x, y)
-
-    def theirs(count: int, seed: int) -> Any:
-        np.random.seed(seed)
-        return ProjectedGradientDescentPyTorch(eot_classifier(model, count), **options).generate(x, y)
-
-    sides: dict[str, Callable[[int, int], Any]] = {
-        "ours": ours,
-        "ours, bfloat16, channels_last": lambda count, seed: ours(count, seed, **HALF),
-        "ART's EoTImageRotation": theirs,
-    }
-    rows = [{"attack": "none", "draws": 0, "seed": 0, "robust %": accuracy(x), "seconds": 0.0}]
-    for count, seed in ((count, seed) for count in counts for seed in range(seeds)):
-        for name, run in sides.items():
-            adv, seconds = timed(lambda run=run, count=count, seed=seed: run(count, seed))
-            rows.append({"attack": name, "draws": count, "seed": seed, "robust %": accuracy(adv), "seconds": seconds})
-            print(rows[-1], flush=True)
-    return rows
-
-
-def eot_classifier(model: Model, count: int) -> PyTorchClassifier:
-    """The same network behind ART's expectation over rotations."""
-    transform = EoTImageRotationPyTorch(
-        nb_samples=count, clip_values=(0, 1), angles=(-ANGLES, ANGLES), apply_predict=True
-    )
-    return PyTorchClassifier(
-        model.net,
-        nn.CrossEntropyLoss(),
-        model.test.x.shape[1:],
-        10,
-        clip_values=(0, 1),
-        preprocessing_defences=transform,
-        device_type="gpu" if model.x.is_cuda else "cpu",
-    )
-
-
-def variance(model: Model, draws: int = 16, repeats: int = 64) -> list[Row]:
-    """The variance of the mean gradient over 16 draws by how they are drawn, against independent ones."""
-    pipeline = R.Pipeline([R.Rotation((-ANGLES, ANGLES)), R.Translation(), R.Brightness(), R.Contrast()])
-    view = DomainRandomization(pipeline)
-    x, y = model.x[:32], model.y[:32]
-    rows = []
-    for method in ("uniform", "antithetic", "sobol", "stratified"):
-        generator = torch.Generator(x.device).manual_seed(0)
-        gradients = []
-        for _ in range(repeats):
-            leaf = x.clone().requires_grad_()
-            draw = pipeline.sample(len(x) * draws, generator, method=method)
-            scores = model.net(view.randomize(leaf.repeat_interleave(draws, 0), draw))
-            loss = nn.functional.cross_entropy(scores, y.repeat_interleave(draws), reduction="sum") / draws
-            gradients.append(torch.autograd.grad(loss, leaf)[0])
-        spread = torch.stack(gradients).var(dim=0).flatten(1).sum(1)
-        rows.append({"draws": method, "variance": spread})
-    base = rows[0]["variance"]
-    ratios = [(row["variance"] / base) for row in rows]
-    return [
-        {"draws": row["draws"], "variance, of uniform's (median image)": float(ratio.median())}
-        for row, ratio in zip(rows, ratios, strict=True)
-    ]
-
-
 def scaled(undefended: Model) -> list[Row]:
     """Attacks on an undefended model whose logits are 500 times as large."""
     model = replace(undefended, name=f"{undefended.name}, logits x500", net=Scaled(undefended.net))
@@ -279,22 +191,11 @@ def pair(data: str, load: Callable[[str], Model]) -> tuple[Model, Model]:
     )
 
 
-def main(
-    cifar: Annotated[Path | None, typer.Option(help="archive or folder of CIFAR-10")] = None,
-    cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
-    part: Annotated[str, typer.Option(help="ensemble, norms, early, random, scale or all")] = "all",
-    images: Annotated[int, typer.Option(help="test images to attack")] = 397,
-    draws: Annotated[str, typer.Option(help="draws a step against the random input, comma-separated")] = "1,4,16,64",
-    seeds: Annotated[int, typer.Option(help="of the attacks on the random input")] = 3,
-    device: str = "cpu",
-    threads: int = 1,
-    json: Annotated[Path | None, typer.Option(help="also write the tables here")] = None,
-) -> None:
-    """Train or load the models, attack them, print the tables."""
-    torch.set_num_threads(threads)
-    tables: dict[str, list[Row]] = {}
-    for name in ["digits"] + ([] if cifar is None else ["cifar"]):
-        plain, robust = pair(name, partial(models.load, cache=cache, cifar=cifar, images=images, device=device))
+def parts(part: str, load: Callable[[str], Model], data: list[str], counts: list[int], seeds: int) -> Tables:
+    """The tables of a part, or of all."""
+    tables: Tables = {}
+    for name in data:
+        plain, robust = pair(name, load)
         if part in ("all", "ensemble"):
             tables[f"{name}: ensemble"] = ensemble(plain) + ensemble(robust)
         if part in ("all", "early"):
@@ -304,9 +205,50 @@ def main(
         if part in ("all", "scale"):
             tables[f"{name}: logits x500"] = scaled(plain)
         if part in ("all", "random") and name == "digits":
-            counts = [int(count) for count in draws.split(",")]
             tables[f"{name}: random input"] = random_input(robust, counts, seeds)
             tables[f"{name}: variance of the gradient"] = variance(robust)
+    return tables
+
+
+def standard(attacked: list[Model], at: str, budgets: str, seeds: int, masks: Path | None) -> Tables:
+    """AutoAttack standard and StrongestAttack on every model, a table for each norm."""
+    return {
+        f"AutoAttack standard and StrongestAttack, L{norm}": [
+            row for model in attacked for row in compare(model, float(norm), seeds, budgets.split(","), masks)
+        ]
+        for norm in at.split(",")
+    }
+
+
+def main(
+    cifar: Annotated[Path | None, typer.Option(help="archive or folder of CIFAR-10")] = None,
+    cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
+    part: Annotated[str, typer.Option(help="standard, ensemble, norms, early, random, scale or all")] = "all",
+    images: Annotated[int, typer.Option(help="test images to attack")] = 397,
+    draws: Annotated[str, typer.Option(help="draws a step against the random input, comma-separated")] = "1,4,16,64",
+    seeds: Annotated[int, typer.Option(help="of StrongestAttack, and of the attacks on the random input")] = 3,
+    names: Annotated[
+        str, typer.Option("--models", help="standard: of strength_models.MODELS")
+    ] = "digits-pgd,digits-l2",
+    at: Annotated[str, typer.Option("--norms", help="standard: inf, 2, 1")] = "inf,2,1",
+    budgets: Annotated[str, typer.Option(help="standard: of StrongestAttack")] = "quick,standard,full",
+    weights: Annotated[Path | None, typer.Option(help="standard: TRADES' MNIST network, in place of models")] = None,
+    data: Annotated[Path | None, typer.Option(help="standard: npz of MNIST's test images, x in [0, 1] and y")] = None,
+    masks: Annotated[Path | None, typer.Option(help="standard: keep here which images stood after each attack")] = None,
+    device: str = "cpu",
+    threads: int = 1,
+    json: Annotated[Path | None, typer.Option(help="also write the tables here")] = None,
+) -> None:
+    """Train or load the models, attack them, print the tables."""
+    torch.set_num_threads(threads)
+    load = partial(models.load, cache=cache, cifar=cifar, images=images, device=device)
+    if part != "standard":
+        sets = ["digits"] + ([] if cifar is None else ["cifar"])
+        tables = parts(part, load, sets, [int(count) for count in draws.split(",")], seeds)
+    elif weights is None or data is None:
+        tables = standard([load(name) for name in names.split(",")], at, budgets, seeds, masks)
+    else:
+        tables = standard([models.published(weights, data, images, device=device)], at, budgets, seeds, masks)
     about = measure.surroundings(torch.device(device)) | {"threads": threads}
     print(about)
     for title, rows in tables.items():
