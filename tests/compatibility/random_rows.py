@@ -10,6 +10,7 @@ from art.defences.postprocessor import Rounded
 from art.defences.preprocessor import FeatureSqueezing
 from art.estimators.classification import EnsembleClassifier
 from compatibility.contract import (
+    SINGLE,
     MakeAttack,
     N,
     Row,
@@ -143,6 +144,7 @@ ROWS = [
         squeezed_with_randomization,
         noticed_and_not_taken_for_success(squeezed),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
+        attacks=SINGLE,
     ),
     Row(
         "noise_ensemble",
@@ -152,5 +154,6 @@ ROWS = [
         lambda: same_as_in_plain_torch(ensemble, models=2),
         noticed_and_not_taken_for_success(ensemble),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
+        attacks=SINGLE,
     ),
 ]
