@@ -14,7 +14,7 @@ from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from art_domainrand.attacks.engine.arguments import Parameters
+from art_domainrand.attacks.engine.arguments import Parameters, without_writer
 from art_domainrand.attacks.engine.best import BestSoFar
 from art_domainrand.attacks.engine.config import Config, check_name
 from art_domainrand.attacks.engine.gradient_attack import ordinary_autograd
@@ -30,7 +30,6 @@ from art_domainrand.attacks.union_members import (
     run_member,
 )
 from art_domainrand.core import checks as check
-from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.estimators import is_device_estimator, open_estimator
 from art_domainrand.estimators.counting import PassCounter
 from art_domainrand.estimators.explaining import explained
@@ -76,7 +75,7 @@ class UnionAttack(Parameters, EvasionAttack):
     order: str
     seed: int | None
 
-    @suggesting_names
+    @without_writer
     def __init__(
         self,
         estimator: Any,

@@ -9,6 +9,7 @@ import torch
 from art.data_generators import PyTorchDataGenerator
 from compatibility.contract import (
     INDEX,
+    SINGLE,
     MakeAttack,
     N,
     Row,
@@ -262,6 +263,7 @@ ROWS = [
         "yes",
         equals_plain_torch("loss_gradient"),
         same_around_an_attack("loss_gradient"),
+        attacks=SINGLE,
     ),
     Row(
         "class_gradient",
@@ -270,6 +272,7 @@ ROWS = [
         "yes",
         equals_plain_torch("class_gradient"),
         same_around_an_attack("class_gradient"),
+        attacks=SINGLE,
     ),
     Row(
         "compute_loss",
@@ -278,6 +281,7 @@ ROWS = [
         "yes",
         equals_plain_torch("compute_loss"),
         same_around_an_attack("compute_loss"),
+        attacks=SINGLE,
     ),
     Row(
         "save",

@@ -10,7 +10,7 @@ import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack, UnionAttack
 from art_domainrand.randomization import Contrast, GaussianNoise, Rotation
 
 from support.estimators import CLASSES, cnn, make_classifier
@@ -21,6 +21,15 @@ INDEX = np.arange(N) % CLASSES
 Y = np.eye(CLASSES, dtype=np.float32)[INDEX]
 
 MakeAttack = Callable[..., Any]
+
+
+def union_of(estimator: Any, **kw: Any) -> UnionAttack:
+    """A union of two attacks, which take what it does not."""
+    own = {name: kw.pop(name) for name in ("targeted", "batch_size", "seed", "summary_writer") if name in kw}
+    of_each = {"targeted": own.get("targeted", False)} | kw
+    attacks = [make(estimator, **of_each) for make in (ATTACKS["FGSM"], ATTACKS["PGD"])]
+    return UnionAttack(estimator, attacks, **{"batch_size": N, "verbose": False, "seed": 0} | own)
+
 
 ATTACKS: dict[str, MakeAttack] = {
     "FGSM": lambda estimator, **kw: FGSM(estimator, **{"eps": EPS, "batch_size": N, "seed": 0} | kw),
@@ -33,9 +42,12 @@ ATTACKS: dict[str, MakeAttack] = {
     "StrongestAttack": lambda estimator, **kw: StrongestAttack(
         estimator, **{"eps": EPS, "budget": "quick", "verbose": False, "seed": 0, "eot_samples": 2} | kw
     ),
+    "UnionAttack": union_of,
 }
+# A union asks nothing of a component that its attacks do not: it is run beside the cheaper ones.
+SINGLE = tuple(name for name in ATTACKS if name != "UnionAttack")
 NEEDS_CLASSES = dict.fromkeys(
-    ("AutoPGD", "StrongestAttack"),
+    ("AutoPGD", "StrongestAttack", "UnionAttack"),
     r"estimator must be a classifier \(FGSM and PGD take regressors and object detectors too\)",
 )
 

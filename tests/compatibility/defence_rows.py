@@ -17,6 +17,7 @@ from art.defences.preprocessor import FeatureSqueezing
 from compatibility.contract import (
     ATTACKS,
     INDEX,
+    SINGLE,
     MakeAttack,
     N,
     Row,
@@ -230,6 +231,7 @@ ROWS = [
         "learns from their images; `detector.detector` is attacked",
         input_detector_with_randomization,
         input_detector_with_attack,
+        attacks=SINGLE,
     ),
     Row(
         "activation_detector",
@@ -238,6 +240,7 @@ ROWS = [
         "learns from their images",
         activations_of_the_randomized_images(activation_detector),
         activation_detector_with_attack,
+        attacks=SINGLE,
     ),
     Row(
         "scanning_detector",

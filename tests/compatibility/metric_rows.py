@@ -129,7 +129,9 @@ ROWS = [
         'FGSM by name: `SUPPORTED_METHODS["ours"] = {"class": FGSM}`; the others say so (ART sets `minimal`)',
         same_as_inside_the_model(empirical_robustness),
         empirical_robustness_with_attack,
-        refuses=dict.fromkeys(("PGD", "AutoPGD", "StrongestAttack"), "not supported|minimal"),
+        refuses=dict.fromkeys(
+            ("PGD", "AutoPGD", "StrongestAttack", "UnionAttack"), "not supported|minimal|attacks inside"
+        ),
     ),
     Row(
         "adversarial_accuracy",

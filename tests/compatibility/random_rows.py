@@ -11,6 +11,7 @@ from art.defences.preprocessor import FeatureSqueezing
 from art.estimators.classification import EnsembleClassifier
 from compatibility.contract import (
     EPS,
+    SINGLE,
     MakeAttack,
     N,
     Row,
@@ -146,6 +147,7 @@ ROWS = [
         squeezed_with_randomization,
         noticed_and_not_taken_for_success(squeezed),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
+        attacks=SINGLE,
     ),
     Row(
         "noise_ensemble",
@@ -155,5 +157,6 @@ ROWS = [
         lambda: same_as_in_plain_torch(ensemble, models=2),
         noticed_and_not_taken_for_success(ensemble),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
+        attacks=SINGLE,
     ),
 ]

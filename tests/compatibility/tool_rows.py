@@ -20,6 +20,7 @@ from art.summary_writer import SummaryWriterDefault
 from compatibility.contract import (
     EPS,
     INDEX,
+    SINGLE,
     MakeAttack,
     N,
     Row,
@@ -202,6 +203,7 @@ ROWS = [
         'by name, `attacks_dict["ours"] = "art_domainrand.PGD"`',
         universal_with_randomization,
         universal_with_attack,
+        attacks=SINGLE,  # a union is made of objects, not of parameters
     ),
     Row(
         "summary_writer",
@@ -210,7 +212,7 @@ ROWS = [
         "FGSM, PGD; the others say so",
         summary_writer_with_randomization,
         summary_writer_with_attack,
-        refuses=dict.fromkeys(("AutoPGD", "StrongestAttack"), "FGSM and PGD take a summary_writer"),
+        refuses=dict.fromkeys(("AutoPGD", "StrongestAttack", "UnionAttack"), "FGSM and PGD take a summary_writer"),
         elsewhere=("test_estimators.py::test_summary_writer",),
     ),
 ]

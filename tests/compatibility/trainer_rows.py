@@ -209,17 +209,20 @@ ROWS = [
         "PGD and AutoPGD; the others say so (ART sets `max_iter` and `eps_step`)",
         fresh_draws("oaat"),
         takes_our_attack("oaat"),
-        refuses=dict.fromkeys(("FGSM", "StrongestAttack"), "ART's OAAT trainer sets it, use PGD or AutoPGD there"),
+        refuses=dict.fromkeys(("FGSM", "StrongestAttack"), "ART's OAAT trainer sets it, use PGD or AutoPGD there")
+        | {"UnionAttack": "attacks inside"},
         elsewhere=("test_paired.py::test_two_copies_of_an_image_have_no_divergence",),
     ),
     Row(
         "domain_trainer",
         "Trainer: DomainAdversarialTrainer",
         "fresh draws in every epoch, on the device",
-        "FGSM, PGD, AutoPGD; not StrongestAttack, which it says",
+        "FGSM, PGD, AutoPGD; the others say so",
         domain_trainer_with_randomization,
         domain_trainer_with_attack,
-        refuses={"StrongestAttack": "attack must be an FGSM, PGD or AutoPGD of this library"},
+        refuses=dict.fromkeys(
+            ("StrongestAttack", "UnionAttack"), "attack must be an FGSM, PGD or AutoPGD of this library"
+        ),
     ),
     Row(
         "instahide",

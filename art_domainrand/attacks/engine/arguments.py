@@ -25,6 +25,7 @@ KNOWN_TO_ART = (
 INSTEAD = {
     "max_iter": " (ART's OAAT trainer sets it, use PGD or AutoPGD there)",
     "eps_step": " (ART's OAAT trainer sets it, use PGD or AutoPGD there)",
+    "eps": " (where an attack is made of others, set that of the attacks inside)",
     "minimal": " (ART's metrics set it by name, use FGSM there, or adversarial_accuracy(attack_crafter=...))",
 }
 
