@@ -2,7 +2,7 @@
 
 from art_domainrand.cli.asked_conditions import asked_conditions
 from art_domainrand.cli.run_config import RunConfig
-from art_domainrand.evaluation.conditions import Attacked, Clean, InDomain
+from art_domainrand.evaluation.conditions import Attacked, Clean, DomainAttacked, InDomain
 from art_domainrand.randomization.domains import domain_pipeline
 
 
@@ -32,6 +32,8 @@ def test_an_attack_beside_a_preset_replaces_none_of_its_attacks():
 def test_unforeseen_adversaries_are_domains_by_name_and_as_a_group():
     one = asked_conditions(RunConfig(domain=("ua_wood:5", "recolor")), 3)
     assert list(one.values())[1:] == [InDomain("ua_wood", 5), InDomain("recolor", 3)]
+    worst = asked_conditions(RunConfig(attack=("worst:ua_glitch",)), 3)
+    assert list(worst.values())[1:] == [DomainAttacked("ua_glitch")]
     _, *group = asked_conditions(RunConfig(domain=("imagenet_ua",)), 1).values()
     assert len(group) == 8
     assert all(domain_pipeline(name).takes(1) for name in (condition.domain for condition in group))
