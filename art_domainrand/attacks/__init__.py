@@ -5,6 +5,8 @@ from art_domainrand.attacks.composite import CompositeAttack
 from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.findings import Findings
+from art_domainrand.attacks.minimum.closest import Closest
+from art_domainrand.attacks.minimum_norm import MinimumNorm
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
 
@@ -12,9 +14,11 @@ __all__ = [
     "FGSM",
     "PGD",
     "AutoPGD",
+    "Closest",
     "CompositeAttack",
     "DomainAttack",
     "Findings",
+    "MinimumNorm",
     "StrongestAttack",
     "grid_attack",
     "worst_of",
