@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.steps import cosine
-from art_domainrand.attacks.minimum.problem import SMALLEST, Problem, length
+from art_domainrand.attacks.minimum.problem import LEAST_LENGTH, Problem, length
 from art_domainrand.attacks.minimum.rule import MinimumSteps, Seen, from_to, unit_l2
 from art_domainrand.core.norms import per_sample
 
@@ -33,7 +33,7 @@ class DDNSteps(MinimumSteps):
         moved = seen.adv - problem.x + step * unit_l2(self.clean(seen.gradient))
         gamma = from_to(self.gamma, self.gamma_end, share)
         self.radius = torch.minimum(self.radius * torch.where(seen.fooled, 1 - gamma, 1 + gamma), self.farthest)
-        scale = self.radius / length(moved, 2).clamp_min(SMALLEST)
+        scale = self.radius / length(moved, 2).clamp_min(LEAST_LENGTH)
         return problem.clip(problem.x + moved * per_sample(scale, moved))
 
     def take(self, index: Tensor) -> None:

@@ -59,7 +59,7 @@ class Problem:
         if self.norm == torch.inf:
             delta = torch.clamp(delta, -wide, wide)
         elif self.norm == 2:
-            delta = delta * (wide / per_sample(length(delta, 2), delta).clamp_min(SMALLEST)).clamp(max=1)
+            delta = delta * (wide / per_sample(length(delta, 2), delta).clamp_min(LEAST_LENGTH)).clamp(max=1)
         elif self.norm == 1:
             delta = project_l1_box(delta, wide, delta.abs())
         else:
@@ -72,7 +72,7 @@ class Problem:
         return replace(self, x=self.x[index], mask=mask, width=self.width[index])
 
 
-SMALLEST = torch.finfo(torch.float32).tiny
+LEAST_LENGTH = torch.finfo(torch.float32).tiny
 
 
 def problem_of(inputs: Inputs, which: Which, norm: float) -> Problem:
@@ -98,7 +98,7 @@ def length(change: Tensor, norm: float) -> Tensor:
 
 def dual_length(gradient: Tensor, norm: float) -> Tensor:
     """The dual norm of each gradient, (A,): how fast a function rises at best per unit of ``norm``; of L0 its sum."""
-    return length(gradient, {torch.inf: 1.0, 1.0: torch.inf, 2.0: 2.0}.get(norm, 1.0)).clamp_min(SMALLEST)
+    return length(gradient, {torch.inf: 1.0, 1.0: torch.inf, 2.0: 2.0}.get(norm, 1.0)).clamp_min(LEAST_LENGTH)
 
 
 def keep_largest(change: Tensor, count: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.steps import usable
-from art_domainrand.attacks.minimum.problem import SMALLEST, Problem, length
+from art_domainrand.attacks.minimum.problem import LEAST_LENGTH, Problem, length
 from art_domainrand.core.norms import per_sample
 
 
@@ -53,8 +53,8 @@ class MinimumSteps(ABC):
 def unit_l2(gradient: Tensor) -> Tensor:
     """Each gradient divided by its L2 norm; zero stays zero."""
     largest = per_sample(length(gradient, torch.inf), gradient)
-    gradient = gradient / largest.clamp_min(SMALLEST)  # the squares of tiny entries would be zero
-    return gradient / per_sample(length(gradient, 2), gradient).clamp_min(SMALLEST)
+    gradient = gradient / largest.clamp_min(LEAST_LENGTH)  # the squares of tiny entries would be zero
+    return gradient / per_sample(length(gradient, 2), gradient).clamp_min(LEAST_LENGTH)
 
 
 def from_to(first: float, last: float, share: float) -> float:
