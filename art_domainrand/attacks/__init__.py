@@ -8,6 +8,7 @@ from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.minimum.closest import Closest
 from art_domainrand.attacks.minimum_norm import MinimumNorm
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.attacks.robustness import empirical_robustness
 from art_domainrand.attacks.strongest import StrongestAttack
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Findings",
     "MinimumNorm",
     "StrongestAttack",
+    "empirical_robustness",
     "grid_attack",
     "worst_of",
 ]

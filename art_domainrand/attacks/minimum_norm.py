@@ -42,6 +42,7 @@ class MinimumNorm(GradientAttack, EvasionAttack):
     :param verbose: Show a progress bar.
     :param algorithm: "auto", a portfolio that is stronger than each of its parts, or one of these alone: "fmn" (Pintor
         et al. 2021; every norm), "ddn" (Rony et al. 2019; L2).
+    :param minimal: Always True: ART's metrics set it, to ask for the closest example, which is what this attack finds.
     :param seed: None draws what is random from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
@@ -60,6 +61,7 @@ class MinimumNorm(GradientAttack, EvasionAttack):
     norm: Any
     max_iter: int
     algorithm: str
+    minimal: bool
 
     @without_writer
     def __init__(
@@ -72,6 +74,7 @@ class MinimumNorm(GradientAttack, EvasionAttack):
         verbose: bool = True,
         *,
         algorithm: str = "auto",
+        minimal: bool = True,
         seed: int | None = None,
         eot_samples: int = 1,
         eot_draws: str = "fresh",
@@ -91,6 +94,8 @@ class MinimumNorm(GradientAttack, EvasionAttack):
         rule = f"be one of {list(NORMS_OF[self.algorithm])} for the algorithm {self.algorithm!r}"
         check.require(order in NORMS_OF[self.algorithm], "norm", rule, self.norm)
         check.check_counts(max_iter=self.max_iter)
+        check.check_flags(minimal=self.minimal)
+        check.require(self.minimal, "minimal", "be True: this attack finds nothing but the closest example", False)
         check.require(self.max_iter >= 1, "max_iter", "be >= 1", self.max_iter)
         super()._check_params()
 

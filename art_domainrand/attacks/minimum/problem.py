@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.best import Which
-from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.steps import rows_of_mask
 from art_domainrand.core.norms import per_sample, project_l1_box
 
@@ -73,18 +71,6 @@ class Problem:
 
 
 LEAST_LENGTH = torch.finfo(torch.float32).tiny
-
-
-def problem_of(inputs: Inputs, which: Which, norm: float) -> Problem:
-    """The problem of some images of a call."""
-    x = inputs.images(which)
-    if inputs.low is not None and inputs.high is not None:
-        width = (inputs.high - inputs.low).max().expand(len(x))
-    else:  # of each image its own range, so that company does not count
-        flat = x.flatten(1)
-        width = flat.amax(1) - flat.amin(1)
-    width = torch.where(width > 0, width, 1.0).to(x.dtype)
-    return Problem(x, norm, inputs.low, inputs.high, inputs.mask_of(which), per_sample(width, x))
 
 
 def length(change: Tensor, norm: float) -> Tensor:

@@ -60,3 +60,15 @@ def unit_l2(gradient: Tensor) -> Tensor:
 def from_to(first: float, last: float, share: float) -> float:
     """A constant on its way from ``first`` (share 1) to ``last`` (share 0)."""
     return last + (first - last) * share
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How boldly a rule goes, each from the first step to the last along a cosine.
+
+    ``gamma`` is by what share less than the best distance is tried, ``step`` the length of a step as a share of the
+    radius.
+    """
+
+    gamma: tuple[float, float]
+    step: tuple[float, float]

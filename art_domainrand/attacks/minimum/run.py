@@ -12,7 +12,7 @@ from art_domainrand.attacks.engine.best import BestSoFar, Which, on
 from art_domainrand.attacks.engine.evaluator import Assessment
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.quantize import to_levels
-from art_domainrand.attacks.minimum.problem import problem_of
+from art_domainrand.attacks.minimum.problem import Problem
 from art_domainrand.attacks.minimum.rule import Seen
 from art_domainrand.attacks.minimum.stage import Known, MinimumStage
 from art_domainrand.core.norms import Linf, per_sample
@@ -113,3 +113,15 @@ class MinimumRun:
 def taken(seen: Seen, index: Tensor) -> Seen:
     """What was seen of the samples ``index``."""
     return replace(seen, **{name: part[index] for name, part in vars(seen).items()})
+
+
+def problem_of(inputs: Inputs, which: Which, norm: float) -> Problem:
+    """The problem of some images of a call."""
+    x = inputs.images(which)
+    if inputs.low is not None and inputs.high is not None:
+        width = (inputs.high - inputs.low).max().expand(len(x))
+    else:  # of each image its own range, so that company does not count
+        flat = x.flatten(1)
+        width = flat.amax(1) - flat.amin(1)
+    width = torch.where(width > 0, width, 1.0).to(x.dtype)
+    return Problem(x, norm, inputs.low, inputs.high, inputs.mask_of(which), per_sample(width, x))

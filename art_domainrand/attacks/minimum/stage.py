@@ -27,6 +27,10 @@ class Known:
     keys: Callable[[], Tensor]
 
 
+StartFrom = Callable[[Problem, Known], Tensor]
+"""The images of a batch and what is known of them -> where to start, (A, ...)."""
+
+
 @dataclass(frozen=True)
 class MinimumStage:
     """One attack on the samples that are not misclassified as they are.
@@ -36,7 +40,7 @@ class MinimumStage:
     :param norm: 0, 1, 2 or inf.
     :param criterion: Some samples -> what is wanted of them.
     :param steps: The images of a batch and what is known of them -> the step rule.
-    :param start: The same -> where to start, (A, ...).
+    :param start: Where to start.
     :param max_iter: Points looked at, each by a forward and a backward pass.
     :param samples: How many draws a gradient is a mean over, if not what the user says.
     """
@@ -46,7 +50,7 @@ class MinimumStage:
     norm: float
     criterion: Callable[[Which], Criterion]
     steps: Callable[[Problem, Known], MinimumSteps]
-    start: Callable[[Problem, Known], Tensor]
+    start: StartFrom
     max_iter: int
     samples: int | None = None
     restarts: ClassVar[int] = 1
@@ -62,3 +66,8 @@ class MinimumStage:
 def from_image(problem: Problem, known: Known) -> Tensor:
     """Start at the images, brought into the box."""
     return problem.clip(problem.x)
+
+
+def from_nearest(problem: Problem, known: Known) -> Tensor:
+    """Start at the closest adversarial points so far."""
+    return known.nearest
