@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from art_domainrand.attacks.composite import CompositeAttack, carben_attack
     from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
     from art_domainrand.attacks.fgsm import FGSM
+    from art_domainrand.attacks.minimum_norm import MinimumNorm
     from art_domainrand.attacks.pgd import PGD
     from art_domainrand.attacks.strongest import StrongestAttack
     from art_domainrand.attacks.union import UnionAttack
@@ -40,6 +41,7 @@ __all__ = [
     "DomainAttack",
     "DomainMapping",
     "DomainRandomization",
+    "MinimumNorm",
     "RandomizedDataGenerator",
     "StrongestAttack",
     "UnionAttack",
@@ -62,6 +64,7 @@ _HOMES = {
     "grid_attack": "art_domainrand.attacks.domain",
     "worst_of": "art_domainrand.attacks.domain",
     "FGSM": "art_domainrand.attacks.fgsm",
+    "MinimumNorm": "art_domainrand.attacks.minimum_norm",
     "PGD": "art_domainrand.attacks.pgd",
     "StrongestAttack": "art_domainrand.attacks.strongest",
     "UnionAttack": "art_domainrand.attacks.union",

@@ -51,7 +51,7 @@ OPTION = re.compile(r"^\| `(\w+)` \| (all|`.*?`) \| ", flags=re.MULTILINE)
 
 
 def test_the_guide_to_attacks_says_who_takes_which_option():
-    names = ("FGSM", "PGD", "AutoPGD", "StrongestAttack", "DomainAttack", "CompositeAttack")
+    names = ("FGSM", "PGD", "AutoPGD", "StrongestAttack", "MinimumNorm", "DomainAttack", "CompositeAttack")
     takes = {name: set(inspect.signature(getattr(art_domainrand, name)).parameters) for name in names}
     guide = (ROOT / "examples" / "guides" / "attacks.md").read_text(encoding="utf-8")
     table = guide.split("| option | taken by |")[1].split("\n\n")[0]

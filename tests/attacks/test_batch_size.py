@@ -5,7 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    DomainRandomization,
+    MinimumNorm,
+    StrongestAttack,
+)
 from art_domainrand.attacks.engine.evaluator import slices
 from art_domainrand.randomization import Brightness, Rotation
 
@@ -23,6 +32,7 @@ ATTACKS = {
     "AutoPGD": lambda c, b: AutoPGD(c, eps=0.05, max_iter=5, nb_random_init=2, batch_size=b, **QUIET),
     "targeted DLR": lambda c, b: AutoPGD(c, eps=0.05, max_iter=3, loss_type="targeted_dlr", batch_size=b, **QUIET),
     "strongest": lambda c, b: StrongestAttack(c, eps=0.05, budget="quick", eot_samples=2, batch_size=b, **QUIET),
+    "minimum": lambda c, b: MinimumNorm(c, max_iter=12, eot_samples=2, batch_size=b, **QUIET),
     "domain": lambda c, b: DomainAttack(c, DOMAIN, evaluations=9, batch_size=b, **QUIET),
     "composite": lambda c, b: CompositeAttack(c, DOMAIN, eps=0.1, max_iter=3, evaluations=9, batch_size=b, **QUIET),
 }

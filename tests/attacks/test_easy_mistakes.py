@@ -5,7 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    DomainRandomization,
+    MinimumNorm,
+    StrongestAttack,
+)
 from art_domainrand.randomization import Brightness
 
 SEEN_THROUGH = {
@@ -13,6 +22,7 @@ SEEN_THROUGH = {
     "PGD": lambda e, pipeline: PGD(e, randomization=pipeline),
     "AutoPGD": lambda e, pipeline: AutoPGD(e, randomization=pipeline),
     "StrongestAttack": lambda e, pipeline: StrongestAttack(e, randomization=pipeline),
+    "MinimumNorm": lambda e, pipeline: MinimumNorm(e, randomization=pipeline),
 }
 MADE_OF = {
     "DomainAttack": lambda e, pipeline: DomainAttack(e, pipeline),

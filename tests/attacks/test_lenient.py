@@ -8,7 +8,7 @@ import art.attacks.evasion
 import numpy as np
 import pytest
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, MinimumNorm, StrongestAttack
 from art_domainrand.attacks.engine.arguments import KNOWN_TO_ART
 from art_domainrand.randomization import Brightness
 
@@ -17,6 +17,7 @@ ATTACKS = {
     "PGD": lambda e: PGD(e, eps=0.1, eps_step=0.05, max_iter=2, verbose=False),
     "AutoPGD": lambda e: AutoPGD(e, eps=0.1, max_iter=2, nb_random_init=0, verbose=False),
     "StrongestAttack": lambda e: StrongestAttack(e, eps=0.1, budget="quick", seed=0, verbose=False),
+    "MinimumNorm": lambda e: MinimumNorm(e, max_iter=8, seed=0, verbose=False),
     "DomainAttack": lambda e: DomainAttack(e, Brightness((-0.1, 0.1)), evaluations=4, seed=0, verbose=False),
     "CompositeAttack": lambda e: CompositeAttack(
         e, Brightness((-0.1, 0.1)), eps=0.1, max_iter=2, evaluations=4, seed=0, verbose=False

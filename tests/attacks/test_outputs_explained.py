@@ -6,7 +6,7 @@ from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, diagnose
+from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, MinimumNorm, StrongestAttack, diagnose
 from art_domainrand.randomization import Brightness
 
 from support.estimators import CLASSES, SHAPE, cnn
@@ -18,6 +18,7 @@ ATTACKS = {
     "PGD with options": lambda e: PGD(e, eps=0.1, eps_step=0.04, max_iter=2, early_stop=True, verbose=False),
     "AutoPGD": lambda e: AutoPGD(e, eps=0.1, max_iter=2, verbose=False),
     "StrongestAttack": lambda e: StrongestAttack(e, eps=0.1, budget="quick", verbose=False),
+    "MinimumNorm": lambda e: MinimumNorm(e, max_iter=8, verbose=False),
     "DomainAttack": lambda e: DomainAttack(e, Brightness((-0.1, 0.1)), evaluations=4, verbose=False),
     "CompositeAttack": lambda e: CompositeAttack(e, Brightness((-0.1, 0.1)), evaluations=4, max_iter=2, verbose=False),
 }
@@ -60,7 +61,7 @@ def test_a_wrong_number_of_classes_changes_nothing_where_labels_are_outputs(name
     np.testing.assert_allclose(*found, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["PGD with loss", "PGD", "AutoPGD", "StrongestAttack"])
+@pytest.mark.parametrize("name", ["PGD with loss", "PGD", "AutoPGD", "StrongestAttack", "MinimumNorm"])
 def test_labels_that_no_output_has(name, images):
     make = ATTACKS.get(name, lambda e: PGD(e, loss="cross_entropy", verbose=False))
     with pytest.raises(ValueError, match=r"must have as many outputs as nb_classes=7, got shape \(1, 4\) for"):

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, DomainRandomization, StrongestAttack
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    DomainRandomization,
+    MinimumNorm,
+    StrongestAttack,
+)
 from art_domainrand.randomization import Brightness, Rotation
 
 from support.attacks import RowWise, predicted, some_images
@@ -34,6 +43,10 @@ ATTACKS = {
     "AutoPGD, L1": lambda c, **o: AutoPGD(c, norm=1, eps=2.0, max_iter=8, nb_random_init=2, **QUIET, **o),
     "Strongest": lambda c, **o: StrongestAttack(c, eps=0.05, budget="quick", **QUIET, **o),
     "Strongest, L1": lambda c, **o: StrongestAttack(c, norm=1, eps=1.0, budget="quick", **QUIET, **o),
+    "minimum": lambda c, **o: MinimumNorm(c, max_iter=20, **QUIET, **o),
+    "minimum, L2": lambda c, **o: MinimumNorm(c, 2, max_iter=20, **QUIET, **o),
+    "minimum, L1": lambda c, **o: MinimumNorm(c, 1, max_iter=20, **QUIET, **o),
+    "minimum, L0": lambda c, **o: MinimumNorm(c, 0, max_iter=20, **QUIET, **o),
     "domain": lambda c, **o: DomainAttack(c, DOMAIN, evaluations=12, **QUIET, **o),
     "composite": lambda c, **o: CompositeAttack(c, DOMAIN, eps=0.05, max_iter=4, evaluations=12, **QUIET, **o),
 }
@@ -53,7 +66,7 @@ def test_any_batch_order_and_company_gives_the_same_bits(name):
     np.testing.assert_array_equal(attack.generate(x[3:7], y[3:7]), whole[3:7], "also in a second call")
 
 
-@pytest.mark.parametrize("name", ["FGSM", "PGD", "PGD, view", "AutoPGD", "Strongest", "domain", "composite"])
+@pytest.mark.parametrize("name", ["FGSM", "PGD", "PGD, view", "AutoPGD", "Strongest", "minimum", "domain", "composite"])
 def test_so_it_is_behind_a_random_preprocessor_of_ours(name):
     x = some_images(5)
     y = predicted(wrap(RowWise()), x)

@@ -5,13 +5,23 @@ from dataclasses import fields
 
 import pytest
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, grid_attack, worst_of
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    MinimumNorm,
+    StrongestAttack,
+    grid_attack,
+    worst_of,
+)
 from art_domainrand.attacks.engine.config import Config
 from art_domainrand.randomization import Brightness
 
 from support.estimators import make_classifier
 
-CLASSES = [FGSM, PGD, AutoPGD, StrongestAttack, DomainAttack, CompositeAttack]
+CLASSES = [FGSM, PGD, AutoPGD, StrongestAttack, MinimumNorm, DomainAttack, CompositeAttack]
 # Where a class has another default than most, and why.
 OWN_DEFAULTS = {
     (AutoPGD, "early_stop"),  # what fools is all it looks for
@@ -55,7 +65,7 @@ def test_a_misspelt_name_gets_the_nearest_everywhere(kind):
         kind(make_classifier(), *first).set_params(memoryformat="channels_last")
 
 
-@pytest.mark.parametrize("kind", [AutoPGD, StrongestAttack])
+@pytest.mark.parametrize("kind", [AutoPGD, StrongestAttack, MinimumNorm])
 def test_what_another_attack_takes_is_said(kind):
     with pytest.raises(TypeError, match="FGSM and PGD take a summary_writer"):
         kind(make_classifier(), summary_writer=True)

@@ -126,7 +126,8 @@ ROWS = [
         "empirical_robustness",
         "metrics.empirical_robustness",
         ONE_DRAW,
-        'FGSM by name: `SUPPORTED_METHODS["ours"] = {"class": FGSM}`; the others say so (ART sets `minimal`)',
+        'FGSM and MinimumNorm by name: `SUPPORTED_METHODS["ours"] = {"class": FGSM}`; the others say so (ART sets '
+        "`minimal`): our `empirical_robustness` takes them",
         same_as_inside_the_model(empirical_robustness),
         empirical_robustness_with_attack,
         refuses=dict.fromkeys(

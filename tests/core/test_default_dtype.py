@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, StrongestAttack, diagnose, grid_attack
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    MinimumNorm,
+    StrongestAttack,
+    diagnose,
+    grid_attack,
+)
 from art_domainrand.randomization import (
     DOMAINS,
     TRANSFORMS,
@@ -61,6 +71,7 @@ ATTACKS = {
     ),
     "AutoPGD": lambda e, norm: AutoPGD(e, norm, max_iter=8, nb_random_init=2, **OPTIONS),
     "strongest": lambda e, norm: StrongestAttack(e, norm, budget="quick", **OPTIONS),
+    "minimum": lambda e, norm: MinimumNorm(e, norm, max_iter=20, seed=0, verbose=False),
     "domain": lambda e, norm: DomainAttack(e, DOMAIN, k=3, seed=0, verbose=False),
     "composite": lambda e, norm: CompositeAttack(e, DOMAIN, norm, max_iter=5, **OPTIONS),
 }

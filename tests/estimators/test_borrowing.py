@@ -9,7 +9,7 @@ from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTo
 from art.estimators.classification import EnsembleClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
+from art_domainrand import FGSM, PGD, AutoPGD, MinimumNorm, StrongestAttack
 from art_domainrand.estimators import open_estimator
 
 from support.attacks import RowWise, some_images
@@ -188,6 +188,7 @@ def test_adaptation_at_test_time(way, ensemble):
     for make in (
         lambda e: AutoPGD(e, eps=0.1, max_iter=4, nb_random_init=1, verbose=False, seed=0),
         lambda e: StrongestAttack(e, eps=0.1, budget="quick", verbose=False, seed=0),
+        lambda e: MinimumNorm(e, 2, 8, verbose=False, seed=0),
         lambda e: PGD(e, early_stop=True, num_random_init=2, seed=0, **QUICK),
     ):
         make(target).generate(x, y)

@@ -9,7 +9,7 @@ from art.estimators.classification import EnsembleClassifier
 from art.estimators.object_detection import PyTorchObjectDetector
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, DifferentiableDefence, StrongestAttack, diagnose
+from art_domainrand import FGSM, PGD, AutoPGD, DifferentiableDefence, MinimumNorm, StrongestAttack, diagnose
 from art_domainrand.estimators import open_estimator
 
 from support.attacks import RowWise, fooled, some_images
@@ -101,6 +101,7 @@ def test_rounding_no_longer_hides_the_images(where):
         lambda e: PGD(e, **QUICK),
         lambda e: AutoPGD(e, eps=0.1, max_iter=10, nb_random_init=1, verbose=False, seed=0),
         lambda e: StrongestAttack(e, eps=0.1, budget="quick", verbose=False, seed=0),
+        lambda e: MinimumNorm(e, 2, 20, verbose=False, seed=0),
     ):
         assert left(Identity, make) <= bare + 0.1
     assert left(Squeezing, lambda e: PGD(e, **QUICK)) > 0.9, "without the hook there is nothing to follow"

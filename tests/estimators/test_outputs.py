@@ -10,7 +10,7 @@ from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import EnsembleClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, DomainAttack, StrongestAttack, diagnose
+from art_domainrand import FGSM, PGD, AutoPGD, DomainAttack, MinimumNorm, StrongestAttack, diagnose
 from art_domainrand.estimators import open_estimator
 from art_domainrand.evaluation import Clean, evaluate
 from art_domainrand.randomization import Brightness
@@ -28,6 +28,7 @@ ATTACKS = {
     ),
     "AutoPGD": lambda e: AutoPGD(e, max_iter=6, nb_random_init=1, **OPTIONS),
     "StrongestAttack": lambda e: StrongestAttack(e, budget="quick", **OPTIONS),
+    "minimum": lambda e: MinimumNorm(e, max_iter=8, verbose=False, seed=0),
     "domain": lambda e: DomainAttack(e, Brightness((-0.2, 0.2)), k=3, seed=0, verbose=False),
 }
 

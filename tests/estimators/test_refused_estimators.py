@@ -20,6 +20,7 @@ from art_domainrand import (
     CompositeAttack,
     DomainAdversarialTrainer,
     DomainAttack,
+    MinimumNorm,
     StrongestAttack,
     diagnose,
     fit_randomized,
@@ -39,6 +40,7 @@ BY_GRADIENT = {
     "PGD": PGD,
     "AutoPGD": AutoPGD,
     "StrongestAttack": StrongestAttack,
+    "MinimumNorm": MinimumNorm,
     "CompositeAttack": lambda e: CompositeAttack(e, Brightness()),
 }
 OTHERS = {
@@ -47,9 +49,10 @@ OTHERS = {
     "fit_randomized": lambda e: fit_randomized(e, X, np.zeros(2), randomization=Brightness()),
     "diagnose": lambda e: diagnose(e, X, np.zeros(2)),
 }
+BY_SCORES = ("AutoPGD", "StrongestAttack", "MinimumNorm")
 CASES = [(name, BARE, "got Linear") for name in BY_GRADIENT | OTHERS]
 CASES += [(name, BOX, "must have loss gradients .*SquareAttack") for name in BY_GRADIENT]
-CASES += [(name, REGRESSOR, "must be a.* got PyTorchRegressor") for name in ("AutoPGD", "StrongestAttack")]
+CASES += [(name, REGRESSOR, "must be a.* got PyTorchRegressor") for name in BY_SCORES]
 CASES += [(name, REGRESSOR, "must be a.* got PyTorchRegressor") for name in ("CompositeAttack", "DomainAttack")]
 CASES += [(name, REGRESSOR, "must be a.* got PyTorchRegressor") for name in ("trainer", "diagnose")]
 CASES += [("fit_randomized", EnsembleClassifier([make_classifier()], channels_first=True), "must be no ensemble")]
@@ -101,3 +104,5 @@ def test_an_attack_that_needs_class_gradients_says_so():
     np.testing.assert_allclose(FGSM(OnlyLossGradients(), eps=0.25).generate(x, y), [[0.35, 0.65]], atol=1e-6)
     with pytest.raises(ValueError, match=r"estimator must have class gradients .* got OnlyLossGradients; FGSM, PGD"):
         StrongestAttack(OnlyLossGradients(), verbose=False).generate(x, y)
+    with pytest.raises(ValueError, match=r"estimator must have class gradients"):
+        MinimumNorm(OnlyLossGradients(), verbose=False).generate(x, y)

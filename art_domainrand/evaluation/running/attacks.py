@@ -13,6 +13,7 @@ from art.attacks import evasion
 
 from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.minimum_norm import MinimumNorm
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
@@ -77,6 +78,7 @@ ATTACKS: dict[str, AttackEntry] = {
     "pgd": AttackEntry(PGD, ALL, PGD_OPTIONS, madry_step, approached=True, each=True),
     "autopgd": AttackEntry(AutoPGD, ALL, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
     "strongest": AttackEntry(StrongestAttack, approached=True, each=True),
+    "minimum": AttackEntry(MinimumNorm, nearest=True),
     "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
     "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),
     "art:MomentumIterativeMethod": AttackEntry(

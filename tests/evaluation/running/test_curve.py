@@ -18,6 +18,7 @@ ATTACKS = [
     ("pgd", "l2", SHORT),
     ("pgd", "l1", SHORT),
     ("autopgd", "linf", SHORT),
+    ("minimum", "l2", {"max_iter": 30}),
     ("art:ProjectedGradientDescent", "linf", {"max_iter": 4}),
     ("art:DeepFool", "l2", {"max_iter": 10}),
 ]

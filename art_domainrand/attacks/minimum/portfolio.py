@@ -1,0 +1,121 @@
+"""Which stages an algorithm is made of, and how many steps each of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.minimum.ddn import DDNSteps
+from art_domainrand.attacks.minimum.fmn import FMNSteps
+from art_domainrand.attacks.minimum.frank_wolfe import FrankWolfeSteps
+from art_domainrand.attacks.minimum.pdpgd import PDPGDSteps
+from art_domainrand.attacks.minimum.problem import Problem
+from art_domainrand.attacks.minimum.rule import MinimumSteps, Pace
+from art_domainrand.attacks.minimum.run import MinimumRun
+from art_domainrand.attacks.minimum.sigma_zero import SigmaZeroSteps
+from art_domainrand.attacks.minimum.stage import Known, MinimumStage, StartFrom, from_image, from_nearest
+
+StepsOf = Callable[[Problem, Known], MinimumSteps]
+
+NORMS_OF: dict[str, tuple[float, ...]] = {
+    "auto": (0.0, 1.0, 2.0, np.inf),
+    "fmn": (0.0, 1.0, 2.0, np.inf),
+    "pdpgd": (0.0, 1.0, 2.0, np.inf),
+    "ddn": (2.0,),
+    "sigma_zero": (0.0,),
+}
+"""Algorithm -> the norms that it takes."""
+
+RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
+    "fmn": FMNSteps,
+    "pdpgd": PDPGDSteps,
+    "ddn": DDNSteps,
+    "sigma_zero": SigmaZeroSteps,
+}
+
+# What the portfolio spends first, without a class in mind, and at the end around the closest points, as shares of all.
+FIRST, LAST = 0.3, 0.1
+# Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
+CLASSES, FEWEST = 6, 60
+SEARCH = Pace(gamma=(0.05, 0.001), step=(0.5, 0.01))
+POLISH = Pace(gamma=(0.005, 0.0002), step=(0.05, 0.001))
+
+
+class Portfolio:
+    """Makes stages for ``inputs`` in ``norm``, whose gradients are means over ``samples`` draws."""
+
+    def __init__(self, inputs: Inputs, norm: float, samples: int) -> None:
+        self.inputs, self.norm, self.samples = inputs, norm, samples
+
+    def stages(self, algorithm: str, max_iter: int) -> list[MinimumStage]:
+        """The stages of an algorithm, which look at ``max_iter`` points together."""
+        return self.auto(max_iter) if algorithm == "auto" else [self.alone(algorithm, max_iter)]
+
+    def alone(self, algorithm: str, max_iter: int) -> MinimumStage:
+        """One of the published algorithms from the images: DDN on the cross-entropy, the others on the margin."""
+        loss = self.inputs.unsaturated("cross_entropy", self.samples) if algorithm == "ddn" else "margin"
+        rule = RULES[algorithm]
+        return self.stage(algorithm, max_iter, loss, lambda problem, known: rule(problem, max_iter))
+
+    def auto(self, max_iter: int) -> list[MinimumStage]:
+        """A search without a class in mind, one towards each of the nearest classes, and a polish of the best."""
+        between = int(max_iter * (1 - FIRST - LAST))
+        most = min(CLASSES, between // FEWEST)
+        towards = self.rivals(most)
+        each = between // len(towards) if towards else 0
+        last = int(max_iter * LAST)
+        stages = [self.first(max_iter - last - each * len(towards))]
+        stages += [self.chase(each, "margin", SEARCH, towards=classes) for classes in towards]
+        return stages + ([self.chase(last, "margin", POLISH, from_nearest)] if last else [])
+
+    def first(self, max_iter: int) -> MinimumStage:
+        """What finds a first example, wherever it is."""
+        if self.norm in (0, 1):
+            return self.alone("sigma_zero" if self.norm == 0 else "pdpgd", max_iter)
+        return self.chase(max_iter, self.inputs.unsaturated("cross_entropy", self.samples), SEARCH)
+
+    def rivals(self, most: int) -> list[Tensor | None]:
+        """The classes (N,) to go for, one after the other; a targeted attack has but its own."""
+        if not most or self.inputs.config.targeted:
+            return []
+        rivals = self.inputs.clean(most).rivals[:, :most]
+        return [rivals[:, rank] for rank in range(rivals.shape[1])]
+
+    def chase(
+        self, max_iter: int, loss: Any, pace: Pace, start: StartFrom = from_image, towards: Tensor | None = None
+    ) -> MinimumStage:
+        """Frank-Wolfe below the best distance."""
+        return self.stage(
+            "Frank-Wolfe",
+            max_iter,
+            loss,
+            lambda problem, known: FrankWolfeSteps(problem, known, max_iter, pace),
+            start,
+            towards,
+        )
+
+    def stage(
+        self,
+        name: str,
+        max_iter: int,
+        loss: Any,
+        steps: StepsOf,
+        start: StartFrom = from_image,
+        towards: Tensor | None = None,
+    ) -> MinimumStage:
+        """A stage on one loss, or on the targeted difference of logits ratio ``towards`` classes (N,)."""
+        inputs = self.inputs
+        return MinimumStage(
+            name=name,
+            way=MinimumRun,
+            norm=self.norm,
+            criterion=lambda which: inputs.criterion(which, loss, None if towards is None else towards[which]),
+            steps=steps,
+            start=start,
+            max_iter=max_iter,
+            samples=self.samples,
+        )
