@@ -29,9 +29,9 @@ def undecided(**kwargs):
 def members(estimator):
     """Of several norms, a domain, and one of ART; each breaks some that another does not."""
     return [
-        DomainAttack(estimator, DOMAIN, evaluations=40, seed=0, verbose=False),
-        PGD(estimator, np.inf, 0.02, 0.005, max_iter=10, seed=0, verbose=False, early_stop=True),
-        PGD(estimator, 1, 0.45, 0.2, max_iter=10, seed=0, verbose=False, early_stop=True),
+        DomainAttack(estimator, DOMAIN, evaluations=16, seed=0, verbose=False),
+        PGD(estimator, np.inf, 0.02, 0.005, max_iter=6, seed=0, verbose=False, early_stop=True),
+        PGD(estimator, 1, 0.45, 0.2, max_iter=6, seed=0, verbose=False, early_stop=True),
         FGSM(estimator, 2, 0.11, seed=0),
         ProjectedGradientDescent(estimator, 2, 0.1, 0.03, max_iter=5, verbose=False),
     ]
@@ -45,6 +45,11 @@ def estimator():
 @pytest.fixture(scope="module")
 def labels(estimator):
     return estimator.predict(X).argmax(1)
+
+
+@pytest.fixture(scope="module")
+def found(estimator, labels):
+    return union(estimator).find(X, labels)
 
 
 def broken_by(estimator, attack, y):
@@ -71,8 +76,7 @@ def test_who_stands_stands_against_each_alone(estimator, labels, order):
             assert not alone[list(earlier), i].any()
 
 
-def test_images_are_what_it_says_of_them(estimator, labels):
-    found = union(estimator).find(X, labels)
+def test_images_are_what_it_says_of_them(estimator, labels, found):
     scores = estimator.predict(found.images)
     np.testing.assert_array_equal(scores.argmax(1) != labels, found.fooled)
     own = scores[np.arange(len(X)), labels]
@@ -131,16 +135,15 @@ def test_passes_are_counted_at_the_model(estimator, labels):
 
 def test_the_cheap_come_first(estimator):
     costs = [estimated_passes(attack) for attack in members(estimator)]
-    assert costs == [40, 20, 20, 2, 10]
+    assert costs == [16, 12, 12, 2, 10]
     assert estimated_passes(union(estimator)) == sum(costs)
     composite = CompositeAttack(estimator, DOMAIN, evaluations=30, max_iter=10, verbose=False)
     assert estimated_passes(composite) == 50
 
 
-def test_without_labels_it_leaves_the_predictions(estimator, labels):
-    np.testing.assert_array_equal(union(estimator).find(X).by, union(estimator).find(X, labels).by)
-    one_hot = np.eye(CLASSES)[labels]
-    np.testing.assert_array_equal(union(estimator).find(X, one_hot).by, union(estimator).find(X, labels).by)
+def test_without_labels_it_leaves_the_predictions(estimator, labels, found):
+    np.testing.assert_array_equal(union(estimator).find(X).by, found.by)
+    np.testing.assert_array_equal(union(estimator).find(X, np.eye(CLASSES)[labels]).by, found.by)
 
 
 def test_targeted(estimator, labels):
@@ -208,19 +211,15 @@ def test_a_seed_belongs_to_the_union_and_the_place(estimator, labels):
     assert (np.random.get_state()[1] == state).all(), "the global generator is left alone"
 
 
-def test_tensors_give_tensors(estimator, labels):
-    arrays, tensors = (
-        union(estimator).find(X, labels),
-        union(estimator).find(torch.from_numpy(X), torch.from_numpy(labels)),
-    )
+def test_tensors_give_tensors(estimator, labels, found):
+    arrays, tensors = found, union(estimator).find(torch.from_numpy(X), torch.from_numpy(labels))
     assert all(isinstance(getattr(tensors, name), torch.Tensor) for name in ("images", "fooled", "by", "margins"))
     np.testing.assert_array_equal(tensors.images.numpy(), arrays.images)
     perturbed = union(estimator).perturb(torch.from_numpy(X), labels)
     np.testing.assert_array_equal(perturbed.numpy(), arrays.images)
 
 
-def test_findings_as_json(estimator, labels):
-    found = union(estimator).find(X, labels)
+def test_findings_as_json(found):
     again = UnionFindings.from_json(found.to_json(), found.images)
     for name, value in vars(found).items():
         np.testing.assert_array_equal(getattr(again, name), value)

@@ -1,8 +1,10 @@
 """What a run names, as conditions: none is lost because another has its name."""
 
+import pytest
+
 from art_domainrand.cli.asked_conditions import asked_conditions
 from art_domainrand.cli.run_config import RunConfig
-from art_domainrand.evaluation.conditions import Attacked, Clean, DomainAttacked, InDomain
+from art_domainrand.evaluation.conditions import Attacked, Clean, Composite, DomainAttacked, InDomain, Union
 from art_domainrand.randomization.domains import domain_pipeline
 
 
@@ -37,3 +39,23 @@ def test_unforeseen_adversaries_are_domains_by_name_and_as_a_group():
     _, *group = asked_conditions(RunConfig(domain=("imagenet_ua",)), 1).values()
     assert len(group) == 8
     assert all(domain_pipeline(name).takes(1) for name in (condition.domain for condition in group))
+
+
+def test_carben_and_the_worst_draw_of_a_preset_are_attacks_by_name():
+    found = asked_conditions(RunConfig(attack=("carben", "worst:ua_wood", "pgd"), eps=("4/255", "8/255")), 3)
+    assert list(found.values()) == [
+        Clean(),
+        Composite("carben", 4 / 255),
+        Composite("carben", 8 / 255),
+        DomainAttacked("ua_wood"),
+        Attacked("pgd", 4 / 255),
+        Attacked("pgd", 8 / 255),
+    ]
+    with pytest.raises(ValueError, match=r"pipeline must be one of .*did you mean 'ua_wood'"):
+        asked_conditions(RunConfig(attack=("worst:ua_wod",)), 3)
+
+
+def test_a_union_comes_from_a_document():
+    parts = [pgd(), {"type": "in_domain", "domain": "night"}]
+    found = asked_conditions(RunConfig(conditions=({"type": "union", "conditions": parts},)), 1)
+    assert list(found.values())[1] == Union((Attacked("pgd", 0.1), InDomain("night")))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from art_domainrand.evaluation.conditions import Attacked, Clean, Corrupted, InDomain, Then
+from art_domainrand.evaluation.conditions import Attacked, Clean, Composite, Corrupted, DomainAttacked, InDomain, Then
 from art_domainrand.evaluation.conditions.documents import from_document, to_document
 from art_domainrand.evaluation.conditions.kinds import eps_of
 from art_domainrand.evaluation.conditions.presets import CONDITION_PRESETS, preset_conditions
@@ -86,3 +86,9 @@ def test_the_quick_preset_runs(channels):
         rows = perform(model, [condition], block_of(x, y), classes=NAMES).rows
         assert len(rows) == 4
         assert np.isfinite(rows["margin"]).all()
+
+
+def test_full_attacks_as_carben_does_where_images_are_rgb():
+    both = {DomainAttacked("carben", evaluations=200), Composite("carben", 8 / 255)}
+    assert both <= set(preset_conditions("full"))
+    assert not any("carben" in c.name for c in preset_conditions("full", channels=1))
