@@ -14,6 +14,7 @@ from torch import Tensor
 from art_domainrand.core.hashing import uniform_field
 from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
+from art_domainrand.randomization.numerics.matrices import constant
 from art_domainrand.randomization.unforeseen.latents import (
     SHARE,
     SIGNED,
@@ -118,6 +119,6 @@ def _bright(random: Tensor) -> Tensor:
     hue, saturation, value = (random[:, :, part : part + 1] for part in range(3))
     saturation = LEAST_SATURATION + (1 - LEAST_SATURATION) * saturation
     value = LEAST_VALUE + (1 - LEAST_VALUE) * value
-    sector = (hue * 6 + torch.tensor([5.0, 3.0, 1.0], dtype=random.dtype, device=random.device)) % 6
+    sector = (hue * 6 + constant(((5.0, 3.0, 1.0),), random.dtype, random.device)) % 6
     dull = torch.minimum(sector, 4 - sector).clamp(0, 1)
     return value * (1 - saturation * dull)
