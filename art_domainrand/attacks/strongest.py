@@ -16,7 +16,7 @@ from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.stage import Stage
-from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED, LINEAR, MANY_STEPS, ONE_STEP, BudgetLine
+from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED_LOSSES, LINEAR, MANY_STEPS, ONE_STEP, BudgetLine
 from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
 from art_domainrand.attacks.ensemble.linear import linear_stage
 from art_domainrand.attacks.ensemble.reach import within_reach
@@ -120,11 +120,12 @@ def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns:
     if kind == LINEAR:
         found = balls.inputs.clean(TOP_CLASSES).rivals.shape[1]
         return [linear_stage(balls, rank, TOP_CLASSES) for rank in range(min(turns, found))]
-    if kind != DIRECTED:
+    if kind not in DIRECTED_LOSSES:
         return []
+    loss = balls.inputs.unsaturated(DIRECTED_LOSSES[kind], samples)
     # Each class in turn shall rise, then fall.
     starts = [directed_start(balls, turn // 2, 1 - 2 * (turn % 2), samples=samples) for turn in range(turns)]
-    return [stepping_stage(kind, balls, "margin", 1.0, max_iter, start) for start in starts]
+    return [stepping_stage(kind, balls, loss, 1.0, max_iter, start) for start in starts]
 
 
 def auto_stages(balls: Balls, plan: AutoPlan, loss: str, turns: int) -> list[Stage]:
