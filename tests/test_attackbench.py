@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks import attackbench, strength_models
-from benchmarks.attackbench_curves import Spent, Watched, area, distance, optimality, searched
+from benchmarks.attackbench_curves import Spent, Watched, area, distance, in_groups, optimality, searched
 from benchmarks.strength_nets import SmallCNN
 from benchmarks.strength_training import Training, train
 from torch import nn
@@ -95,14 +95,27 @@ def test_distances_of_every_norm():
     assert found == pytest.approx({0: 2, 1: 0.7, 2: 0.5, INF: 0.4})
 
 
+def brighter(watch, ids, eps):
+    return (watch.images[ids] + torch.as_tensor(eps, dtype=torch.float32).view(-1, 1, 1, 1)).clamp(0, 1)
+
+
 def test_the_search_for_eps_ends_at_the_boundary():
-    watch = watched(budget=10**6, greys=(0.1, 0.3, 0.45))
+    watch = watched(greys=(0.1, 0.3, 0.7, 0.45))
+    searched(lambda ids, eps: brighter(watch, ids, eps), watch, 0.05, rounds=20)
+    assert watch.distances.numpy() == pytest.approx([0.4, 0.2, 0, 0.05], abs=1e-4)
 
-    def brighter(ids, eps):
-        return (watch.images[ids] + eps).clamp(0, 1)
 
-    searched(brighter, watch, 0.05, rounds=20)
-    assert watch.distances.numpy() == pytest.approx([0.4, 0.2, 0.05], abs=1e-4)
+def test_an_attack_with_one_eps_for_all_is_run_in_groups():
+    watch, seen = watched(greys=(0.1, 0.3, 0.3, 0.45)), []
+
+    def run(ids, eps):
+        seen.append(len(ids))
+        return brighter(watch, ids, [eps] * len(ids))
+
+    searched(in_groups(run), watch, 0.1, rounds=20)
+    assert watch.distances.numpy() == pytest.approx([0.4, 0.2, 0.2, 0.05], abs=1e-4)
+    assert seen[0] == 4
+    assert sum(seen) == 20 * 4
 
 
 def test_every_attack_has_a_name_of_its_own():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from art.attacks import evasion as art
 from art.estimators.classification import PyTorchClassifier
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from art_domainrand import PGD, AutoPGD, StrongestAttack
 
-from attackbench_curves import Watched, searched
+from attackbench_curves import Distances, Watched, in_groups, searched
 
 INF = float("inf")
 ROUNDS = 40  # of the search for eps; passes are spent before
@@ -64,10 +65,23 @@ class Entry:
 
 
 def within(attack: Callable[[Setting, Tensor, Tensor, float], Any]) -> Run:
-    """An attack with a fixed eps, run with the eps of each sample that a search finds."""
+    """An attack with one eps for all, run with the eps of each sample that a search finds."""
 
     def run(setting: Setting) -> None:
         def at(ids: Tensor, eps: float) -> Tensor:
+            found = attack(setting, setting.x[ids], setting.y[ids], eps)
+            return torch.as_tensor(found, device=setting.x.device)
+
+        searched(in_groups(at), setting.watched, setting.first, ROUNDS)
+
+    return run
+
+
+def within_each(attack: Callable[[Setting, Tensor, Tensor, Distances], Any]) -> Run:
+    """An attack that takes an eps for each sample."""
+
+    def run(setting: Setting) -> None:
+        def at(ids: Tensor, eps: Distances) -> Tensor:
             found = attack(setting, setting.x[ids], setting.y[ids], eps)
             return torch.as_tensor(found, device=setting.x.device)
 
@@ -79,12 +93,26 @@ def within(attack: Callable[[Setting, Tensor, Tensor, float], Any]) -> Run:
 def ours(attack: Callable[..., Any], **options: Any) -> Run:
     """One of our attacks with a fixed eps."""
 
-    def run(s: Setting, x: Tensor, y: Tensor, eps: float) -> Any:
+    def run(s: Setting, x: Tensor, y: Tensor, each: Distances) -> Any:
+        eps = each.astype(np.float32).reshape(-1, 1, 1, 1)
         steps = {"eps_step": eps / 2} if attack is PGD else {}
         made = attack(s.estimator, norm=s.norm, eps=eps, batch_size=len(x), verbose=False, seed=0, **steps, **options)
         return made.generate(x.numpy(), y.numpy())
 
-    return within(run)
+    return within_each(run)
+
+
+def adv_lib_targeted(classes: int, steps: int) -> Run:
+    """APGD-T as adversarial-library has it, with an eps for each sample."""
+
+    def run(s: Setting, x: Tensor, y: Tensor, each: Distances) -> Any:
+        from adv_lib.attacks import apgd_targeted
+
+        eps = torch.from_numpy(each).float()
+        reps = s.norm == 1  # as the authors of APGD do in L1
+        return apgd_targeted(s.watched, x, y, eps, s.norm, n_iter=steps, num_targets=classes, use_large_reps=reps)
+
+    return within_each(run)
 
 
 def closest(**options: Any) -> Run:
@@ -237,9 +265,11 @@ ENTRIES = [
     Entry("art_domainrand", "PGD-50, cosine, margin", BALLS, ours(PGD, **COSINE)),
     Entry("art_domainrand", "AutoPGD-50, DLR", BALLS, ours(AutoPGD, loss_type=DLR, **SMALL_APGD)),
     Entry("art_domainrand", "StrongestAttack, quick", BALLS, ours(StrongestAttack, budget="quick")),
-    Entry("autoattack", "APGD-T, 9 classes of 20 steps", BALLS, autoattack_targeted(9, 20)),
     Entry("autoattack", "APGD-T, 4 classes of 25 steps", BALLS, autoattack_targeted(4, 25)),
     Entry("adv_lib", "DDN", (2,), adv_lib("ddn", steps=passes, levels=None)),
+    Entry("adv_lib", "APGD-T, 9 classes of 20 steps", BALLS, adv_lib_targeted(9, 20)),
+    Entry("adv_lib", "APGD-T, 4 classes of 25 steps", BALLS, adv_lib_targeted(4, 25)),
+    Entry("adv_lib", "APGD-T, 3 classes of 50 steps", BALLS, adv_lib_targeted(3, 50)),
     Entry("adv_lib", "FMN", (0, 1, 2, INF), adv_lib("fmn", norm=norm, steps=passes)),
     Entry("adv_lib", "PDPGD", (1, 2, INF), adv_lib("pdpgd", norm=norm, num_steps=passes)),
     Entry("adv_lib", "PDGD", (2,), adv_lib("pdgd", num_steps=passes)),

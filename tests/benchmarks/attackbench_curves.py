@@ -111,20 +111,32 @@ def distance(points: Tensor, images: Tensor, norm: float) -> Tensor:
     return (change != 0).sum(1).double() if norm == 0 else torch.linalg.vector_norm(change, norm, dim=1)
 
 
-def searched(run: Callable[[Tensor, float], Tensor], watched: Watched, first: float, rounds: int) -> None:
+def searched(run: Callable[[Tensor, Distances], Tensor], watched: Watched, first: float, rounds: int) -> None:
     """Search the smallest eps of every sample for an attack that has a fixed one: doubling, then bisection.
 
-    :param run: Attacks the samples of these indices within eps; samples with the same eps go together.
+    :param run: Attacks the samples of these indices, each within its eps.
     :param watched: What is attacked.
     :param first: The eps of the first round.
     :param rounds: How often every sample is attacked, unless the passes are spent before.
     """
-    n = len(watched.images)
-    low, high = np.zeros(n), np.full(n, np.inf)
+    watched.judge(watched.images)
+    ids = np.flatnonzero(watched.distances.cpu().numpy() > 0)
+    low, high = np.zeros(len(ids)), np.full(len(ids), np.inf)
     for _ in range(rounds):
         eps = np.where(np.isinf(high), np.where(low > 0, 2 * low, first), (low + high) / 2)
-        for value in np.unique(eps):
-            ids = np.flatnonzero(eps == value)
-            rows = torch.from_numpy(ids)
-            broken = watched.judge(run(rows, float(value)), rows).cpu().numpy()
-            high[ids[broken]], low[ids[~broken]] = value, value
+        rows = torch.from_numpy(ids)
+        broken = watched.judge(run(rows, eps), rows).cpu().numpy()
+        high, low = np.where(broken, eps, high), np.where(broken, low, eps)
+
+
+def in_groups(run: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, Distances], Tensor]:
+    """Runs an attack that has one eps for all: once for every eps, on the samples that have it."""
+
+    def each(ids: Tensor, eps: Distances) -> Tensor:
+        found = {value: run(ids[eps == value], float(value)) for value in np.unique(eps)}
+        merged = next(iter(found.values())).new_empty((len(ids), *next(iter(found.values())).shape[1:]))
+        for value, points in found.items():
+            merged[torch.from_numpy(eps == value)] = points
+        return merged
+
+    return each

@@ -32,7 +32,7 @@ from strength_training import Training, train
 
 INF = float("inf")
 Radii = Mapping[float, float]
-DIGITS_RADII: Radii = {INF: 0.1, 2: 1.0, 1: 7.0}
+DIGITS_RADII: Radii = {INF: 0.1, 2: 1.5, 1: 10.0}
 CIFAR_RADII: Radii = {INF: 8 / 255, 2: 0.5, 1: 8.0}
 SUBSET = 8_000  # CIFAR images that a CPU can learn from in minutes
 EVERY = 50_000
@@ -74,11 +74,11 @@ MODELS: dict[str, Recipe] = {
     "digits-plain": Recipe("digits", digits_net, on_digits("plain", epochs=15), {INF: 0.04, 2: 0.5, 1: 3.0}),
     "digits-pgd": Recipe("digits", digits_net, on_digits("pgd"), DIGITS_RADII),
     "digits-trades": Recipe("digits", digits_net, on_digits("trades"), DIGITS_RADII),
-    "digits-l2": Recipe("digits", digits_net, on_digits("pgd", eps=1.5, norm=2), DIGITS_RADII),
+    "digits-l2": Recipe("digits", digits_net, on_digits("pgd", eps=1.5, norm=2), {INF: 0.1, 2: 2.0, 1: 14.0}),
     "digits-saturated": Recipe("digits", digits_net, None, DIGITS_RADII, around=Scaled, of="digits-pgd"),
     "digits-random": Recipe("digits", digits_net, on_digits("pgd"), DIGITS_RADII, inside=RandomInput),
     "digits-smallcnn": Recipe(
-        "digits", small_cnn_grey, on_digits("trades", steps=5, eps=0.2, epochs=20), {INF: 0.2, 2: 1.0, 1: 7.0}
+        "digits", small_cnn_grey, on_digits("trades", steps=5, eps=0.2, epochs=20), {INF: 0.2, 2: 1.5, 1: 7.0}
     ),
     "cifar-plain": Recipe("cifar", cifar_net, on_cifar("plain", epochs=4), {INF: 1 / 255, 2: 0.15, 1: 2.0}),
     "cifar-pgd": Recipe("cifar", cifar_net, on_cifar("pgd"), CIFAR_RADII),
