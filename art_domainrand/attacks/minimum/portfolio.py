@@ -14,6 +14,7 @@ from art_domainrand.attacks.minimum.fmn import FMNSteps
 from art_domainrand.attacks.minimum.frank_wolfe import FrankWolfeSteps
 from art_domainrand.attacks.minimum.pdpgd import PDPGDSteps
 from art_domainrand.attacks.minimum.problem import Problem
+from art_domainrand.attacks.minimum.projected import ProjectedSteps
 from art_domainrand.attacks.minimum.rule import MinimumSteps, Pace
 from art_domainrand.attacks.minimum.run import MinimumRun
 from art_domainrand.attacks.minimum.sigma_zero import SigmaZeroSteps
@@ -41,7 +42,8 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 FIRST, LAST = 0.3, 0.1
 # Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
 CLASSES, FEWEST = 6, 60
-SEARCH = Pace(gamma=(0.05, 0.001), step=(0.5, 0.01))
+# The first steps of the search, as shares of the radius: of Frank-Wolfe in L0 and L1, and projected in L2 and L-inf.
+FIRST_STEP = {0.0: 1.0, 1.0: 0.5, 2.0: 1.0, np.inf: 2.0}
 POLISH = Pace(gamma=(0.005, 0.0002), step=(0.05, 0.001))
 
 
@@ -69,14 +71,14 @@ class Portfolio:
         each = between // len(towards) if towards else 0
         last = int(max_iter * LAST)
         stages = [self.first(max_iter - last - each * len(towards))]
-        stages += [self.chase(each, "margin", SEARCH, towards=classes) for classes in towards]
+        stages += [self.chase(each, "margin", towards=classes) for classes in towards]
         return stages + ([self.chase(last, "margin", POLISH, from_nearest)] if last else [])
 
     def first(self, max_iter: int) -> MinimumStage:
         """What finds a first example, wherever it is."""
-        if self.norm in (0, 1):
-            return self.alone("sigma_zero" if self.norm == 0 else "pdpgd", max_iter)
-        return self.chase(max_iter, self.inputs.unsaturated("cross_entropy", self.samples), SEARCH)
+        if self.norm == 0:
+            return self.alone("sigma_zero", max_iter)
+        return self.chase(max_iter, self.inputs.unsaturated("cross_entropy", self.samples))
 
     def rivals(self, most: int) -> list[Tensor | None]:
         """The classes (N,) to go for, one after the other; a targeted attack has but its own."""
@@ -86,16 +88,20 @@ class Portfolio:
         return [rivals[:, rank] for rank in range(rivals.shape[1])]
 
     def chase(
-        self, max_iter: int, loss: Any, pace: Pace, start: StartFrom = from_image, towards: Tensor | None = None
+        self,
+        max_iter: int,
+        loss: Any,
+        pace: Pace | None = None,
+        start: StartFrom = from_image,
+        towards: Tensor | None = None,
     ) -> MinimumStage:
-        """Frank-Wolfe below the best distance."""
+        """Steps below the best distance: of Frank-Wolfe where it is sparse, projected elsewhere."""
+        sparse = self.norm in (0, 1)
+        pace = Pace(gamma=(0.05, 0.001), step=(FIRST_STEP[self.norm], 0.01)) if pace is None else pace
+        rule = FrankWolfeSteps if sparse else ProjectedSteps
+        name = "Frank-Wolfe" if sparse else "projected steps"
         return self.stage(
-            "Frank-Wolfe",
-            max_iter,
-            loss,
-            lambda problem, known: FrankWolfeSteps(problem, known, max_iter, pace),
-            start,
-            towards,
+            name, max_iter, loss, lambda problem, known: rule(problem, known, max_iter, pace), start, towards
         )
 
     def stage(
