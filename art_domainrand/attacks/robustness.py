@@ -64,7 +64,7 @@ def made(classifier: Any, attack: Any, params: dict[str, Any]) -> Any:
         return BY_NAME[attack](classifier, **params)
     entry = SUPPORTED_METHODS[attack]
     crafter = entry["class"](classifier)
-    crafter.set_params(**entry.get("params", {}), **params)
+    crafter.set_params(**entry.get("params", {}) | params)
     if "minimal" in type(crafter).attack_params:
         crafter.set_params(minimal=True)
     return crafter

@@ -134,7 +134,7 @@ def test_models_of_any_type_run_in_it(attack, dtype):
     adv, expected = (ATTACKS[attack](e).generate(x, y) for e in (classifier, plain))
     assert set(seen) == {dtype}
     assert adv.dtype == np.float32
-    if attack != "domain":
+    if attack not in ("domain", "minimum"):
         assert np.abs(adv - x).max() <= 0.1 + 1e-7
     agree = fooled(plain, adv, y) == fooled(plain, expected, y)
     assert agree.mean() == 1 if dtype == torch.float64 else agree.mean() > 0.8

@@ -15,12 +15,10 @@ from art_domainrand.core.norms import per_sample
 class FrankWolfeSteps(MinimumSteps):
     """Conditional gradients (Frank & Wolfe 1956) in a ball and box that shrink, in L0, L1, L2 and L-inf.
 
-    Gradients are averaged with ``momentum``, each divided by its L1 norm first. The change goes a share of the way to
-    the one that the averaged gradient likes best within the radius and the box; in L0, whose ball is not convex, all of
-    the way. On a linear model that is the closest point. The radius follows :class:`Radius`.
+    The change goes a share of the way to the one that the gradient likes best within the radius and the box; in L0,
+    whose ball is not convex, all of the way. With momentum the gradient is an average over steps, each divided by its
+    L1 norm first. On a linear model that is the closest point. The radius follows :class:`Radius`.
     """
-
-    momentum = 0.9
 
     def __init__(self, problem: Problem, known: Known, max_iter: int, pace: Pace) -> None:
         super().__init__(problem)
@@ -33,7 +31,7 @@ class FrankWolfeSteps(MinimumSteps):
         gradient = self.clean(seen.gradient)
         radius = self.radius.follow(seen, gradient, from_to(*self.pace.gamma, share))
         unit = gradient / per_sample(length(gradient, 1).clamp_min(LEAST_LENGTH), gradient)
-        self.mean = torch.lerp(unit, self.mean, self.momentum)
+        self.mean = torch.lerp(unit, self.mean, self.pace.momentum)
         target = best_within(problem, self.mean, radius)
         if problem.norm == 0:
             return problem.clip(problem.x + target)

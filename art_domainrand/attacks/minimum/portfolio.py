@@ -14,6 +14,7 @@ from art_domainrand.attacks.minimum.fmn import FMNSteps
 from art_domainrand.attacks.minimum.frank_wolfe import FrankWolfeSteps
 from art_domainrand.attacks.minimum.pdpgd import PDPGDSteps
 from art_domainrand.attacks.minimum.problem import Problem
+from art_domainrand.attacks.minimum.projected import ProjectedSteps
 from art_domainrand.attacks.minimum.rule import MinimumSteps, Pace
 from art_domainrand.attacks.minimum.run import MinimumRun
 from art_domainrand.attacks.minimum.sigma_zero import SigmaZeroSteps
@@ -38,11 +39,17 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 }
 
 # What the portfolio spends first, without a class in mind, and at the end around the closest points, as shares of all.
-FIRST, LAST = 0.3, 0.1
+FIRST, LAST = 0.28, 0.18
 # Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
 CLASSES, FEWEST = 6, 60
-SEARCH = Pace(gamma=(0.05, 0.001), step=(0.5, 0.01))
-POLISH = Pace(gamma=(0.005, 0.0002), step=(0.05, 0.001))
+# How boldly each norm searches: by Frank-Wolfe in L0 and L1, by projected steps in L2 and L-inf; and polishes.
+SEARCH = {
+    0.0: Pace(gamma=(0.05, 0.001), step=(1.0, 1.0), momentum=0.9),
+    1.0: Pace(gamma=(0.05, 0.001), step=(0.5, 0.01)),
+    2.0: Pace(gamma=(0.05, 0.001), step=(1.0, 0.01)),
+    np.inf: Pace(gamma=(0.05, 0.001), step=(2.0, 0.01)),
+}
+POLISH = Pace(gamma=(0.01, 0.0002), step=(0.15, 0.001), momentum=0.9)
 
 
 class Portfolio:
@@ -55,11 +62,11 @@ class Portfolio:
         """The stages of an algorithm, which look at ``max_iter`` points together."""
         return self.auto(max_iter) if algorithm == "auto" else [self.alone(algorithm, max_iter)]
 
-    def alone(self, algorithm: str, max_iter: int) -> MinimumStage:
+    def alone(self, algorithm: str, max_iter: int, towards: Tensor | None = None) -> MinimumStage:
         """One of the published algorithms from the images: DDN on the cross-entropy, the others on the margin."""
         loss = self.inputs.unsaturated("cross_entropy", self.samples) if algorithm == "ddn" else "margin"
         rule = RULES[algorithm]
-        return self.stage(algorithm, max_iter, loss, lambda problem, known: rule(problem, max_iter))
+        return self.stage(algorithm, max_iter, loss, lambda problem, known: rule(problem, max_iter), towards=towards)
 
     def auto(self, max_iter: int) -> list[MinimumStage]:
         """A search without a class in mind, one towards each of the nearest classes, and a polish of the best."""
@@ -69,16 +76,22 @@ class Portfolio:
         each = between // len(towards) if towards else 0
         last = int(max_iter * LAST)
         stages = [self.first(max_iter - last - each * len(towards))]
-        stages += [self.chase(each, "margin", SEARCH, towards=classes) for classes in towards]
+        stages += [self.towards(each, classes, rank) for rank, classes in enumerate(towards)]
         return stages + ([self.chase(last, "margin", POLISH, from_nearest)] if last else [])
 
     def first(self, max_iter: int) -> MinimumStage:
         """What finds a first example, wherever it is."""
-        if self.norm in (0, 1):
-            return self.alone("sigma_zero" if self.norm == 0 else "pdpgd", max_iter)
-        return self.chase(max_iter, self.inputs.unsaturated("cross_entropy", self.samples), SEARCH)
+        if self.norm == 0:
+            return self.alone("sigma_zero", max_iter)
+        return self.chase(max_iter, self.inputs.unsaturated("cross_entropy", self.samples), SEARCH[self.norm])
 
-    def rivals(self, most: int) -> list[Tensor | None]:
+    def towards(self, max_iter: int, classes: Tensor, rank: int) -> MinimumStage:
+        """A search towards the classes (N,) of this rank: in L0 by sigma-zero for the first of them."""
+        if self.norm == 0 and 2 * rank < CLASSES:
+            return self.alone("sigma_zero", max_iter, classes)
+        return self.chase(max_iter, "margin", SEARCH[self.norm], towards=classes)
+
+    def rivals(self, most: int) -> list[Tensor]:
         """The classes (N,) to go for, one after the other; a targeted attack has but its own."""
         if not most or self.inputs.config.targeted:
             return []
@@ -86,16 +99,19 @@ class Portfolio:
         return [rivals[:, rank] for rank in range(rivals.shape[1])]
 
     def chase(
-        self, max_iter: int, loss: Any, pace: Pace, start: StartFrom = from_image, towards: Tensor | None = None
+        self,
+        max_iter: int,
+        loss: Any,
+        pace: Pace,
+        start: StartFrom = from_image,
+        towards: Tensor | None = None,
     ) -> MinimumStage:
-        """Frank-Wolfe below the best distance."""
+        """Steps below the best distance: of Frank-Wolfe where it is sparse, projected elsewhere."""
+        sparse = self.norm in (0, 1)
+        rule = FrankWolfeSteps if sparse else ProjectedSteps
+        name = "Frank-Wolfe" if sparse else "projected steps"
         return self.stage(
-            "Frank-Wolfe",
-            max_iter,
-            loss,
-            lambda problem, known: FrankWolfeSteps(problem, known, max_iter, pace),
-            start,
-            towards,
+            name, max_iter, loss, lambda problem, known: rule(problem, known, max_iter, pace), start, towards
         )
 
     def stage(

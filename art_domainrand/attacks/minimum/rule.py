@@ -67,8 +67,9 @@ class Pace:
     """How boldly a rule goes, each from the first step to the last along a cosine.
 
     ``gamma`` is by what share less than the best distance is tried, ``step`` the length of a step as a share of the
-    radius.
+    radius. ``momentum`` is what Frank-Wolfe keeps of the average of gradients from step to step.
     """
 
     gamma: tuple[float, float]
     step: tuple[float, float]
+    momentum: float = 0.0
