@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from art_domainrand.attacks.fgsm import FGSM
     from art_domainrand.attacks.minimum_norm import MinimumNorm
     from art_domainrand.attacks.pgd import PGD
+    from art_domainrand.attacks.square import Square
     from art_domainrand.attacks.strongest import StrongestAttack
     from art_domainrand.attacks.union import UnionAttack
     from art_domainrand.evaluation.diagnose.diagnose import diagnose
@@ -43,6 +44,7 @@ __all__ = [
     "DomainRandomization",
     "MinimumNorm",
     "RandomizedDataGenerator",
+    "Square",
     "StrongestAttack",
     "UnionAttack",
     "carben_attack",
@@ -66,6 +68,7 @@ _HOMES = {
     "FGSM": "art_domainrand.attacks.fgsm",
     "MinimumNorm": "art_domainrand.attacks.minimum_norm",
     "PGD": "art_domainrand.attacks.pgd",
+    "Square": "art_domainrand.attacks.square",
     "StrongestAttack": "art_domainrand.attacks.strongest",
     "UnionAttack": "art_domainrand.attacks.union",
     "diagnose": "art_domainrand.evaluation.diagnose.diagnose",

@@ -1,4 +1,4 @@
-"""Gradient attacks under ART's attack interface."""
+"""Attacks under ART's attack interface."""
 
 from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.composite import CompositeAttack, carben_attack
@@ -9,6 +9,7 @@ from art_domainrand.attacks.minimum.closest import Closest
 from art_domainrand.attacks.minimum_norm import MinimumNorm
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.robustness import empirical_robustness
+from art_domainrand.attacks.square import Square
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.attacks.union import UnionAttack
 from art_domainrand.attacks.union_findings import UnionFindings
@@ -22,6 +23,7 @@ __all__ = [
     "DomainAttack",
     "Findings",
     "MinimumNorm",
+    "Square",
     "StrongestAttack",
     "UnionAttack",
     "UnionFindings",

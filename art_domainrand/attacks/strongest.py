@@ -10,6 +10,7 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 
 from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
+from art_domainrand.attacks.blackbox.unmasking import UNMASKING, UnmaskingBudget, unmasking_stages
 from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
@@ -99,7 +100,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
         samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
         balls = Balls(inputs, self.norm, self.eps)
-        return [stage for line in BUDGETS[self.budget] for stage in stages_of(balls, samples, line)]
+        stages = [stage for line in BUDGETS[self.budget] for stage in stages_of(balls, samples, line)]
+        return [*stages, *unmasking_stages(balls, UNMASKING.get(self.budget, UnmaskingBudget()))]
 
 
 def stages_of(balls: Balls, samples: int, line: BudgetLine) -> list[Stage]:

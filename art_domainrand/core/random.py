@@ -41,6 +41,8 @@ COPY, WORKER, FORK, RANK = range(15, 19)
 SHIFT, TRIAL = range(19, 21)
 # Of a training run, all that an epoch draws.
 EPOCH = 21
+# What a search without gradients tries next.
+PROPOSE = 22
 
 # How many pixels are hashed at a time.
 HASHED = 1 << 22

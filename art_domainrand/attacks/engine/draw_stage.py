@@ -91,6 +91,7 @@ class DrawStage:
     early_stop: bool = False
     whole_batches: bool = True
     worthwhile: None = None
+    after: None = None
 
     @property
     def climbs(self) -> bool:

@@ -27,6 +27,8 @@ def search(inputs: Inputs, stages: Sequence[AnyStage]) -> BestSoFar:
         with tqdm(desc=stage.name, leave=False, disable=not inputs.config.verbose) as bar:
             for which, restart, together in batches(inputs, stage, best, bar):
                 stage.way(inputs, stage, best, which, (number, restart, together)).run()
+        if stage.after is not None:
+            stage.after(best)
     report_tainted(best.tainted)
     return best
 

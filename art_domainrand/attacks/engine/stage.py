@@ -47,6 +47,8 @@ class AnyStage(Protocol):
     def whole_batches(self) -> bool: ...
     @property
     def worthwhile(self) -> Callable[[Tensor, Tensor], Tensor] | None: ...
+    @property
+    def after(self) -> Callable[[BestSoFar], None] | None: ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Stage:
     :param later_success: A success replaces an earlier one, as in ART, where ``way`` compares ends of restarts.
     :param judge_start: Whether the start may be the result; not so in ART's minimal FGSM.
     :param observe: Told of each step.
+    :param after: Told of what was found, once the stage has run.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Stage:
     later_success: bool = False
     judge_start: bool = True
     observe: Observe | None = None
+    after: Callable[[BestSoFar], None] | None = None
 
     @property
     def compares(self) -> bool:

@@ -1,0 +1,1 @@
+"""Attacks that look at scores alone, and how it shows that gradients are masked."""

@@ -1,0 +1,121 @@
+"""Masked gradients: whose look masked, that Square attack follows there, and that it is said."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from art_domainrand import StrongestAttack
+from art_domainrand.attacks import strongest
+from art_domainrand.attacks.blackbox import unmasking
+from art_domainrand.attacks.blackbox.unmasking import UnmaskingBudget
+
+from support.attacks import RowWise, fooled, predicted, seen_by, some_images
+from support.estimators import wrap
+
+OPTIONS = {"budget": "small", "seed": 0, "verbose": False, "batch_size": 100}
+RADIUS = {np.inf: 0.06, 2: 0.4, 1: 2.0}
+
+
+class Masked(nn.Module):
+    """A model whose gradients do not lead anywhere, for one of the known reasons."""
+
+    def __init__(self, reason: str):
+        super().__init__()
+        self.reason, self.inner = reason, RowWise()
+
+    def forward(self, x):
+        if self.reason == "rounded":  # zero
+            return self.inner((x * 12).round() / 12)
+        if self.reason == "not a number":
+            scores = self.inner(x)
+            return (
+                scores
+                + torch.where(scores.isfinite(), 0 * scores.detach(), scores)
+                + (0 * x.flatten(1)).sqrt().sum(1, keepdim=True)
+            )
+        if self.reason == "shattered":
+            return self.inner(x + 0.002 * torch.sin(3e4 * x))
+        if self.reason == "of another sign":
+            return self.inner(2 * x.detach() - x)
+        return self.inner(x)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """A budget of few steps, and of few queries."""
+    monkeypatch.setitem(strongest.BUDGETS, "small", (("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)))
+    monkeypatch.setitem(unmasking.UNMASKING, "small", UnmaskingBudget(20, 100))
+
+
+def attacked(reason, n=24, norm=np.inf, scale=1.0, **options):
+    """Classifier, labels, result, and the warning with its three numbers, None where there is none."""
+    classifier, x = wrap(Masked(reason)), some_images(n)
+    y = predicted(classifier, x)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        adv = StrongestAttack(classifier, norm, RADIUS[norm] * scale, **OPTIONS | options).generate(x, y)
+    texts = [w for w in said if "look masked" in str(w.message)]
+    assert len(texts) <= 1
+    assert all(w.category is RuntimeWarning and w.filename == __file__ for w in texts)
+    return classifier, x, y, adv, str(texts[0].message) if texts else None
+
+
+def without(reason, norm=np.inf, scale=1.0):
+    """How many fall to the gradient stages alone."""
+    classifier, x = wrap(Masked(reason)), some_images(24)
+    y = predicted(classifier, x)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(strongest, "unmasking_stages", lambda balls, budget: [])
+        adv = StrongestAttack(classifier, norm, RADIUS[norm] * scale, **OPTIONS).generate(x, y)
+    return fooled(classifier, adv, y)
+
+
+@pytest.mark.parametrize("reason", ["rounded", "not a number", "shattered", "of another sign"])
+def test_where_gradients_are_masked_samples_fall_without_them_and_it_is_said(reason):
+    classifier, _, y, adv, said = attacked(reason)
+    by_gradients, broken = without(reason), fooled(classifier, adv, y)
+    assert broken.sum() >= by_gradients.sum() + 5
+    assert said is not None
+    masked, by_square = (int(said.split(word)[1].split()[0]) for word in ("gradients of", "broke"))
+    assert (~by_gradients).sum() * 0.7 <= masked <= (~by_gradients).sum()
+    assert 5 <= by_square <= (broken & ~by_gradients).sum(), "the ones broken, but for those by a stroke of luck"
+
+
+@pytest.mark.parametrize("norm", [2, 1])
+def test_in_every_norm(norm):
+    classifier, _, y, adv, said = attacked("rounded", norm=norm)
+    assert said is not None
+    assert fooled(classifier, adv, y).sum() > without("rounded", norm).sum()
+
+
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+def test_where_gradients_work_nothing_is_said_and_little_is_spent(norm):
+    """Probes of everyone left, and no more."""
+    classifier, x = wrap(RowWise()), some_images(24)
+    y = predicted(classifier, x)
+    left = (~without("none", norm, 0.2)).sum()
+    assert left > 8
+    with seen_by(classifier.model, climbing=False) as seen, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        StrongestAttack(classifier, norm, RADIUS[norm] * 0.2, **OPTIONS).generate(x, y)
+    queries = [len(points) for points in seen][-22:]
+    assert queries == [left] * 21 + [24], "the start, 20 changes, and what there was to begin with"
+
+
+def test_a_sample_looks_masked_or_not_in_any_company():
+    everyone = attacked("rounded", 20)
+    half = attacked("rounded", 10)
+    assert np.array_equal(everyone[3][:10], half[3])
+
+
+def test_no_queries_where_none_are_left_or_masked():
+    """A ball so small that rounding hides every change: nothing moves, which may be masking too."""
+    *_, said = attacked("rounded", 6, scale=1e-6)
+    assert said is None or "broke 0 of them" in said
+    classifier, _, y, adv, said = attacked("none", scale=20)
+    assert fooled(classifier, adv, y).all()
+    assert said is None
