@@ -13,12 +13,14 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator
 from torch import Tensor
 
-from art_domainrand.attacks.blackbox.square_stage import FIRST_SHARE, SquarePlan, square_stage
+from art_domainrand.attacks.blackbox.square_steps import FIRST_SHARE, SquarePlan
+from art_domainrand.attacks.blackbox.unmasking import square_stage
 from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.core import checks as check
 from art_domainrand.estimators.refused import check_estimator
@@ -99,7 +101,7 @@ class Square(GradientAttack, SquareAttack):
         balls = Balls(inputs, self.norm, self.eps)
         runs = [SquarePlan(self.max_iter, float(self.p_init), run) for run in range(self.nb_restarts)]
         value = None if self.loss is None else lambda adv, ids: raised(self.loss, adv, inputs.y(ids))
-        stages = [square_stage(balls, plan, value=value) for plan in runs]
+        stages = [square_stage(balls, plan, JudgedRun, value=value) for plan in runs]
         # Who is fooled as it is stays as it is.
         stages.insert(0, replace(stages[0], name="as given", start=balls.start(at_random=False), max_iter=0))
         if self.adv_criterion is None:

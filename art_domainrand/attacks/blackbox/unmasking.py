@@ -1,21 +1,27 @@
-"""Where gradients are masked: how it shows, sample by sample, and the search without gradients that follows there."""
+"""The stage of Square attack, and those that look for masked gradients and run it where they are."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.blackbox.square_stage import SquarePlan, SquareSteps, square_stage
+from art_domainrand.attacks.blackbox.proposals import mountains, nearest_allowed, stripes
+from art_domainrand.attacks.blackbox.square_steps import OwnValue, SquarePlan, SquareSteps
+from art_domainrand.attacks.blackbox.windows import Planes
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import BestSoFar, Which
 from art_domainrand.attacks.engine.evaluator import AGREEING_DRAWS
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.runs import JudgedRun
-from art_domainrand.attacks.engine.stage import Stage
+from art_domainrand.attacks.engine.stage import HowToRun, Stage
+from art_domainrand.attacks.engine.steps import StepRule
+from art_domainrand.core.norms import Ball
+from art_domainrand.core.random import PROPOSE, START, derive
 
 # A few queries without gradients that raise the margin this share as far as all gradient stages did are a sign of
 # masked gradients. Where gradients work they do not come near: on adversarially trained networks the largest share
@@ -99,6 +105,45 @@ class ProbingRun(JudgedRun):
         self.masking.compare(everyone, self.before, reached)
 
 
+def square_stage(
+    balls: Balls,
+    plan: SquarePlan,
+    way: HowToRun,
+    worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
+    value: OwnValue | None = None,
+) -> Stage:
+    """Square attack from its own start, in L-inf squares at the ends of the ball, in L2 and L1 mountains and valleys.
+
+    Every sample has its own windows, by its own key, so that nothing depends on its company. The ``way`` must look at
+    every point. ``value`` is raised in place of the margin; what counts as a success stays what it is.
+    """
+    inputs = balls.inputs
+    last = getattr(inputs.estimator, "channels_first", True) is False
+    planes = Planes(tuple(inputs.x.shape[1:]), channels_last=last)
+    quantize = inputs.config.quantize
+    first = stripes if balls.norm == torch.inf else mountains
+
+    def start(number: int, restart: int, around: Ball, which: Which) -> Tensor:
+        keys = derive(inputs.keys_of(which), START, plan.run)
+        return nearest_allowed(around, inputs.mask_of(which), first(around, planes, keys), quantize=quantize)
+
+    def steps(ball: Ball, mask: Tensor | None, which: Which) -> StepRule:
+        keys = derive(inputs.keys_of(which), PROPOSE, plan.run)
+        own = None if value is None else (value, which)
+        return SquareSteps(ball, mask, keys, planes, plan, own, quantize=quantize)
+
+    return Stage(
+        name="Square",
+        way=way,
+        around=balls.around,
+        criterion=inputs.criterion,
+        steps=steps,
+        start=start,
+        max_iter=plan.queries,
+        worthwhile=worthwhile,
+    )
+
+
 def unmasking_stages(balls: Balls, budget: UnmaskingBudget) -> list[Stage]:
     """A probe without gradients of everyone left, then Square attack on the samples whose gradients look masked.
 
@@ -109,6 +154,8 @@ def unmasking_stages(balls: Balls, budget: UnmaskingBudget) -> list[Stage]:
     """
     samples = MaskedSamples(balls.inputs)
     queries = -(-budget.queries // (AGREEING_DRAWS if balls.inputs.random else 1))
-    probe = square_stage(balls, SquarePlan(budget.probe), way=partial(ProbingRun, samples))
-    runs = [square_stage(balls, SquarePlan(queries, run=1 + k), samples.worthwhile) for k in range(budget.runs)]
+    probe = square_stage(balls, SquarePlan(budget.probe), partial(ProbingRun, samples))
+    runs = [
+        square_stage(balls, SquarePlan(queries, run=1 + k), JudgedRun, samples.worthwhile) for k in range(budget.runs)
+    ]
     return [replace(probe, name="Probe"), *runs[:-1], replace(runs[-1], after=samples.report)]

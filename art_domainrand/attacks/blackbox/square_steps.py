@@ -1,4 +1,4 @@
-"""A stage of Square attack: random search by scores alone."""
+"""The steps of Square attack: random search by scores alone."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.blackbox.proposals import (
-    mountains,
     nearest_allowed,
     square_of_signs,
-    stripes,
     window_of_mountains,
 )
 from art_domainrand.attacks.blackbox.windows import Planes, window_share
-from art_domainrand.attacks.engine.balls import Balls
-from art_domainrand.attacks.engine.best import Which
-from art_domainrand.attacks.engine.runs import JudgedRun
-from art_domainrand.attacks.engine.stage import HowToRun, Stage
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core.norms import Ball, per_sample
-from art_domainrand.core.random import PROPOSE, START, derive
+from art_domainrand.core.random import derive
 
 # The share of pixels that the first windows cover (Andriushchenko et al. 2020, section 5).
 FIRST_SHARE = 0.8
@@ -90,43 +84,3 @@ class SquareSteps(StepRule):
         self.keys, self.best, self.value = self.keys[index], self.best[index], self.value[index]
         self.own = None if self.own is None else (self.own[0], self.own[1][index])
         super().take(index)
-
-
-def square_stage(
-    balls: Balls,
-    plan: SquarePlan,
-    worthwhile: Callable[[Tensor, Tensor], Tensor] | None = None,
-    *,
-    way: HowToRun = JudgedRun,
-    value: OwnValue | None = None,
-) -> Stage:
-    """Square attack from its own start, in L-inf squares at the ends of the ball, in L2 and L1 mountains and valleys.
-
-    Every sample has its own windows, by its own key, so that nothing depends on its company. ``value`` is raised in
-    place of the margin, whose success still counts.
-    """
-    inputs = balls.inputs
-    last = getattr(inputs.estimator, "channels_first", True) is False
-    planes = Planes(tuple(inputs.x.shape[1:]), channels_last=last)
-    quantize = inputs.config.quantize
-    first = stripes if balls.norm == torch.inf else mountains
-
-    def start(number: int, restart: int, around: Ball, which: Which) -> Tensor:
-        keys = derive(inputs.keys_of(which), START, plan.run)
-        return nearest_allowed(around, inputs.mask_of(which), first(around, planes, keys), quantize=quantize)
-
-    def steps(ball: Ball, mask: Tensor | None, which: Which) -> StepRule:
-        keys = derive(inputs.keys_of(which), PROPOSE, plan.run)
-        own = None if value is None else (value, which)
-        return SquareSteps(ball, mask, keys, planes, plan, own, quantize=quantize)
-
-    return Stage(
-        name="Square",
-        way=way,
-        around=balls.around,
-        criterion=inputs.criterion,
-        steps=steps,
-        start=start,
-        max_iter=plan.queries,
-        worthwhile=worthwhile,
-    )
