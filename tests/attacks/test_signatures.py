@@ -12,6 +12,7 @@ from art_domainrand import (
     CompositeAttack,
     DomainAttack,
     MinimumNorm,
+    Square,
     StrongestAttack,
     grid_attack,
     worst_of,
@@ -22,11 +23,13 @@ from art_domainrand.randomization import Brightness
 from support.estimators import make_classifier
 
 CLASSES = [FGSM, PGD, AutoPGD, StrongestAttack, MinimumNorm, DomainAttack, CompositeAttack]
+CLASSES = [FGSM, PGD, AutoPGD, Square, StrongestAttack, DomainAttack, CompositeAttack]
 # Where a class has another default than most, and why.
 OWN_DEFAULTS = {
     (AutoPGD, "early_stop"),  # what fools is all it looks for
     (DomainAttack, "loss"),  # no estimator's own loss has a value for each image
     (CompositeAttack, "loss"),
+    (Square, "batch_size"),  # ART's
 }
 
 
@@ -53,10 +56,10 @@ def test_parameters_are_attributes_with_the_defaults_of_the_config(kind):
             assert getattr(attack, name) == default
         if name in config and name != "verbose" and (kind, name) not in OWN_DEFAULTS:
             assert config[name] == default
-    assert Config.of(attack).batch_size == 32
+    assert Config.of(attack).batch_size == (128 if kind is Square else 32)
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not Square])
 def test_a_misspelt_name_gets_the_nearest_everywhere(kind):
     first = [Brightness((-0.1, 0.1))] if kind in (DomainAttack, CompositeAttack) else []
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'batchsize'.*did you mean 'batch_size'"):
@@ -72,6 +75,8 @@ def test_what_another_attack_takes_is_said(kind):
 
 
 def test_the_functions_too():
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'nb_restart'.*did you mean 'nb_restarts'"):
+        Square(make_classifier(), nb_restart=3)
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'angels'.*did you mean 'angles'"):
         grid_attack(make_classifier(), angels=3)
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'fractoin'.*did you mean 'fraction'"):

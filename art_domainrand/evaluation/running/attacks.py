@@ -15,6 +15,7 @@ from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.minimum_norm import MinimumNorm
 from art_domainrand.attacks.pgd import PGD
+from art_domainrand.attacks.square import Square
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
 from art_domainrand.core.checks import Text, clip_bounds, require
@@ -79,6 +80,7 @@ ATTACKS: dict[str, AttackEntry] = {
     "autopgd": AttackEntry(AutoPGD, ALL, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
     "strongest": AttackEntry(StrongestAttack, approached=True, each=True),
     "minimum": AttackEntry(MinimumNorm, nearest=True),
+    "square": AttackEntry(Square, defaults={"max_iter": 1000}, each=True),
     "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
     "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),
     "art:MomentumIterativeMethod": AttackEntry(

@@ -14,6 +14,9 @@ SINGLE_STEP = {"fgsm", "fgm", "fastgradientmethod"}
 WITHOUT_GRADIENTS = {"squareattack", "hopskipjump", "boundaryattack", "zooattack", "simba", "geoda", "signoptattack"}
 """Attacks that only look at the model's predictions."""
 
+UNMASKING_ATTACKS = {"square", "strongest", "strongestattack"}
+"""This library's own: StrongestAttack runs Square on every sample whose gradients look masked."""
+
 IN_SHORT = {
     "gradient": "it has no gradient for attacks to follow",
     "clean_accuracy": "it is no better than guessing on clean images",
@@ -91,7 +94,7 @@ def needs_no_gradient(condition: Condition) -> bool:
     if isinstance(condition, Union):
         return any(needs_no_gradient(one) for one in condition.conditions)
     if isinstance(condition, Attacked):
-        return plain_name(condition) in WITHOUT_GRADIENTS
+        return plain_name(condition) in WITHOUT_GRADIENTS | UNMASKING_ATTACKS
     return isinstance(condition, DomainAttacked)
 
 

@@ -20,6 +20,7 @@ FEW = {
     "art:BoundaryAttack": {"max_iter": 3, "num_trial": 3, "sample_size": 3},
     "art:ElasticNet": {"max_iter": 2, "binary_search_steps": 1},
     "art:CarliniL2Method": {"max_iter": 2, "binary_search_steps": 1},
+    "square": {"max_iter": 5},
     "art:SquareAttack": {"max_iter": 5},
     "strongest": {"budget": "quick"},
     "fgsm": {},

@@ -87,6 +87,8 @@ def test_a_model_that_was_not_diagnosed_has_an_upper_bound():
 @pytest.mark.parametrize(
     "search",
     [
+        Attacked("square", 8 / 255),
+        Attacked("strongest", 8 / 255),  # runs Square on whoever's gradients look masked
         Attacked("art:SquareAttack", 8 / 255),
         Attacked(SquareAttack, 8 / 255),
         Then(FOG, Attacked("art:HopSkipJump", 8 / 255)),
