@@ -51,8 +51,7 @@ OPTION = re.compile(r"^\| `(\w+)` \| (all|all but `\w+`|`.*?`) \| ", flags=re.MU
 
 
 def test_the_guide_to_attacks_says_who_takes_which_option():
-    names = ("FGSM", "PGD", "AutoPGD", "StrongestAttack", "MinimumNorm", "DomainAttack", "CompositeAttack")
-    names = ("FGSM", "PGD", "AutoPGD", "Square", "StrongestAttack", "DomainAttack", "CompositeAttack")
+    names = ("FGSM", "PGD", "AutoPGD", "Square", "StrongestAttack", "MinimumNorm", "DomainAttack", "CompositeAttack")
     takes = {name: set(inspect.signature(getattr(art_domainrand, name)).parameters) for name in names}
     takes["Square"] -= set(inspect.signature(SquareAttack).parameters)  # its ``loss`` is ART's, of arrays
     guide = (ROOT / "examples" / "guides" / "attacks.md").read_text(encoding="utf-8")
