@@ -133,6 +133,13 @@ def summary(tables: dict[tuple[str, float], list[Row]], norm: float) -> list[Row
     return sorted(means, key=lambda row: -row["mean"])
 
 
+def shown(row: Row) -> Row:
+    """A row with figures of the same length: four decimals tell attacks apart that are close to the best."""
+    return {
+        key: f"{value:.4f}" if isinstance(value, float) and key != "seconds" else value for key, value in row.items()
+    }
+
+
 def main(
     norms: Annotated[str, typer.Option(help="inf, 2, 1, 0, comma-separated")] = "inf,2,1,0",
     names: Annotated[str, typer.Option("--models", help="of strength_models.MODELS")] = "digits-pgd,digits-l2",
@@ -158,9 +165,9 @@ def main(
                 print(f"{model.name} L{norm} {one.row(one.distances)}", flush=True)
             tables[model.name, norm] = table(found)
             print(f"\n{model.name}, L{'inf' if norm == INF else int(norm)}, {len(model.x)} images")
-            measure.print_table(tables[model.name, norm])
+            measure.print_table([shown(row) for row in tables[model.name, norm]])
         print(f"\nMean over models, L{'inf' if norm == INF else int(norm)}")
-        measure.print_table(summary(tables, norm))
+        measure.print_table([shown(row) for row in summary(tables, norm)])
     measure.write(json, {"about": about, "tables": {f"{name} {norm}": rows for (name, norm), rows in tables.items()}})
 
 
