@@ -39,7 +39,8 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 }
 
 # What the portfolio spends first, without a class in mind, and at the end around the closest points, as shares of all.
-FIRST, LAST = {0.0: 0.28, 1.0: 0.4, 2.0: 0.28, np.inf: 0.28}, 0.16
+FIRST = {0.0: 0.3, 1.0: 0.4, 2.0: 0.3, np.inf: 0.3}
+LAST = {0.0: 0.1, 1.0: 0.16, 2.0: 0.1, np.inf: 0.1}
 # How much of the first search in L1 is PDPGD, which ends elsewhere than the other attacks but needs so many steps.
 SLOW, FEWEST_SLOW = 0.75, 100
 # Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
@@ -72,11 +73,11 @@ class Portfolio:
 
     def auto(self, max_iter: int) -> list[MinimumStage]:
         """A search without a class in mind, one towards each of the nearest classes, and a polish of the best."""
-        between = int(max_iter * (1 - FIRST[self.norm] - LAST))
+        between = int(max_iter * (1 - FIRST[self.norm] - LAST[self.norm]))
         most = min(CLASSES, between // FEWEST)
         towards = self.rivals(most)
         each = between // len(towards) if towards else 0
-        last = int(max_iter * LAST)
+        last = int(max_iter * LAST[self.norm])
         stages = self.first(max_iter - last - each * len(towards))
         stages += [self.towards(each, classes, rank) for rank, classes in enumerate(towards)]
         return stages + ([self.chase(last, "margin", POLISH, from_nearest)] if last else [])
