@@ -80,7 +80,8 @@ class Portfolio:
         last = int(max_iter * LAST[self.norm])
         stages = self.first(max_iter - last - each * len(towards))
         stages += [self.towards(each, classes, rank) for rank, classes in enumerate(towards)]
-        return stages + ([self.chase(last, "margin", POLISH, from_nearest)] if last else [])
+        pace = POLISH if self.norm else SEARCH[self.norm]  # one entry of a few is more than the finest share
+        return stages + ([self.chase(last, "margin", pace, from_nearest)] if last else [])
 
     def first(self, max_iter: int) -> list[MinimumStage]:
         """What finds a first example, wherever it is: in L1 two searches where there are steps enough for PDPGD."""
