@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from art_domainrand import MinimumNorm
 from art_domainrand.evaluation.conditions import Attacked, Custom, Then
 from art_domainrand.evaluation.running.perform import perform
 
@@ -98,3 +99,15 @@ def test_ten_radii_take_hardly_more_passes_than_the_largest_alone():
         return (rows["forwards"] + rows["backwards"]).sum()
 
     assert passes(family) < 1.6 * passes(family[-1:])
+
+
+def test_the_curve_of_the_closest_examples_is_one_run():
+    x, y = data(8)
+    attack = MinimumNorm(make_classifier(), 2, 40, verbose=False, batch_size=len(x))
+    closest = attack.find(x, y)
+    radii = [float(r) for r in np.quantile(closest.distances, [0.3, 0.6, 0.9]) + 1e-4]
+    family = [Attacked("minimum", radius, "l2", {"max_iter": 40}) for radius in radii]
+    rows = rights(family, x, y)
+    np.testing.assert_allclose(rows["right"].mean(1), closest.accuracy(radii))
+    passes = rows["backwards"].sum() / (closest.distances > 0).sum()
+    assert passes == pytest.approx(40, abs=1)
