@@ -56,6 +56,7 @@ class MinimumStage:
     restarts: ClassVar[int] = 1
     early_stop: ClassVar[bool] = False
     whole_batches: ClassVar[bool] = False
+    after: ClassVar[None] = None
 
     @staticmethod
     def worthwhile(ids: Tensor, margin: Tensor) -> Tensor:
