@@ -89,12 +89,13 @@ def standard_look(threat: Threat) -> list[Condition]:
 
 
 def full_look(threat: Threat) -> list[Condition]:
-    """Everything: three norms at the largest budget, a black box, all corruptions, domains and combinations, CARBEN."""
+    """Everything: three norms at the largest budget, the closest examples, a black box, all corruptions, domains and combinations, CARBEN."""
     return [
         Clean(),
         *threat.attacked("strongest", threat.radii, "full"),
         *(Attacked("strongest", eps, norm, {"budget": "full"}) for norm, eps in threat.others),
-        *(threat.attacked("art:SquareAttack") if threat.norm != "l1" else []),
+        *threat.attacked("minimum", threat.radii),
+        *threat.attacked("square"),
         *(Corrupted(name, severity) for name in CORRUPTIONS for severity in range(1, 6)),
         *(InDomain(name, severity) for name in DOMAINS for severity in (1, 3, 5)),
         *(Randomized(name, draws=10) for name in ("mild", "strong", "sim2real")),
