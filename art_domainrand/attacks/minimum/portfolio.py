@@ -39,7 +39,7 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 }
 
 # What the portfolio spends first, without a class in mind, and at the end around the closest points, as shares of all.
-FIRST = {0.0: 0.3, 1.0: 0.4, 2.0: 0.4, np.inf: 0.3}
+FIRST = {0.0: 0.5, 1.0: 0.4, 2.0: 0.4, np.inf: 0.3}
 LAST = {0.0: 0.1, 1.0: 0.16, 2.0: 0.1, np.inf: 0.1}
 # What ends elsewhere than the other attacks but needs many steps: how much of the first search it is, and how many.
 SLOW, FEWEST_SLOW = {1.0: "pdpgd", 2.0: "ddn"}, 100
