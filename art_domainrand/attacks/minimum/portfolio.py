@@ -39,10 +39,11 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 }
 
 # What the portfolio spends first, without a class in mind, and at the end around the closest points, as shares of all.
-FIRST = {0.0: 0.3, 1.0: 0.4, 2.0: 0.3, np.inf: 0.3}
+FIRST = {0.0: 0.5, 1.0: 0.4, 2.0: 0.4, np.inf: 0.3}
 LAST = {0.0: 0.1, 1.0: 0.16, 2.0: 0.1, np.inf: 0.1}
-# How much of the first search in L1 is PDPGD, which ends elsewhere than the other attacks but needs so many steps.
-SLOW, FEWEST_SLOW = 0.75, 100
+# What ends elsewhere than the other attacks but needs many steps: how much of the first search it is, and how many.
+SLOW, FEWEST_SLOW = {1.0: "pdpgd", 2.0: "ddn"}, 100
+SLOW_SHARE = 0.75
 # Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
 CLASSES, FEWEST = 6, 60
 # How boldly each norm searches: by Frank-Wolfe in L0 and L1, by projected steps in L2 and L-inf; and polishes.
@@ -84,14 +85,14 @@ class Portfolio:
         return stages + ([self.chase(last, "margin", pace, from_nearest)] if last else [])
 
     def first(self, max_iter: int) -> list[MinimumStage]:
-        """What finds a first example, wherever it is: in L1 two searches where there are steps enough for PDPGD."""
+        """What finds a first example, wherever it is: in L1 and L2 two searches where there are steps enough."""
         if self.norm == 0:
             return [self.alone("sigma_zero", max_iter)]
-        slow = int(SLOW * max_iter) if self.norm == 1 else 0
+        slow = int(SLOW_SHARE * max_iter) if self.norm in SLOW else 0
         slow = slow if slow >= FEWEST_SLOW else 0
         loss = self.inputs.unsaturated("cross_entropy", self.samples)
         quick = self.chase(max_iter - slow, loss, SEARCH[self.norm])
-        return [quick, self.alone("pdpgd", slow)] if slow else [quick]
+        return [quick, self.alone(SLOW[self.norm], slow)] if slow else [quick]
 
     def towards(self, max_iter: int, classes: Tensor, rank: int) -> MinimumStage:
         """A search towards the classes (N,) of this rank: in L0 by sigma-zero for the first of them."""
