@@ -49,5 +49,24 @@ FULL: tuple[BudgetLine, ...] = (
     (DIRECTED_CE, 50, 9, 0.2),
 )
 
+# In L1 a climb needs many steps, in which it finds out how sparse to be: few long ones do more than many short ones.
+STANDARD_IN_L1: tuple[BudgetLine, ...] = (
+    *QUICK,
+    ("cross_entropy", 100, 0, 0.65),
+    ("cross_entropy", 100, 0, 0.3),
+    ("targeted_dlr", 100, 4, 0.25),
+    ("margin", 100, 0, 0.2),
+    ("cross_entropy", 100, 0, 0.2),
+)
+
+FULL_IN_L1: tuple[BudgetLine, ...] = (
+    *STANDARD_IN_L1,
+    ("cross_entropy", 100, 0, 1.0),
+    ("targeted_dlr", 100, 9, 1.0),
+    ("cross_entropy", 100, 0, 0.65),
+    (DIRECTED, 25, 9, 0.2),
+)
+
 # Each budget begins with all of the one before, under the same random numbers: more is never weaker, for any sample.
 BUDGETS: dict[str, tuple[BudgetLine, ...]] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
+BUDGETS_IN_L1 = {"quick": QUICK, "standard": STANDARD_IN_L1, "full": FULL_IN_L1}
