@@ -17,7 +17,15 @@ from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.stage import Stage
-from art_domainrand.attacks.ensemble.budgets import BUDGETS, DIRECTED_LOSSES, LINEAR, MANY_STEPS, ONE_STEP, BudgetLine
+from art_domainrand.attacks.ensemble.budgets import (
+    BUDGETS,
+    BUDGETS_IN_L1,
+    DIRECTED_LOSSES,
+    LINEAR,
+    MANY_STEPS,
+    ONE_STEP,
+    BudgetLine,
+)
 from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
 from art_domainrand.attacks.ensemble.linear import linear_stage
 from art_domainrand.attacks.ensemble.reach import within_reach
@@ -100,7 +108,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
         samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
         balls = Balls(inputs, self.norm, self.eps)
-        stages = [stage for line in BUDGETS[self.budget] for stage in stages_of(balls, samples, line)]
+        budgets = BUDGETS_IN_L1 if balls.norm == 1 else BUDGETS
+        stages = [stage for line in budgets[self.budget] for stage in stages_of(balls, samples, line)]
         return [*stages, *unmasking_stages(balls, UNMASKING.get(self.budget, UnmaskingBudget()))]
 
 

@@ -24,6 +24,7 @@ QUICK: tuple[BudgetLine, ...] = (
     (LINEAR, 1, 9, 0.1),
     ("cross_entropy", 50, 0, 0.65),
     (DIRECTED, 25, 2, 0.1),
+    (DIRECTED_CE, 25, 4, 0.04),
 )
 
 # There, what counts is how many different starts there are.
@@ -36,6 +37,7 @@ STANDARD: tuple[BudgetLine, ...] = (
     (DIRECTED, 50, 8, 0.1),
     (DIRECTED_CE, 50, 8, 0.1),
     (DIRECTED, 50, 16, 0.05),
+    ("targeted_dlr", 50, 4, 0.04),
 )
 
 FULL: tuple[BudgetLine, ...] = (
@@ -43,9 +45,28 @@ FULL: tuple[BudgetLine, ...] = (
     ("cross_entropy", 100, 0, 1.0),
     ("targeted_dlr", 100, 9, 1.0),
     ("cross_entropy", 100, 0, 0.65),
-    (DIRECTED, 25, 18, 0.65),
-    (DIRECTED_CE, 50, 18, 0.2),
+    (DIRECTED, 25, 9, 0.65),
+    (DIRECTED_CE, 50, 9, 0.2),
+)
+
+# In L1 a climb needs many steps, in which it finds out how sparse to be: few long ones do more than many short ones.
+STANDARD_IN_L1: tuple[BudgetLine, ...] = (
+    *QUICK,
+    ("cross_entropy", 100, 0, 0.65),
+    ("cross_entropy", 100, 0, 0.3),
+    ("targeted_dlr", 100, 4, 0.25),
+    ("margin", 100, 0, 0.2),
+    ("cross_entropy", 100, 0, 0.2),
+)
+
+FULL_IN_L1: tuple[BudgetLine, ...] = (
+    *STANDARD_IN_L1,
+    ("cross_entropy", 100, 0, 1.0),
+    ("targeted_dlr", 100, 9, 1.0),
+    ("cross_entropy", 100, 0, 0.65),
+    (DIRECTED, 25, 9, 0.2),
 )
 
 # Each budget begins with all of the one before, under the same random numbers: more is never weaker, for any sample.
 BUDGETS: dict[str, tuple[BudgetLine, ...]] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
+BUDGETS_IN_L1 = {"quick": QUICK, "standard": STANDARD_IN_L1, "full": FULL_IN_L1}

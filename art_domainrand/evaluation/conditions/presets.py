@@ -89,7 +89,7 @@ def standard_look(threat: Threat) -> list[Condition]:
 
 
 def full_look(threat: Threat) -> list[Condition]:
-    """Everything: three norms at the largest budget, the closest examples, a black box, all corruptions, domains and combinations, CARBEN."""
+    """Everything: norms at the largest budget, closest examples, a black box, all corruptions, domains, CARBEN."""
     return [
         Clean(),
         *threat.attacked("strongest", threat.radii, "full"),
