@@ -29,7 +29,7 @@ from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.serialize import from_dict, to_dict
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Findings:
     """The worst domain found for each of N images.
 
@@ -60,6 +60,10 @@ class Findings:
     def __len__(self) -> int:
         return len(self.draw)
 
+    def __repr__(self) -> str:
+        told = "" if self.fooled is None else f", {int(torch.as_tensor(self.fooled).sum())} fooled"
+        return f"<Findings of {len(self)} images{told}, {self.evaluations:g} evaluations each>"
+
     @property
     def pipeline(self) -> Pipeline:
         """The pipeline whose draws these are."""
@@ -76,6 +80,8 @@ class Findings:
 
     def describe(self, i: int) -> dict[str, str]:
         """What happened to image ``i`` in words, without what does not act there: "0 Rotation angle" -> "12 degrees".
+
+        The points of a field of more than nine are told as one: "0 Wood bend (256)" -> "from -1 to 1, rms 0.58".
 
         :param i: Which of the N images. Pixel fields such as noise are those of ``draw.seeds[i]``.
         """

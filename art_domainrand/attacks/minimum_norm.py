@@ -145,6 +145,7 @@ def minimum_order(norm: Any) -> float:
     """The norm as a float: 0, 1, 2 or inf; ValueError otherwise."""
     if isinstance(norm, (int, float, np.integer, np.floating)) and not isinstance(norm, bool) and norm == 0:
         return 0.0
-    order = check.norm_order(norm)
-    check.require(order in (1, 2, np.inf), "norm", 'be "inf", np.inf, 0, 1 or 2', norm)
+    rule = 'be "inf", np.inf, 0, 1 or 2'
+    order = check.norm_order(norm, rule)
+    check.require(order in (1, 2, np.inf), "norm", rule, norm)
     return order

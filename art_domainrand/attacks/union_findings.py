@@ -16,7 +16,7 @@ NOBODY = -1
 """Stands in ``by`` for a sample that no attack has broken."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UnionFindings:
     """The worst case of each of N images over K attacks.
 
@@ -46,6 +46,9 @@ class UnionFindings:
 
     def __len__(self) -> int:
         return len(self.by)
+
+    def __repr__(self) -> str:
+        return f"<UnionFindings of {len(self)} images, broken by {self.broken}, {self.evaluations:g} evaluations each>"
 
     @property
     def evaluations(self) -> float:

@@ -19,8 +19,8 @@ from art_domainrand.evaluation.conditions.kinds import (
 )
 from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.conditions.presets import COLOUR_EPS, GREY_EPS, preset_conditions
-from art_domainrand.evaluation.conditions.values import read_eps
-from art_domainrand.evaluation.running.attacks import attack_entry
+from art_domainrand.evaluation.conditions.values import check_named, read_eps
+from art_domainrand.evaluation.running.attacks import ATTACKS, attack_entry
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS
 from art_domainrand.randomization.corruptions import COMMON
 from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
@@ -62,6 +62,7 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
         if attack.startswith(WORST):  # no ball: the ranges of the pipeline are the budget
             found.append(DomainAttacked(attack.removeprefix(WORST)))
             continue
+        check_named("attack", attack, [*ATTACKS, CARBEN, f"{WORST}PRESET"])
         balls = [(norm, eps) for norm in norms for eps in radii or [usual[norm] * width]]
         found += [
             Composite(CARBEN, eps, norm) if attack == CARBEN else Attacked(attack, eps, norm) for norm, eps in balls

@@ -43,7 +43,7 @@ AttacksOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--attack",
-        help="pgd, autopgd, strongest, fgsm or art:NAME; carben; worst:PRESET for the "
+        help="pgd, autopgd, strongest, minimum, square, fgsm or art:NAME; carben; worst:PRESET for the "
         "worst draw of one of `list`'s pipelines; repeat or use commas.",
     ),
 ]

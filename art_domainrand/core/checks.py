@@ -24,8 +24,8 @@ class WrongTypeError(TypeError, ValueError):
     """A parameter of the wrong type: of ART's attacks some raise TypeError, and some ValueError."""
 
 
-def norm_order(norm: Any) -> float:
-    """Return the norm as a float; "inf", ``np.inf`` or a real p >= 1 (ValueError otherwise)."""
+def norm_order(norm: Any, rule: str = 'be "inf", np.inf or a real p >= 1') -> float:
+    """Return the norm as a float; "inf", ``np.inf`` or a real p >= 1 (ValueError otherwise, which states ``rule``)."""
     try:
         order = float("nan") if isinstance(norm, bool) else float(norm)
     except (TypeError, ValueError):
@@ -36,7 +36,7 @@ def norm_order(norm: Any) -> float:
         "or np.inf, warmup=1, and the attack its eps)"
     )
     got = Text(f"{norm!r}{advice}") if 0 < order < 1 else norm
-    require(order >= 1 and named, "norm", 'be "inf", np.inf or a real p >= 1', got)
+    require(order >= 1 and named, "norm", rule, got)
     return order
 
 
@@ -62,7 +62,8 @@ def check_budget(norm: Any, eps: Any, eps_step: Any) -> None:
 
 def check_radius(norm: Any, eps: Any, norms: tuple[float, ...] = (1, 2, np.inf)) -> None:
     """Check a ball of a parameter-free attack: one of ``norms``, and eps >= 0, a number or an array of them."""
-    require(norm_order(norm) in norms, "norm", 'be "inf", np.inf, 1 or 2', norm)
+    rule = 'be "inf", np.inf, 1 or 2'
+    require(norm_order(norm, rule) in norms, "norm", rule, norm)
     number = isinstance(eps, Real) and not isinstance(eps, bool)
     array = isinstance(eps, np.ndarray) and eps.dtype.kind in "biuf"
     require(number or array, "eps", "be a number or an np.ndarray of numbers", Text(type(eps).__name__), WrongTypeError)

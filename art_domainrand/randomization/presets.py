@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import get_args
 
+from art_domainrand.core.arguments import nearest
 from art_domainrand.core.checks import require
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import LogUniform, Uniform
@@ -207,8 +208,9 @@ def preset(name: str) -> Pipeline:
     """Return a ready pipeline.
 
     :param name: its name in ``PRESETS``.
-    :raises ValueError: for an unknown name, naming those there are.
+    :raises ValueError: for an unknown name, naming those there are and the nearest.
     """
     if name not in PRESETS:
-        raise ValueError(f"preset must be one of {list(PRESETS)}, got {name!r}")
+        near = nearest(name, list(PRESETS)) if isinstance(name, str) else ""
+        raise ValueError(f"preset must be one of {list(PRESETS)}, got {name!r}{near}")
     return PRESETS[name]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from art_domainrand import FGSM, PGD, AutoPGD
+from art_domainrand import FGSM, PGD, AutoPGD, MinimumNorm, StrongestAttack
 
 ONE = np.ones(1)
 
@@ -149,6 +149,13 @@ def test_targeted_without_labels(classifier):
 def test_a_bare_model_is_not_an_estimator(attack):
     with pytest.raises(TypeError, match=r"estimator must be an ART estimator \(wrap a model in .*\), got Linear"):
         attack(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("norm", ["linf", "2", 3, 0.5])
+def test_a_norm_is_refused_by_the_norms_that_the_attack_has(classifier, norm):
+    for attack, rule in ((StrongestAttack, '"inf", np.inf, 1 or 2'), (MinimumNorm, '"inf", np.inf, 0, 1 or 2')):
+        with pytest.raises(ValueError, match=re.escape(f"norm must be {rule}, got {norm!r}")):
+            attack(classifier, norm=norm)
 
 
 def test_unknown_keyword_of_generate(classifier):

@@ -24,6 +24,7 @@ from art_domainrand.randomization import (
     Contrast,
     Flip,
     GaussianNoise,
+    Kaleidoscope,
     Occlusion,
     OneOf,
     Perspective,
@@ -33,8 +34,9 @@ from art_domainrand.randomization import (
     Sharpness,
     Sometimes,
     Translation,
+    Wood,
 )
-from art_domainrand.randomization.core.coordinates import coordinates
+from art_domainrand.randomization.core.coordinates import coordinates, described
 from art_domainrand.randomization.core.transform import Draw
 
 from support.estimators import CLASSES, SHAPE, cnn, make_classifier
@@ -98,6 +100,7 @@ def test_json_holds_everything_to_the_bit(images):
     assert (again.margins == found.margins).all()
     assert (again.fooled == found.fooled).all()
     assert again.evaluations == found.evaluations == 40
+    assert repr(found) == f"<Findings of {len(found)} images, {found.fooled.sum()} fooled, 40 evaluations each>"
     assert json.loads(found.to_json())["parameters"][3] == found.describe(3)
 
 
@@ -133,6 +136,19 @@ def test_findings_are_told_in_physical_units_and_without_what_does_not_act():
         None, Draw(torch.full((1, 8), 0.5), draw.seeds), None, None, DomainRandomization(Perspective()), 0, 0
     )
     assert corners.describe(0)["0 Perspective top left x"] == "0.125 share of half the image"
+
+
+def test_the_points_of_a_field_are_told_as_one():
+    pipeline = Pipeline([Rotation((-30, 30)), Wood(nodes=4), Kaleidoscope(shapes=10)])
+    u = pipeline.sample(1, torch.Generator().manual_seed(0)).u
+    found = Findings(None, Draw(u, torch.zeros(1, dtype=torch.int64)), None, None, DomainRandomization(pipeline), 0, 0)
+    said, bend = found.describe(0), [float(v[0]) for name, v in found.values().items() if name.startswith("1.bend")]
+    rms = np.sqrt(np.mean(np.square(bend)))
+    assert said["1 Wood bend (16)"] == f"from {min(bend):.4g} to {max(bend):.4g}, rms {rms:.2g}"
+    assert said.keys() >= {"0 Rotation angle", "2 Kaleidoscope edge", "2 Kaleidoscope edge (10)"}
+    assert len(said) == 12  # one, four and seven
+    few = Pipeline(Wood(nodes=3))
+    assert len(described(few.chain, few.sample(1).u[0])) == len(few.parameters)  # nine points: one by one
 
 
 @pytest.mark.parametrize("name", PRESETS)

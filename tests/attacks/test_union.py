@@ -223,6 +223,9 @@ def test_findings_as_json(found):
     again = UnionFindings.from_json(found.to_json(), found.images)
     for name, value in vars(found).items():
         np.testing.assert_array_equal(getattr(again, name), value)
+    assert (
+        repr(again) == f"<UnionFindings of 24 images, broken by {found.broken}, {found.evaluations:g} evaluations each>"
+    )
     assert again.broken == {name: int((found.by == found.names.index(name)).sum()) for name in again.broken}
     assert [again.describe(i) for i in range(3)] == ["" if k < 0 else found.names[k] for k in found.by[:3]]
     with pytest.raises(ValueError, match="images must hold 24 images"):

@@ -53,6 +53,8 @@ def test_carben_and_the_worst_draw_of_a_preset_are_attacks_by_name():
     ]
     with pytest.raises(ValueError, match=r"pipeline must be one of .*did you mean 'ua_wood'"):
         asked_conditions(RunConfig(attack=("worst:ua_wod",)), 3)
+    with pytest.raises(ValueError, match=r"attack must be one of .*'worst:PRESET'.*did you mean 'carben'"):
+        asked_conditions(RunConfig(attack=("carbn",)), 3)
 
 
 def test_a_union_comes_from_a_document():

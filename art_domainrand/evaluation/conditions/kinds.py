@@ -291,6 +291,7 @@ def pipeline_name(pipeline: Pipeline | str) -> str:
 
 
 def eps_text(eps: float) -> str:
-    """A radius as people write it: in 255ths where it is a whole number of them, else as a number."""
-    levels = eps * 255
-    return f"{round(levels)}/255" if 0 < eps < 1 and abs(levels - round(levels)) < 1e-4 else f"{eps:g}"
+    """A radius as people write it: 0.2 as that, else in 255ths where it is a whole number of them, else as a number."""
+    levels, number = eps * 255, f"{eps:g}"
+    whole = 0 < eps < 1 and abs(levels - round(levels)) < 1e-4 and len(number) > len("0.2")
+    return f"{round(levels)}/255" if whole else number

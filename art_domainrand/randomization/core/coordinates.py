@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,6 +16,9 @@ from art_domainrand.randomization.core.choosing import ChoosingTransform
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.sampling import HasParameters
 from art_domainrand.randomization.core.transform import Transform
+
+MOST_TOLD = 9
+"""How many points of one field are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,33 @@ def coordinates(transform: Transform) -> list[Coordinate]:
 
 
 def described(transform: Transform, u: Tensor) -> dict[str, str]:
-    """What a point ``u`` (P,) does, without what does not act there: "0 Rotation angle" -> "12 degrees"."""
+    """What a point ``u`` (P,) does, without what does not act there: "0 Rotation angle" -> "12 degrees".
+
+    The many points of a field are told as one: "0 Wood bend (256)" -> "from -1 to 1, rms 0.58".
+    """
     acting = [(c, column) for column, c in enumerate(coordinates(transform)) if bool(c.acts(u[None])[0])]
-    return {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[column]) for c, column in acting}
+    sizes = Counter(_field(c) for c, _ in acting)
+    said: dict[str, str] = {}
+    for field, run in groupby(acting, lambda found: _field(found[0])):
+        members = list(run)
+        if field and sizes[field] > MOST_TOLD:
+            values = torch.cat([c.distribution.icdf(u[column].reshape(1)) for c, column in members])
+            said[f"{field} ({len(values)})"] = _summary(values.double(), members[0][0].unit)
+        else:
+            said |= {f"{c.name.rpartition('.')[0]} {c.label}": c.text(u[column]) for c, column in members}
+    return said
+
+
+def _field(coordinate: Coordinate) -> str:
+    """The field that a coordinate such as "0.flow_0_1_1" is a point of, as "0 FlowField flow"; "" if of none."""
+    stem = re.sub(r"( [0-9]+)+$", "", coordinate.label)
+    return "" if stem == coordinate.label else f"{coordinate.name.rpartition('.')[0]} {stem}"
+
+
+def _summary(values: Tensor, unit: str) -> str:
+    """The values of a field in a few words."""
+    least, most, rms = float(values.min()), float(values.max()), float(values.square().mean().sqrt())
+    return f"from {least:.4g} to {most:.4g}{f' {unit}' if unit else ''}, rms {rms:.2g}"
 
 
 def physical_values(pipeline: HasParameters, u: Tensor) -> dict[str, Tensor]:

@@ -35,14 +35,17 @@ class RandomOrder(PixelTransform):
     :param transforms: one to seven transforms, pipelines, lists of such or Kornia modules; each must keep the images'
         shape.
     :raises ValueError: for no transforms, and for more than seven.
+    :raises TypeError: for what is no list of transforms.
     """
 
     transforms: tuple[Transform, ...]
 
     def __init__(self, transforms: Iterable[Item]) -> None:
+        if isinstance(transforms, str) or not isinstance(transforms, Iterable):
+            raise TypeError(f"transforms must be a list of transforms, got {transforms!r:.80}")
         members = tuple(as_transform(item) for item in transforms)
         if not 1 <= len(members) <= MOST_ORDERED:
-            raise ValueError(f"transforms must be 1 to {MOST_ORDERED}, got {len(members)}")
+            raise ValueError(f"transforms must hold 1 to {MOST_ORDERED} transforms, got {len(members)}")
         object.__setattr__(self, "transforms", members)
 
     @cached_property

@@ -168,3 +168,8 @@ def test_what_was_recorded_by_name_refuses_to_run():
 
 def test_orders_are_those_of_the_attack():
     assert COMPOSITE_ORDERS == ORDERS
+
+
+@pytest.mark.parametrize(("eps", "said"), [(0.2, "0.2"), (0.05, "0.05"), (8 / 255, "8/255"), (51.5 / 255, "0.201961")])
+def test_a_radius_is_written_as_people_write_it(eps, said):
+    assert Attacked("pgd", eps).name == f"pgd linf {said}"

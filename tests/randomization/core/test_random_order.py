@@ -122,7 +122,10 @@ def test_it_is_described_in_words():
 
 def test_wrong_arguments():
     for count in (0, 8):
-        with pytest.raises(ValueError, match=f"transforms must be 1 to 7, got {count}"):
+        with pytest.raises(ValueError, match=f"transforms must hold 1 to 7 transforms, got {count}"):
             RandomOrder([Brightness()] * count)
     with pytest.raises(TypeError, match="a pipeline takes transforms"):
         RandomOrder(["brightness"])
+    for wrong in (3, "carben"):
+        with pytest.raises(TypeError, match=f"transforms must be a list of transforms, got {wrong!r}"):
+            RandomOrder(wrong)
