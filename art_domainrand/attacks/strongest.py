@@ -55,8 +55,7 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
     :param budget: "quick", "standard", or "full", which in the end skips no sample and costs what AutoAttack's gradient
-        part does. Each begins with all gradient stages of the one before, so
-        that more of them is never weaker.
+        part does. Each begins with all gradient stages of the one before, so that more is never weaker.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means

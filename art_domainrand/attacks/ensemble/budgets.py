@@ -67,7 +67,7 @@ FULL_IN_L1: tuple[BudgetLine, ...] = (
     (DIRECTED, 25, 9, 0.2),
 )
 
-# Each budget begins with all of the one before, under the same random numbers: more is never weaker, for any sample. (The search
-# without gradients, which follows, has its own proposals at each budget.)
+# Each budget begins with all of the one before, under the same random numbers: more is never weaker, for any sample.
+# The search without gradients, which follows, has proposals of its own at each.
 BUDGETS: dict[str, tuple[BudgetLine, ...]] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 BUDGETS_IN_L1 = {"quick": QUICK, "standard": STANDARD_IN_L1, "full": FULL_IN_L1}
