@@ -110,15 +110,12 @@ def calibrations(evaluation: Evaluation, model: str, *, bins: int = BINS) -> dic
     :param evaluation: the evaluation.
     :param model: the model's name.
     :param bins: as in :func:`calibration`.
-    :return: by "clean", "corrupted" and "attacked"; without those where some confidence is unknown, as all are of a
-        model that gives no probabilities.
+    :return: by "clean", "corrupted" and "attacked"; empty where some confidence is unknown, as all are of a model that
+        gives no probabilities.
     """
     check_names("model", [model], evaluation.models)
     kinds = {kind: names_of_kind(evaluation, kind) for kind in ("clean", "corrupted", "attacked")}
-    known = {kind: names for kind, names in kinds.items() if names and not lacks_confidence(evaluation, model, names)}
-    return {kind: calibration(evaluation, model, names, bins=bins) for kind, names in known.items()}
-
-
-def lacks_confidence(evaluation: Evaluation, model: str, names: Sequence[str]) -> bool:
-    """Whether the confidence of some prediction in some of the conditions is not known."""
-    return any(np.isnan(evaluation.outcomes.of(model, name)["confidence"]).any() for name in names)
+    every = [name for names in kinds.values() for name in names]
+    if any(np.isnan(evaluation.outcomes.of(model, name)["confidence"]).any() for name in every):
+        return {}
+    return {kind: calibration(evaluation, model, names, bins=bins) for kind, names in kinds.items() if names}

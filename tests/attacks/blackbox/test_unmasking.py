@@ -46,7 +46,8 @@ class Masked(nn.Module):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A budget of few steps, and of few queries."""
-    monkeypatch.setitem(strongest.BUDGETS, "small", (("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)))
+    for budgets in (strongest.BUDGETS, strongest.BUDGETS_IN_L1):
+        monkeypatch.setitem(budgets, "small", (("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)))
     monkeypatch.setitem(unmasking.UNMASKING, "small", UnmaskingBudget(20, 50, 100))
 
 

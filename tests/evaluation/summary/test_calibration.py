@@ -85,11 +85,11 @@ def test_without_probabilities_there_is_no_calibration():
         calibration(made_up(), "plain", "clean", bins=0)
 
 
-def test_a_kind_with_an_unknown_confidence_has_no_calibration():
+def test_with_an_unknown_confidence_in_any_condition_there_is_no_calibration():
     evaluation = tabled({"m": {Clean(): share(1, 2), Attacked("pgd", 0.1): share(1, 2)}})
     confidence = np.full(len(evaluation.outcomes.rows), 0.5)
     confidence[np.flatnonzero(evaluation.outcomes.rows["condition"] == 1)[-1]] = np.nan
-    assert list(calibrations(with_confidence(evaluation, confidence), "m")) == ["clean"]
+    assert calibrations(with_confidence(evaluation, confidence), "m") == {}
 
 
 def test_json_of_a_calibration_is_checked():
