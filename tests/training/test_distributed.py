@@ -99,7 +99,8 @@ def test_only_the_first_rank_writes(ranks: list[dict], death: Death) -> None:
 
 
 def test_a_killed_worker_stops_the_run_with_an_error(death: Death) -> None:
-    assert "SIGKILL" in death.said
+    # The agent names the process that it sees end first: the killed one, or the other one, which lost its peer.
+    assert "SIGKILL" in death.said or "remote worker" in death.said
     assert death.seconds < 60
     assert death.epochs == EPOCHS - 1
 
