@@ -27,7 +27,7 @@ SAMPLES, BLOCK = 30, 8
 DIES_AT = 4
 """The unit at which the first process to get so far is killed: of 18 in three processes some one gets there."""
 KILLS = 30
-SIDE, FEW, MANY = 224, 128, 384
+SIDE, FEW, MANY = 224, 192, 768
 """Pixels, and how many images: a block is 64 of them."""
 
 

@@ -47,7 +47,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(found, folder):
     assert rows.tobytes() == quick_evaluation(None).outcomes.rows.tobytes()
 
 
-def test_three_times_the_images_take_the_same_memory(found):
+def test_four_times_the_images_take_the_same_memory(found):
     few, many = found["memory"]
     images = (MANY - FEW) * 3 * SIDE**2 * 4
     assert many - few < images / 4
