@@ -21,13 +21,7 @@ ON_ANY_DEVICE = {
     "test_cli",
     "test_demo",
 }
-SLOW_FILES = ("test_demo", "test_augment", "test_processes", "test_distributed", "test_browser", "test_examples")
 cuda_is_available = torch.cuda.is_available
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files first; the others stay in order."""
-    items.sort(key=lambda item: item.path.stem not in SLOW_FILES)
 
 
 def pytest_configure() -> None:
