@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.attacks.engine.steps import cosine
-from art_domainrand.attacks.minimum.oracle import best_within
+from art_domainrand.attacks.minimum.linear_best import best_within
 from art_domainrand.attacks.minimum.problem import LEAST_LENGTH, Problem, length
 from art_domainrand.attacks.minimum.radius import Radius
 from art_domainrand.attacks.minimum.rule import MinimumSteps, Pace, Seen, from_to

@@ -102,7 +102,7 @@ def test_the_first_tab_skips_to_the_results(page_at, addresses):
     page = page_at(addresses["plain"])
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main")
+    page.wait_for_url(lambda url: url.endswith("#main"))  # or a TimeoutError; the browser tells of it a little later
 
 
 def test_it_reads_without_scripts(page_at, addresses):
