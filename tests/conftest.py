@@ -1,14 +1,18 @@
 """Estimators, images and random state shared by the tests."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from art.estimators.classification import PyTorchClassifier
 
-from support.estimators import CLASSES, SHAPE, make_classifier
+# ART takes seconds, and the process that only hands out the tests needs none of it.
+if TYPE_CHECKING:
+    from art.estimators.classification import PyTorchClassifier
 
 # These run as a user runs them. All others compare with the CPU to the last bit, so they are shown no other device.
 ON_ANY_DEVICE = {
@@ -24,9 +28,26 @@ ON_ANY_DEVICE = {
 cuda_is_available = torch.cuda.is_available
 
 
+# Files of few tests that take long begin first, so that no process is left alone with one of them in the end.
+SLOW = {
+    "test_augment",
+    "test_browser",
+    "test_demo",
+    "test_distributed",
+    "test_examples",
+    "test_guides",
+    "test_processes",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 def pytest_configure() -> None:
     # For the processes that tests are spread over and those they start: threads would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -36,21 +57,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def classifier() -> PyTorchClassifier:
+    from support.estimators import make_classifier
+
     return make_classifier()
 
 
 @pytest.fixture
 def classifier_with() -> Callable[..., PyTorchClassifier]:
+    from support.estimators import make_classifier
+
     return make_classifier
 
 
 @pytest.fixture
 def images() -> np.ndarray:
+    from support.estimators import SHAPE
+
     return np.random.default_rng(0).random((10, *SHAPE), dtype=np.float32)
 
 
 @pytest.fixture
 def labels() -> np.ndarray:
+    from support.estimators import CLASSES
+
     return np.random.default_rng(1).integers(0, CLASSES, 10)
 
 

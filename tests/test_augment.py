@@ -112,9 +112,9 @@ def alive(group):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_run_killed_twice_and_resumed_gives_the_bytes_of_an_undisturbed_one(tmp_path):
-    source, out = make_source(tmp_path / "in", count=80, size=64), tmp_path / "out"
+    source, out = make_source(tmp_path / "in", count=50, size=64), tmp_path / "out"
     (source / "cat/broken.png").write_bytes((source / "cat/1.png").read_bytes()[:300])
-    total = 80 * 4
+    total = 50 * 4
     counts = []
     for workers in (2, 1):
         process = start(source, out, workers)
