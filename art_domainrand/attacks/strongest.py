@@ -10,7 +10,7 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 
 from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
-from art_domainrand.attacks.blackbox.unmasking import UNMASKING, UnmaskingBudget, unmasking_stages
+from art_domainrand.attacks.blackbox.unmasking import unmasking_blocks
 from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
@@ -55,7 +55,7 @@ class StrongestAttack(GradientAttack, EvasionAttack):
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
     :param budget: "quick", "standard", or "full", which in the end skips no sample and costs what AutoAttack's gradient
-        part does. Each begins with all gradient stages of the one before, so that more is never weaker.
+        part does. Each begins with all of the one before, so that more is never weaker for any sample.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
@@ -108,9 +108,12 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
         samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
         balls = Balls(inputs, self.norm, self.eps)
-        budgets = BUDGETS_IN_L1 if balls.norm == 1 else BUDGETS
-        stages = [stage for line in budgets[self.budget] for stage in stages_of(balls, samples, line)]
-        return [*stages, *unmasking_stages(balls, UNMASKING.get(self.budget, UnmaskingBudget()))]
+        blocks = (BUDGETS_IN_L1 if balls.norm == 1 else BUDGETS)[self.budget].blocks
+        unmasking = unmasking_blocks(balls, [block.unmasking for block in blocks])
+        stages: list[Stage] = []
+        for block, by_scores in zip(blocks, unmasking, strict=True):
+            stages += [stage for line in block.lines for stage in stages_of(balls, samples, line)] + by_scores
+        return stages
 
 
 def stages_of(balls: Balls, samples: int, line: BudgetLine) -> list[Stage]:

@@ -9,6 +9,7 @@ import torch
 from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
 from art_domainrand.attacks.engine.balls import Balls
+from art_domainrand.attacks.ensemble.budgets import Budget
 from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
 from art_domainrand.attacks.ensemble.reach import STUCK
 
@@ -63,8 +64,7 @@ def test_no_weaker_than_its_parts(budget, norm):
 def test_a_larger_budget_is_never_weaker_for_any_image(less, more, norm):
     """It begins with all of the smaller one, under the same random numbers."""
     budgets = strongest.BUDGETS_IN_L1 if norm == 1 else strongest.BUDGETS
-    smaller = budgets[less]
-    assert budgets[more][: len(smaller)] == smaller
+    assert budgets[more].after == budgets[less]
     (_, before, reached), (_, broken, margin) = found_with(less, norm), found_with(more, norm)
     assert (broken >= before).all()
     assert (margin[~broken] >= reached[~broken] - 1e-5).all()
@@ -72,8 +72,8 @@ def test_a_larger_budget_is_never_weaker_for_any_image(less, more, norm):
 
 def test_stages_run_on_what_is_left(robust, monkeypatch):
     classifier, x, y, eps = robust
-    plan = {"two": (("margin", 3, 0, 1.0), ("cross_entropy", 4, 0, 1.0))}
-    monkeypatch.setattr(strongest, "BUDGETS", plan | {"one": plan["two"][:1]})
+    plan = (("margin", 3, 0, 1.0), ("cross_entropy", 4, 0, 1.0))
+    monkeypatch.setattr(strongest, "BUDGETS", {"two": Budget(plan), "one": Budget(plan[:1])})
     first = fooled(classifier, StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y), y)
     with seen_by(classifier.model) as seen:
         adv = StrongestAttack(classifier, eps=eps, budget="two", **QUIET).generate(x, y)
@@ -88,7 +88,7 @@ def test_samples_out_of_reach_are_skipped_and_stuck_ones_are_not(robust, monkeyp
     """With a reach, a sample goes on if its margin came down to that share, or if nothing moved it at all."""
     classifier, x, y, eps = robust
     plan = (("margin", 3, 0, 1.0), ("cross_entropy", 2, 0, 0.5))
-    monkeypatch.setattr(strongest, "BUDGETS", {"reach": plan, "one": plan[:1]})
+    monkeypatch.setattr(strongest, "BUDGETS", {"reach": Budget(plan), "one": Budget(plan[:1])})
     before = margins(classifier, x, y)
     adv = StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y)
     after = margins(classifier, adv, y)
@@ -103,7 +103,7 @@ def test_samples_out_of_reach_are_skipped_and_stuck_ones_are_not(robust, monkeyp
 def test_what_is_kept_is_the_largest_margin_of_all_stages(robust, monkeypatch):
     classifier, x, y, eps = robust
     plan = (("margin", 6, 0, 1.0), ("cross_entropy", 6, 0, 1.0), ("targeted_dlr", 4, 2, 1.0))
-    monkeypatch.setattr(strongest, "BUDGETS", {"plan": plan})
+    monkeypatch.setattr(strongest, "BUDGETS", {"plan": Budget(plan)})
     with seen_by(classifier.model) as seen:
         adv = StrongestAttack(classifier, eps=eps, budget="plan", **QUIET).generate(x, y)
     kept, broken = margins(classifier, adv, y), fooled(classifier, adv, y)

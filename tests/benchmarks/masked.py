@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 from unittest import mock
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 from art_domainrand import StrongestAttack
-from art_domainrand.attacks.blackbox.unmasking import UnmaskingBudget
+from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
+from art_domainrand.attacks.ensemble.budgets import BUDGETS
 
 import strength_models as models
 
@@ -88,8 +90,8 @@ def row(name: str, trained: str, net: nn.Module, test: Any, queries: int) -> dic
     theirs = right(auto(net, x, y, queries))
     middle = time.process_time()
     attack = StrongestAttack(models.classifier(net, test), eps=EPS, batch_size=len(x), verbose=False, seed=0)
-    budget = {"standard": UnmaskingBudget(queries=queries)}
-    with mock.patch("art_domainrand.attacks.strongest.UNMASKING", budget), warnings.catch_warnings(record=True) as said:
+    budget = {"standard": replace(BUDGETS["standard"], unmasking=UnmaskingBudget(queries=queries))}
+    with mock.patch.dict(BUDGETS, budget), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         adv = attack.generate(test.x, test.y)
     return {

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import torch
 from torch import Tensor
 
 from art_domainrand.attacks.blackbox.proposals import mountains, nearest_allowed, stripes
 from art_domainrand.attacks.blackbox.square_steps import OwnValue, SquarePlan, SquareSteps
+from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
 from art_domainrand.attacks.blackbox.windows import Planes
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import BestSoFar, Which
@@ -30,50 +32,28 @@ from art_domainrand.core.random import PROPOSE, START, derive
 AS_FAR, DOUBTFUL = 0.9, 0.5
 
 
-@dataclass(frozen=True)
-class UnmaskingBudget:
-    """How many queries are made of whom.
-
-    ``probe`` of everyone left, ``closer`` where that leaves a doubt, ``queries`` in each of ``runs`` where gradients
-    look masked.
-
-    AutoAttack makes 5,000 of every sample that its gradients have left.
-    """
-
-    probe: int = 20
-    closer: int = 50
-    queries: int = 5000
-    runs: int = 1
-
-
-UNMASKING = {"quick": UnmaskingBudget(probe=10, queries=500), "full": UnmaskingBudget(runs=2)}
-"""Budget of :class:`~art_domainrand.StrongestAttack` -> the queries made in it, where they are others than usual."""
-
-
 class MaskedSamples:
     """Which samples (N,) of a call look as if their gradients were masked.
 
     That a search without gradients does better is a sign of it (Athalye et al. 2018, section 3.1; Carlini et al. 2019).
     It holds for every reason alike: gradients that are zero, not finite, shattered, or those of something else. What is
-    compared is how far the gradient stages and a few queries of Square have raised the sample's own margin.
+    compared is how far the gradient stages and a few queries of Square have raised the sample's own margin. A sample
+    that has looked masked once stays so: Square has raised its margin since, which gradients have not.
     """
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
         self.masked = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
         self.doubtful = self.masked.clone()
-        self.by_gradients = torch.full((len(inputs),), torch.nan, dtype=torch.float32, device=inputs.device)
 
     def compare(self, ids: Tensor, known: Tensor, by_scores: Tensor) -> None:
         """Note what the margins ``by_scores`` (A,) that a probe came to say of the samples ``ids`` (A,).
 
-        ``known`` (A,) are the largest margins before the probe; those before the first probe are the gradients'.
+        ``known`` (A,) are the largest margins before the probe.
         """
-        before, earlier = self.inputs.clean(0).margin[ids], self.by_gradients[ids]
-        by_gradients = torch.where(earlier.isnan(), known, earlier)
-        self.by_gradients[ids] = by_gradients
-        self.masked[ids] = by_scores - before >= AS_FAR * (by_gradients - before)
-        self.doubtful[ids] = (by_scores - before >= DOUBTFUL * (by_gradients - before)) & ~self.masked[ids]
+        before = self.inputs.clean(0).margin[ids]
+        self.masked[ids] |= by_scores - before >= AS_FAR * (known - before)
+        self.doubtful[ids] = (by_scores - before >= DOUBTFUL * (known - before)) & ~self.masked[ids]
 
     def in_doubt(self, ids: Tensor, margin: Tensor) -> Tensor:
         """Which samples ``ids`` (A,) are worth a closer look."""
@@ -161,21 +141,27 @@ def square_stage(
     )
 
 
-def unmasking_stages(balls: Balls, budget: UnmaskingBudget) -> list[Stage]:
-    """A probe without gradients of everyone left, then Square attack on the samples whose gradients look masked.
+def unmasking_blocks(balls: Balls, budgets: Sequence[UnmaskingBudget]) -> list[list[Stage]]:
+    """For each budget a probe without gradients of everyone left, then Square attack on who has looked masked.
 
     :param balls: What may be searched.
-    :param budget: The numbers of queries. Where predictions vary each query is a mean over several draws, and as many
+    :param budgets: The numbers of queries. Where predictions vary each query is a mean over several draws, and as many
         times fewer are made.
-    :return: Stages to run after those that follow gradients. The last says in a RuntimeWarning what it has found.
+    :return: Blocks of stages to run one after the other, each after stages that follow gradients. No two runs share
+        random numbers. The last says in a RuntimeWarning what was found in all.
     """
-    samples = MaskedSamples(balls.inputs)
+    samples, runs = MaskedSamples(balls.inputs), count()
+    blocks = [unmasking_stages(balls, budget, samples, runs) for budget in budgets]
+    blocks[-1][-1] = replace(blocks[-1][-1], after=samples.report)
+    return blocks
+
+
+def unmasking_stages(balls: Balls, budget: UnmaskingBudget, samples: MaskedSamples, runs: Iterator[int]) -> list[Stage]:
+    """One block: a probe, a closer look at the doubtful, and the attack on the masked; ``runs`` numbers them."""
     queries = -(-budget.queries // (AGREEING_DRAWS if balls.inputs.random else 1))
     look = partial(ProbingRun, samples)
-    probes = [
-        square_stage(balls, SquarePlan(budget.probe), look),
-        square_stage(balls, SquarePlan(budget.closer, run=1), look, samples.in_doubt),
+    return [
+        square_stage(balls, SquarePlan(budget.probe, run=next(runs)), look),
+        square_stage(balls, SquarePlan(budget.closer, run=next(runs)), look, samples.in_doubt),
+        square_stage(balls, SquarePlan(queries, run=next(runs)), JudgedRun, samples.worthwhile),
     ]
-    plans = [SquarePlan(queries, run=len(probes) + k) for k in range(budget.runs)]
-    runs = [square_stage(balls, plan, JudgedRun, samples.worthwhile) for plan in plans]
-    return [*probes, *runs[:-1], replace(runs[-1], after=samples.report)]

@@ -1,5 +1,11 @@
 """What each budget of the strongest ensemble runs, line by line."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
+
 BudgetLine = tuple[str, int, int, float]
 """What is run, steps, turns, reach.
 
@@ -29,7 +35,6 @@ QUICK: tuple[BudgetLine, ...] = (
 
 # There, what counts is how many different starts there are.
 STANDARD: tuple[BudgetLine, ...] = (
-    *QUICK,
     (DIRECTED_CE, 25, 2, 0.65),
     (DIRECTED, 25, 4, 0.2),
     ("targeted_dlr", 50, 4, 0.15),
@@ -41,7 +46,6 @@ STANDARD: tuple[BudgetLine, ...] = (
 )
 
 FULL: tuple[BudgetLine, ...] = (
-    *STANDARD,
     ("cross_entropy", 100, 0, 1.0),
     ("targeted_dlr", 100, 9, 1.0),
     ("cross_entropy", 100, 0, 0.65),
@@ -51,7 +55,6 @@ FULL: tuple[BudgetLine, ...] = (
 
 # In L1 a climb needs many steps, in which it finds out how sparse to be: few long ones do more than many short ones.
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
-    *QUICK,
     ("cross_entropy", 100, 0, 0.65),
     ("cross_entropy", 100, 0, 0.3),
     ("targeted_dlr", 100, 4, 0.25),
@@ -60,14 +63,40 @@ STANDARD_IN_L1: tuple[BudgetLine, ...] = (
 )
 
 FULL_IN_L1: tuple[BudgetLine, ...] = (
-    *STANDARD_IN_L1,
     ("cross_entropy", 100, 0, 1.0),
     ("targeted_dlr", 100, 9, 1.0),
     ("cross_entropy", 100, 0, 0.65),
     (DIRECTED, 25, 9, 0.2),
 )
 
-# Each budget begins with all of the one before, under the same random numbers: more is never weaker, for any sample.
-# The search without gradients, which follows, has proposals of its own at each.
-BUDGETS: dict[str, tuple[BudgetLine, ...]] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
-BUDGETS_IN_L1 = {"quick": QUICK, "standard": STANDARD_IN_L1, "full": FULL_IN_L1}
+
+@dataclass(frozen=True)
+class Budget:
+    """What a budget runs: all of a smaller one, then its own lines, then its own search without gradients.
+
+    So more is never weaker, for any sample, under the same random numbers.
+
+    :param lines: Its own lines.
+    :param unmasking: The queries of that search.
+    :param after: The smaller one, or None.
+    """
+
+    lines: tuple[BudgetLine, ...]
+    unmasking: UnmaskingBudget = field(default_factory=UnmaskingBudget)
+    after: Budget | None = None
+
+    @property
+    def blocks(self) -> list[Budget]:
+        """The smallest budget first, this one last."""
+        return [*([] if self.after is None else self.after.blocks), self]
+
+
+def nested(quick: Budget, standard: tuple[BudgetLine, ...], full: tuple[BudgetLine, ...]) -> dict[str, Budget]:
+    """Budgets by name, each after the one before."""
+    middle = Budget(standard, after=quick)
+    return {"quick": quick, "standard": middle, "full": Budget(full, after=middle)}
+
+
+FEW_QUERIES = UnmaskingBudget(queries=500)
+BUDGETS = nested(Budget(QUICK, FEW_QUERIES), STANDARD, FULL)
+BUDGETS_IN_L1 = nested(Budget(QUICK, FEW_QUERIES), STANDARD_IN_L1, FULL_IN_L1)

@@ -9,8 +9,8 @@ from torch import nn
 
 from art_domainrand import StrongestAttack
 from art_domainrand.attacks import strongest
-from art_domainrand.attacks.blackbox import unmasking
-from art_domainrand.attacks.blackbox.unmasking import UnmaskingBudget
+from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
+from art_domainrand.attacks.ensemble.budgets import Budget
 
 from support.attacks import RowWise, fooled, predicted, seen_by, some_images
 from support.estimators import wrap
@@ -47,8 +47,10 @@ class Masked(nn.Module):
 def small(monkeypatch):
     """A budget of few steps, and of few queries."""
     for budgets in (strongest.BUDGETS, strongest.BUDGETS_IN_L1):
-        monkeypatch.setitem(budgets, "small", (("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)))
-    monkeypatch.setitem(unmasking.UNMASKING, "small", UnmaskingBudget(20, 50, 100))
+        small = Budget((("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)), UnmaskingBudget(20, 50, 100))
+        monkeypatch.setitem(budgets, "small", small)
+        larger = Budget((("cross_entropy", 10, 0, 1.0),), UnmaskingBudget(10, 20, 50), after=small)
+        monkeypatch.setitem(budgets, "larger", larger)
 
 
 def attacked(reason, n=24, norm=np.inf, scale=1.0, **options):
@@ -70,7 +72,7 @@ def without(reason, norm=np.inf, scale=1.0):
     y = predicted(classifier, x)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        patch.setattr(strongest, "unmasking_stages", lambda balls, budget: [])
+        patch.setattr(strongest, "unmasking_blocks", lambda balls, budgets: [[] for _ in budgets])
         adv = StrongestAttack(classifier, norm, RADIUS[norm] * scale, **OPTIONS).generate(x, y)
     return fooled(classifier, adv, y)
 
@@ -122,3 +124,16 @@ def test_no_queries_where_none_are_left_or_masked():
     classifier, _, y, adv, said = attacked("none", scale=20)
     assert fooled(classifier, adv, y).all()
     assert said is None
+
+
+@pytest.mark.parametrize("reason", ["rounded", "shattered"])
+@pytest.mark.parametrize("norm", [np.inf, 2, 1])
+def test_a_larger_budget_breaks_what_a_smaller_one_does_also_behind_masked_gradients(reason, norm):
+    """It begins with the smaller one's search without gradients too, windows and all."""
+    classifier, _, y, before, _ = attacked(reason, 40, norm)
+    *_, adv, said = attacked(reason, 40, norm, budget="larger")
+    broken = fooled(classifier, before, y)
+    assert without(reason, norm).sum() < broken.sum() < 40
+    assert fooled(classifier, adv, y)[broken].all()
+    assert np.array_equal(adv[broken], before[broken]), "the first success is kept"
+    assert said is not None
