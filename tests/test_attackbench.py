@@ -181,5 +181,5 @@ def test_kept_distances_belong_to_images_passes_and_to_the_seed_of_ours():
     measured = [attackbench.Measured(100, offset, seed) for offset, seed in ((0, 0), (5, 0), (0, 1), (5, 1))]
     names = [[one.file(entry, model, INF) for one in measured] for entry in (ours, theirs)]
     assert len(set(names[0])) == 4
-    assert names[1][0] == names[1][2] and names[1][1] == names[1][3]
+    assert names[1][:2] == names[1][2:]
     assert len({*names[0], *names[1]}) == 6

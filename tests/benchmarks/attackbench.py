@@ -1,10 +1,10 @@
 """AttackBench's optimality: ours, and the attacks of ART, foolbox, torchattacks, adversarial-library and AutoAttack.
 
 Run ``python tests/benchmarks/attackbench.py [--norms inf,2,1,0] [--models digits-pgd,digits-l2] [--images 100]
-[--offset N] [--seed N] [--cache FOLDER] [--cifar ARCHIVE] [--keep FOLDER] [--only PATTERN]``. Every attack has 1000 forward and 1000 backward passes for
-each image and looks for the closest adversarial examples; 1 is the best of all attacks on every image, 0 who finds
-nothing (Cina et al. 2025). Libraries that are not installed are left out. ``--keep`` keeps distances, so that only what
-is new runs again.
+[--offset N] [--seed N] [--cache FOLDER] [--cifar ARCHIVE] [--keep FOLDER] [--only PATTERN]``. Every attack has 1000
+forward and 1000 backward passes for each image and looks for the closest adversarial examples; 1 is the best of all
+attacks on every image, 0 who finds nothing (Cina et al. 2025). Libraries that are not installed are left out.
+``--keep`` keeps distances, so that only what is new runs again.
 """
 
 import re
