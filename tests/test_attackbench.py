@@ -171,3 +171,15 @@ def test_the_published_shape_has_the_published_names():
     convolutions = {f"feature_extractor.conv{i}" for i in range(1, 5)}
     assert names == convolutions | {f"classifier.fc{i}" for i in range(1, 4)}
     assert SmallCNN(1, 28).classifier.fc1.in_features == 1024
+
+
+def test_kept_distances_belong_to_images_passes_and_to_the_seed_of_ours():
+    model = strength_models.Model("net", Brightness(), LabelledImages(np.zeros((4, 1, 2, 2)), np.zeros(4), ("a", "b")))
+    ours, theirs = (
+        next(entry for entry in attackbench.ENTRIES if entry.library == name) for name in ("art_domainrand", "adv_lib")
+    )
+    measured = [attackbench.Measured(100, offset, seed) for offset, seed in ((0, 0), (5, 0), (0, 1), (5, 1))]
+    names = [[one.file(entry, model, INF) for one in measured] for entry in (ours, theirs)]
+    assert len(set(names[0])) == 4
+    assert names[1][:2] == names[1][2:]
+    assert len({*names[0], *names[1]}) == 6

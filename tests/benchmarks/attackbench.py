@@ -1,18 +1,17 @@
 """AttackBench's optimality: ours, and the attacks of ART, foolbox, torchattacks, adversarial-library and AutoAttack.
 
-Run ``python tests/benchmarks/attackbench.py [--norms inf,2,1,0] [--models digits-pgd,digits-l2] [--images 100] [--cache
-FOLDER] [--cifar ARCHIVE] [--keep FOLDER] [--only PATTERN]``. Every attack has 1000 forward and 1000 backward passes for
-each image and looks for the closest adversarial examples; 1 is the best of all attacks on every image, 0 who finds
-nothing (Cina et al. 2025). Libraries that are not installed are left out. ``--keep`` keeps distances, so that only what
-is new runs again.
+Run ``python tests/benchmarks/attackbench.py [--norms inf,2,1,0] [--models digits-pgd,digits-l2] [--images 100]
+[--offset N] [--seed N] [--cache FOLDER] [--cifar ARCHIVE] [--keep FOLDER] [--only PATTERN]``. Every attack has 1000
+forward and 1000 backward passes for each image and looks for the closest adversarial examples; 1 is the best of all
+attacks on every image, 0 who finds nothing (Cina et al. 2025). Libraries that are not installed are left out.
+``--keep`` keeps distances, so that only what is new runs again.
 """
 
 import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,14 +63,38 @@ class Result:
         }
 
 
-def result(entry: Entry, model: Model, norm: float, passes: int) -> Result:
+@dataclass(frozen=True)
+class Measured:
+    """What all attacks have in common.
+
+    :param passes: Forward, and backward, passes for each image.
+    :param offset: How many images of each model are left out before the first.
+    :param seed: Of our attacks.
+    """
+
+    passes: int
+    offset: int = 0
+    seed: int = 0
+
+    def file(self, entry: Entry, model: Model, norm: float) -> str:
+        """The name of the file in which distances are kept."""
+        offset = f"from {self.offset}" if self.offset else ""
+        seed = f"seed {self.seed}" if self.seed and entry.library == "art_domainrand" else ""
+        parts = (model.name, norm, len(model.x), offset, self.passes, entry.library, entry.name, seed)
+        return re.sub(r"\W+", "-", " ".join(str(part) for part in parts if part != "")) + ".npz"
+
+
+def result(entry: Entry, model: Model, norm: float, measured: Measured) -> Result:
     """One attack on a model."""
     torch.manual_seed(0)
     np.random.seed(0)
+    passes = measured.passes
     watched = Watched(model.net, model.x, model.y, norm, passes).eval()
     watched.judge(model.x)
     first = model.radii.get(norm, FIRST_IN_L0)
-    setting = Setting(watched, models.classifier(watched, model.test), model.x, model.y, norm, passes, first)
+    setting = Setting(
+        watched, models.classifier(watched, model.test), model.x, model.y, norm, passes, first, measured.seed
+    )
     begin = time.process_time()
     try:
         found = entry.run(setting)
@@ -84,7 +107,7 @@ def result(entry: Entry, model: Model, norm: float, passes: int) -> Result:
     return Result(entry, watched.distances.cpu().numpy(), watched.forwards / n, watched.backwards / n, seconds)
 
 
-def results(model: Model, norm: float, passes: int, only: str, keep: Path | None) -> Iterator[Result]:
+def results(model: Model, norm: float, measured: Measured, only: str, keep: Path | None) -> Iterator[Result]:
     """Every attack that is for this norm and whose library is here; from ``keep`` where it was run before."""
     for entry in ENTRIES:
         if norm not in entry.norms or not re.search(only, f"{entry.library} {entry.name}"):
@@ -92,14 +115,13 @@ def results(model: Model, norm: float, passes: int, only: str, keep: Path | None
         if find_spec(entry.library) is None:
             print(f"{entry.library} is not installed: {entry.name} is left out", flush=True)
             continue
-        name = re.sub(r"\W+", "-", f"{model.name} {norm} {len(model.x)} {passes} {entry.library} {entry.name}")
-        path = None if keep is None else keep / f"{name}.npz"
+        path = None if keep is None else keep / measured.file(entry, model, norm)
         if path is not None and path.exists():
             kept = np.load(path)
             yield Result(entry, kept["distances"], *(float(kept[key]) for key in ("forwards", "backwards", "seconds")))
             continue
         try:
-            found = result(entry, model, norm, passes)
+            found = result(entry, model, norm, measured)
         except Exception as error:  # a peer that fails on a model is a line of the table's, not its end
             print(f"{entry.library} {entry.name} fails: {type(error).__name__}: {str(error)[:200]}", flush=True)
             continue
@@ -144,6 +166,8 @@ def main(
     norms: Annotated[str, typer.Option(help="inf, 2, 1, 0, comma-separated")] = "inf,2,1,0",
     names: Annotated[str, typer.Option("--models", help="of strength_models.MODELS")] = "digits-pgd,digits-l2",
     images: Annotated[int, typer.Option(help="of each model, the first ones")] = 100,
+    offset: Annotated[int, typer.Option(help="how many images are left out before them")] = 0,
+    seed: Annotated[int, typer.Option(help="of our attacks")] = 0,
     passes: Annotated[int, typer.Option(help="forward, and backward, for each image")] = 1000,
     only: Annotated[str, typer.Option(help="a pattern of libraries and names")] = "",
     cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
@@ -154,13 +178,15 @@ def main(
 ) -> None:
     """Run the attacks and print one table for every norm and model, and the means over the models."""
     torch.set_num_threads(threads)
-    load = partial(models.load, cache=cache, cifar=cifar, images=images)
+    measured = Measured(passes, offset, seed)
     print(about := measure.surroundings(torch.device("cpu")))
     tables: dict[tuple[str, float], list[Row]] = {}
     for norm in (float(part) for part in norms.split(",")):
-        for model in (load(name) for name in names.split(",")):
+        for name in names.split(","):
+            whole = models.load(name, cache, cifar, offset + images)
+            model = replace(whole, test=whole.test[offset:])
             found = []
-            for one in results(model, norm, passes, only, keep):
+            for one in results(model, norm, measured, only, keep):
                 found.append(one)
                 print(f"{model.name} L{norm} {one.row(one.distances)}", flush=True)
             tables[model.name, norm] = table(found)

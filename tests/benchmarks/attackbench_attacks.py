@@ -34,6 +34,7 @@ class Setting:
     :param norm: 0, 1, 2 or inf.
     :param passes: Forward, and backward, passes for each sample.
     :param first: The eps that a search begins with.
+    :param seed: Of our attacks.
     """
 
     watched: Watched
@@ -43,6 +44,7 @@ class Setting:
     norm: float
     passes: int
     first: float
+    seed: int = 0
 
 
 Run = Callable[[Setting], Any]
@@ -96,7 +98,8 @@ def ours(attack: Callable[..., Any], **options: Any) -> Run:
     def run(s: Setting, x: Tensor, y: Tensor, each: Distances) -> Any:
         eps = each.astype(np.float32).reshape(-1, 1, 1, 1)
         steps = {"eps_step": eps / 2} if attack is PGD else {}
-        made = attack(s.estimator, norm=s.norm, eps=eps, batch_size=len(x), verbose=False, seed=0, **steps, **options)
+        own = {"eps": eps, "batch_size": len(x), "verbose": False, "seed": s.seed}
+        made = attack(s.estimator, norm=s.norm, **own, **steps, **options)
         return made.generate(x.numpy(), y.numpy())
 
     return within_each(run)
@@ -121,9 +124,8 @@ def closest(**options: Any) -> Run:
     def run(s: Setting) -> Any:
         from art_domainrand import MinimumNorm
 
-        made = MinimumNorm(
-            s.estimator, norm=s.norm, max_iter=s.passes, batch_size=len(s.x), verbose=False, seed=0, **options
-        )
+        own = {"batch_size": len(s.x), "verbose": False, "seed": s.seed}
+        made = MinimumNorm(s.estimator, norm=s.norm, max_iter=s.passes, **own, **options)
         return torch.from_numpy(made.generate(s.x.numpy(), s.y.numpy()))
 
     return run
@@ -265,6 +267,7 @@ ENTRIES = [
     Entry("art_domainrand", "PGD-50, cosine, margin", BALLS, ours(PGD, **COSINE)),
     Entry("art_domainrand", "AutoPGD-50, DLR", BALLS, ours(AutoPGD, loss_type=DLR, **SMALL_APGD)),
     Entry("art_domainrand", "StrongestAttack, quick", BALLS, ours(StrongestAttack, budget="quick")),
+    Entry("autoattack", "APGD-T, 9 classes of 20 steps", BALLS, autoattack_targeted(9, 20)),
     Entry("autoattack", "APGD-T, 4 classes of 25 steps", BALLS, autoattack_targeted(4, 25)),
     Entry("adv_lib", "DDN", (2,), adv_lib("ddn", steps=passes, levels=None)),
     Entry("adv_lib", "APGD-T, 9 classes of 20 steps", BALLS, adv_lib_targeted(9, 20)),
