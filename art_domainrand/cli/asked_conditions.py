@@ -15,9 +15,9 @@ from art_domainrand.evaluation.conditions.kinds import (
     Corrupted,
     DomainAttacked,
     InDomain,
-    norm_name,
 )
 from art_domainrand.evaluation.conditions.known import check_condition
+from art_domainrand.evaluation.conditions.names import norm_name
 from art_domainrand.evaluation.conditions.presets import COLOUR_EPS, GREY_EPS, preset_conditions
 from art_domainrand.evaluation.conditions.values import check_named, read_eps
 from art_domainrand.evaluation.running.attacks import ATTACKS, attack_entry

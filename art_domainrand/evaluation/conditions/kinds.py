@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from art_domainrand.core.checks import Text, norm_order, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.condition import Condition as Condition
+from art_domainrand.evaluation.conditions.names import COMPOSITE_ORDERS, attack_name, eps_text, norm_name
 from art_domainrand.evaluation.conditions.values import (
     check_count,
     check_named,
@@ -16,12 +16,6 @@ from art_domainrand.evaluation.conditions.values import (
     checked_eps,
 )
 from art_domainrand.randomization.core.pipeline import Pipeline
-
-NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
-"""The norms by the names that tables and documents use."""
-
-COMPOSITE_ORDERS = ("joint", "domain_first", "pixels_first")
-"""What comes first of domain and pixels, by the names of :class:`~art_domainrand.CompositeAttack`."""
 
 
 @dataclass(frozen=True)
@@ -263,35 +257,8 @@ def with_eps(condition: Condition, eps: float) -> Condition:
     return replace(condition, eps=eps)
 
 
-def norm_name(norm: Any) -> str:
-    """The name of a norm ("linf", "l2" or "l1"), however it is written; ValueError for another norm."""
-    text = str(norm).lower().replace("-", "").replace("_", "")
-    if text in NORMS:
-        return text
-    try:
-        order = norm_order(norm)
-    except ValueError:
-        order = math.nan
-    for name, value in NORMS.items():
-        if order == value:
-            return name
-    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r:.80}")
-
-
-def attack_name(attack: Any) -> str:
-    """What an attack is called."""
-    return attack if isinstance(attack, str) else getattr(attack, "__name__", type(attack).__name__)
-
-
 def pipeline_name(pipeline: Pipeline | str) -> str:
     """What a pipeline is called: the name of a preset, or the names of its transforms."""
     if isinstance(pipeline, str):
         return pipeline
     return ", ".join(type(transform).__name__ for transform in pipeline.transforms)
-
-
-def eps_text(eps: float) -> str:
-    """A radius as people write it: 0.2 as that, else in 255ths where it is a whole number of them, else as a number."""
-    levels, number = eps * 255, f"{eps:g}"
-    whole = 0 < eps < 1 and abs(levels - round(levels)) < 1e-4 and len(number) > len("0.2")
-    return f"{round(levels)}/255" if whole else number

@@ -17,8 +17,8 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
-    norm_name,
 )
+from art_domainrand.evaluation.conditions.names import norm_name
 from art_domainrand.evaluation.conditions.values import check_named, checked_eps
 from art_domainrand.randomization.corruptions import COMMON, CORRUPTIONS
 from art_domainrand.randomization.domains import DOMAINS

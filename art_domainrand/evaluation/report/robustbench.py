@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, attack_name, eps_text
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import attack_name, eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.corruptions import corruption_report

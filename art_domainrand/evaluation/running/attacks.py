@@ -19,7 +19,8 @@ from art_domainrand.attacks.square import Square
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
 from art_domainrand.core.checks import Text, clip_bounds, require
-from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import NORMS, attack_name
 
 # What the condition or the evaluation decides, and what makes another attack of an attack, is no option.
 NOT_OPTIONS = (

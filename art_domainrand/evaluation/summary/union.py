@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from art_domainrand.core.checks import Text, require
-from art_domainrand.evaluation.conditions.kinds import Attacked, eps_text, norm_name
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import eps_text, norm_name
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.record import SummaryRecord

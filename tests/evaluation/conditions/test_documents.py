@@ -21,7 +21,7 @@ from art_domainrand.evaluation.conditions import (
     Union,
 )
 from art_domainrand.evaluation.conditions.documents import from_document, from_record, to_document
-from art_domainrand.evaluation.conditions.kinds import COMPOSITE_ORDERS, NORMS
+from art_domainrand.evaluation.conditions.names import COMPOSITE_ORDERS, NORMS
 from art_domainrand.evaluation.conditions.values import read_eps
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline, Rotation
 from art_domainrand.randomization.core.transform import PixelTransform

@@ -8,7 +8,7 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_domainrand.evaluation.conditions import Attacked
-from art_domainrand.evaluation.conditions.kinds import NORMS
+from art_domainrand.evaluation.conditions.names import NORMS
 from art_domainrand.evaluation.running.attacks import ATTACKS
 from art_domainrand.evaluation.running.perform import check_performable, perform
 

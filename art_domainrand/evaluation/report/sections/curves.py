@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, eps_text
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then
+from art_domainrand.evaluation.conditions.names import eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.report.figures.lines import STYLES, Line, line_figure
 from art_domainrand.evaluation.report.text import share_text
