@@ -8,7 +8,7 @@ from typing import Any
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.condition import Condition as Condition
-from art_domainrand.evaluation.conditions.names import COMPOSITE_ORDERS, attack_name, eps_text, norm_name
+from art_domainrand.evaluation.conditions.names import BALLS, COMPOSITE_ORDERS, attack_name, eps_text, norm_name
 from art_domainrand.evaluation.conditions.values import (
     check_count,
     check_named,
@@ -33,8 +33,10 @@ class Attacked(Condition):
 
     :param attack: a name of the table of attacks (:data:`art_domainrand.evaluation.running.attacks.ATTACKS`), or a
         callable that makes an ART attack: ``attack(estimator, norm=..., eps=..., **options)``.
-    :param eps: the radius in units of pixels, >= 0.
-    :param norm: "linf", "l2" or "l1"; "inf", 2, 1 and ``np.inf`` are taken too.
+    :param eps: the radius in units of pixels, >= 0; in L0 how many elements may differ, a whole number. An element is
+        one channel of one pixel.
+    :param norm: "linf", "l2", "l1" or, for the closest examples of "minimum" and for callables, "l0"; "inf", 2, 1, 0
+        and ``np.inf`` are taken too.
     :param options: other arguments of the attack, plain values by name.
     """
 
@@ -46,6 +48,7 @@ class Attacked(Condition):
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
+        require(self.norm != "l0" or self.eps == int(self.eps), "eps", "be a whole number in L0", self.eps)
         known = isinstance(self.attack, str) or callable(self.attack)
         require(known, "attack", "be the name of an attack or make one", Text(type(self.attack).__name__), TypeError)
 
@@ -137,7 +140,7 @@ class Composite(Condition):
 
     :param pipeline: the pipeline, or the name of a preset.
     :param eps: the radius in units of pixels.
-    :param norm: as in :class:`Attacked`.
+    :param norm: "linf", "l2" or "l1".
     :param order: "joint", "domain_first" or "pixels_first", as in :class:`~art_domainrand.CompositeAttack`.
     :param evaluations: model evaluations per image that find the domain.
     :param max_iter: steps in the pixels.
@@ -153,6 +156,7 @@ class Composite(Condition):
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
+        check_named("norm", self.norm, BALLS)
         check_named("order", self.order, COMPOSITE_ORDERS)
         check_count("evaluations", self.evaluations)
         check_count("max_iter", self.max_iter)

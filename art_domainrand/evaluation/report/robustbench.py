@@ -20,7 +20,7 @@ from art_domainrand.evaluation.summary.verdict import data_name
 from art_domainrand.randomization.corruptions import COMMON
 from art_domainrand.randomization.corruptions.constants import SEVERITIES
 
-THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
+THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1", "l0": "L0"}
 """The norms as RobustBench calls them."""
 
 

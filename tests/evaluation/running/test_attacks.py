@@ -26,7 +26,7 @@ FEW = {
     "fgsm": {},
     "art:FastGradientMethod": {},
 }
-RADIUS = {"linf": 0.1, "l2": 1.0, "l1": 4.0}
+RADIUS = {"linf": 0.1, "l2": 1.0, "l1": 4.0, "l0": 9}
 EACH = [(name, norm) for name, entry in ATTACKS.items() for norm in entry.norms if name != "art:AutoAttack"]
 
 
