@@ -21,7 +21,8 @@ from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.random import GLOBAL, seed_of
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.outputs import adapted
-from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import NORMS
 from art_domainrand.evaluation.running.attacks import clipped_images, examples, make_attack
 from art_domainrand.evaluation.running.block import pulled_back
 from art_domainrand.evaluation.running.unit_images import unit_picture

@@ -15,18 +15,18 @@ from art_domainrand.evaluation.conditions.kinds import (
     Corrupted,
     DomainAttacked,
     InDomain,
-    norm_name,
 )
 from art_domainrand.evaluation.conditions.known import check_condition
-from art_domainrand.evaluation.conditions.presets import COLOUR_EPS, GREY_EPS, preset_conditions
+from art_domainrand.evaluation.conditions.names import norm_name
+from art_domainrand.evaluation.conditions.presets import preset_conditions, usual_radii
 from art_domainrand.evaluation.conditions.values import check_named, read_eps
 from art_domainrand.evaluation.running.attacks import ATTACKS, attack_entry
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS
 from art_domainrand.randomization.corruptions import COMMON
 from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
 
-DEFAULT_ATTACK = "strongest"
-"""The attack where only a norm or radii are named."""
+DEFAULT_ATTACK = {"linf": "strongest", "l2": "strongest", "l1": "strongest", "l0": "minimum"}
+"""The attack of each norm where only a norm or radii are named."""
 
 WORST = "worst:"
 """What stands before the name of a pipeline whose worst draw is looked for."""
@@ -56,14 +56,15 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
         for norm in norms if for_preset else norms[:1]:
             eps = (radii or None) if for_preset else None
             found += preset_conditions(config.preset, norm=norm, eps=eps, channels=channels, width=width)
-    named = config.attack or ((DEFAULT_ATTACK,) if not for_preset and (config.norm or config.eps) else ())
-    usual = GREY_EPS if channels == 1 else COLOUR_EPS
-    for attack in named:
+    by_default = [DEFAULT_ATTACK[norm] for norm in norms] if not for_preset and (config.norm or config.eps) else []
+    usual = usual_radii(channels, width)
+    for attack in config.attack or dict.fromkeys(by_default):
         if attack.startswith(WORST):  # no ball: the ranges of the pipeline are the budget
             found.append(DomainAttacked(attack.removeprefix(WORST)))
             continue
         check_named("attack", attack, [*ATTACKS, CARBEN, f"{WORST}PRESET"])
-        balls = [(norm, eps) for norm in norms for eps in radii or [usual[norm] * width]]
+        searched = norms if config.attack else [norm for norm in norms if DEFAULT_ATTACK[norm] == attack]
+        balls = [(norm, eps) for norm in searched for eps in radii or [usual[norm]]]
         found += [
             Composite(CARBEN, eps, norm) if attack == CARBEN else Attacked(attack, eps, norm) for norm, eps in balls
         ]

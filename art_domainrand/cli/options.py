@@ -48,7 +48,7 @@ AttacksOption: TypeAlias = Annotated[
     ),
 ]
 NormsOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--norm", help="linf, l2 or l1; repeat or use commas.")
+    list[str] | None, typer.Option("--norm", help="linf, l2, l1 or l0; repeat or use commas.")
 ]
 RadiiOption: TypeAlias = Annotated[
     list[str] | None, typer.Option("--eps", help="Radii for pixels in [0, 1]: 1/255,2/255,8/255 or 0.1")

@@ -23,7 +23,11 @@ OUTCOME = np.dtype(
         ("right", "?"),
         ("margin", "<f4"),  # score of the label minus the best other one: negative where the model is wrong
         ("confidence", "<f4"),  # probability of the predicted class, NaN where the model gives no scores
-        ("l1", "<f4"),  # how far the judged image is from the one that was changed
+        (
+            "l0",
+            "<f4",
+        ),  # how far the judged image is from the one that was changed; NaN in tables older than this column
+        ("l1", "<f4"),
         ("l2", "<f4"),
         ("linf", "<f4"),
         ("forwards", "<f4"),  # passes that finding the image and judging it took, per sample; NaN where not countable
@@ -31,6 +35,9 @@ OUTCOME = np.dtype(
     ]
 )
 """One row of the table."""
+
+WITHOUT_L0 = np.dtype([(name, OUTCOME[name]) for name in OUTCOME.names or () if name != "l0"])
+"""A row as it was before distances in L0 were kept."""
 
 SORTED_BY = ["model", "condition", "sample", "draw"]
 """What the rows are sorted by; no two agree in all of it."""
@@ -119,6 +126,20 @@ class Outcomes:
         """
         found: NDArray[np.bool_] = self.of(model, condition)["right"]
         return found
+
+
+def completed(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows that an older version has written, with what they lack as NaN; others as they are.
+
+    :param rows: (R,) of :data:`OUTCOME`, :data:`WITHOUT_L0` or anything else.
+    """
+    if rows.dtype != WITHOUT_L0:
+        return rows
+    whole = np.zeros(rows.shape, OUTCOME)
+    whole["l0"] = np.nan
+    for name in WITHOUT_L0.names or ():
+        whole[name] = rows[name]
+    return whole
 
 
 def ascending(rows: NDArray[Any]) -> bool:

@@ -30,7 +30,7 @@ def outcome_rows(model, condition, right, *, classes=10, seed=0):
     rows["predicted"] = np.where(right.T, label, (label + 1 + rng.integers(0, classes - 1, (n, draws))) % classes)
     rows["margin"] = np.where(right.T, 1, -1) * rng.exponential(2, (n, draws))
     rows["confidence"] = 0.2 + 0.8 * rng.random((n, draws))
-    for name in ("l1", "l2", "linf"):
+    for name in ("l0", "l1", "l2", "linf"):
         rows[name] = 0 if condition == 0 else rng.random((n, draws))
     rows["forwards"], rows["backwards"] = 1 + 20 * (condition > 0), 20 * (condition > 0)
     return rows.reshape(-1)

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import as_python
 from art_domainrand.core.decoding import field_hints, read_as
-from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, attack_name, pipeline_name
+from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, pipeline_name
 from art_domainrand.evaluation.conditions.known import check_condition
+from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.conditions.values import read_eps, write_eps
 from art_domainrand.randomization import Pipeline, from_dict, to_dict
 

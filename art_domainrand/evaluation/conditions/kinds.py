@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from art_domainrand.core.checks import Text, norm_order, require
+from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.condition import Condition as Condition
+from art_domainrand.evaluation.conditions.names import BALLS, COMPOSITE_ORDERS, attack_name, eps_text, norm_name
 from art_domainrand.evaluation.conditions.values import (
     check_count,
     check_named,
@@ -16,12 +16,6 @@ from art_domainrand.evaluation.conditions.values import (
     checked_eps,
 )
 from art_domainrand.randomization.core.pipeline import Pipeline
-
-NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0}
-"""The norms by the names that tables and documents use."""
-
-COMPOSITE_ORDERS = ("joint", "domain_first", "pixels_first")
-"""What comes first of domain and pixels, by the names of :class:`~art_domainrand.CompositeAttack`."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +33,10 @@ class Attacked(Condition):
 
     :param attack: a name of the table of attacks (:data:`art_domainrand.evaluation.running.attacks.ATTACKS`), or a
         callable that makes an ART attack: ``attack(estimator, norm=..., eps=..., **options)``.
-    :param eps: the radius in units of pixels, >= 0.
-    :param norm: "linf", "l2" or "l1"; "inf", 2, 1 and ``np.inf`` are taken too.
+    :param eps: the radius in units of pixels, >= 0; in L0 how many elements may differ, a whole number. An element is
+        one channel of one pixel.
+    :param norm: "linf", "l2", "l1" or, for the closest examples of "minimum" and for callables, "l0"; "inf", 2, 1, 0
+        and ``np.inf`` are taken too.
     :param options: other arguments of the attack, plain values by name.
     """
 
@@ -52,6 +48,7 @@ class Attacked(Condition):
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
+        require(self.norm != "l0" or self.eps == int(self.eps), "eps", "be a whole number in L0", self.eps)
         known = isinstance(self.attack, str) or callable(self.attack)
         require(known, "attack", "be the name of an attack or make one", Text(type(self.attack).__name__), TypeError)
 
@@ -143,7 +140,7 @@ class Composite(Condition):
 
     :param pipeline: the pipeline, or the name of a preset.
     :param eps: the radius in units of pixels.
-    :param norm: as in :class:`Attacked`.
+    :param norm: "linf", "l2" or "l1".
     :param order: "joint", "domain_first" or "pixels_first", as in :class:`~art_domainrand.CompositeAttack`.
     :param evaluations: model evaluations per image that find the domain.
     :param max_iter: steps in the pixels.
@@ -159,6 +156,7 @@ class Composite(Condition):
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
+        check_named("norm", self.norm, BALLS)
         check_named("order", self.order, COMPOSITE_ORDERS)
         check_count("evaluations", self.evaluations)
         check_count("max_iter", self.max_iter)
@@ -263,35 +261,8 @@ def with_eps(condition: Condition, eps: float) -> Condition:
     return replace(condition, eps=eps)
 
 
-def norm_name(norm: Any) -> str:
-    """The name of a norm ("linf", "l2" or "l1"), however it is written; ValueError for another norm."""
-    text = str(norm).lower().replace("-", "").replace("_", "")
-    if text in NORMS:
-        return text
-    try:
-        order = norm_order(norm)
-    except ValueError:
-        order = math.nan
-    for name, value in NORMS.items():
-        if order == value:
-            return name
-    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r:.80}")
-
-
-def attack_name(attack: Any) -> str:
-    """What an attack is called."""
-    return attack if isinstance(attack, str) else getattr(attack, "__name__", type(attack).__name__)
-
-
 def pipeline_name(pipeline: Pipeline | str) -> str:
     """What a pipeline is called: the name of a preset, or the names of its transforms."""
     if isinstance(pipeline, str):
         return pipeline
     return ", ".join(type(transform).__name__ for transform in pipeline.transforms)
-
-
-def eps_text(eps: float) -> str:
-    """A radius as people write it: 0.2 as that, else in 255ths where it is a whole number of them, else as a number."""
-    levels, number = eps * 255, f"{eps:g}"
-    whole = 0 < eps < 1 and abs(levels - round(levels)) < 1e-4 and len(number) > len("0.2")
-    return f"{round(levels)}/255" if whole else number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.kinds import (
@@ -17,23 +18,30 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
     Randomized,
     Then,
-    norm_name,
 )
+from art_domainrand.evaluation.conditions.names import BALLS, norm_name
 from art_domainrand.evaluation.conditions.values import check_named, checked_eps
 from art_domainrand.randomization.corruptions import COMMON, CORRUPTIONS
 from art_domainrand.randomization.domains import DOMAINS
 
-COLOUR_EPS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0}
-"""The radii of RobustBench and AutoAttack for CIFAR-10."""
+COLOUR_EPS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 24}
+"""The radii of RobustBench and AutoAttack for CIFAR-10; of L0, which they have not, eight pixels in all channels."""
 
-GREY_EPS = {"linf": 0.1, "l2": 1.0, "l1": 5.0}
+GREY_EPS = {"linf": 0.1, "l2": 1.0, "l1": 5.0, "l0": 8}
 """Radii for handwritten digits, which one can still read at twice as much."""
 
 CURVE = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 3 / 2, 2)
 """Where a curve is looked at, in units of eps."""
 
+GRID = (1 / 4, 1 / 2, 1)
+"""The radii inside domains, in units of eps."""
+
 QUICK_CORRUPTIONS = ("gaussian_noise", "motion_blur", "fog", "jpeg_compression")
 GRID_DOMAINS = ("night", "fog", "rain", "low_light_sensor")
+
+
+L0_STEPS = {"quick": 100, "standard": 300}
+"""How many steps the search for closest examples in L0 takes, by the budget of others."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,19 @@ class Threat:
     colour: bool = True
 
     def attacked(self, attack: str, radii: Sequence[float] = (), budget: str = "") -> list[Condition]:
-        """An attack at some radii, or at the one that counts."""
-        options = {"budget": budget} if budget else {}
+        """An attack at some radii, or at the one that counts; in L0 the closest examples, whatever the attack."""
+        options: dict[str, Any] = {"budget": budget} if budget else {}
+        if self.norm == "l0":
+            attack, options = "minimum", {} if budget == "full" else {"max_iter": L0_STEPS.get(budget, 100)}
         return [Attacked(attack, eps, self.norm, options) for eps in radii or (self.radius,)]
+
+    def shares(self, shares: Sequence[float]) -> tuple[float, ...]:
+        """Radii in units of the one that counts; in L0 whole numbers."""
+        return shares_of(self.norm, self.radius, shares)
+
+    def composed(self, pipeline: str) -> list[Condition]:
+        """The worst of a pipeline with the worst pixels, where a ball is searched."""
+        return [Composite(pipeline, self.radius, self.norm)] if self.norm in BALLS else []
 
 
 def quick_look(threat: Threat) -> list[Condition]:
@@ -84,7 +102,7 @@ def standard_look(threat: Threat) -> list[Condition]:
         Randomized("mild", draws=5),
         Randomized("sim2real", draws=5),
         DomainAttacked("mild", evaluations=100),
-        *grid(threat, GRID_DOMAINS, (threat.radius / 4, threat.radius / 2, threat.radius)),
+        *grid(threat, GRID_DOMAINS, threat.shares(GRID)),
     ]
 
 
@@ -100,9 +118,9 @@ def full_look(threat: Threat) -> list[Condition]:
         *(InDomain(name, severity) for name in DOMAINS for severity in (1, 3, 5)),
         *(Randomized(name, draws=10) for name in ("mild", "strong", "sim2real")),
         *(DomainAttacked(name, evaluations=200) for name in ("mild", "geometric", "photometric")),
-        Composite("mild", threat.radius, threat.norm),
-        *([DomainAttacked("carben", evaluations=200), Composite("carben", threat.radius, threat.norm)] * threat.colour),
-        *grid(threat, tuple(DOMAINS), (threat.radius / 4, threat.radius / 2, threat.radius)),
+        *threat.composed("mild"),
+        *([DomainAttacked("carben", evaluations=200), *threat.composed("carben")] * threat.colour),
+        *grid(threat, tuple(DOMAINS), threat.shares(GRID)),
     ]
 
 
@@ -130,10 +148,11 @@ def preset_conditions(
     """The conditions of a preset.
 
     :param name: "quick", "standard" or "full".
-    :param norm: "linf", "l2" or "l1": the norm of curves and of attacks inside domains. "standard" attacks in one other
-        norm too, "full" in both.
+    :param norm: "linf", "l2", "l1" or "l0": the norm of curves and of attacks inside domains. "standard" attacks in one
+        other norm too, "full" in all others but L0. In L0 every attack is "minimum", and none composes with a domain.
     :param eps: the radius in units of pixels, or several, which are the curve, of which the largest counts. None: for
-        images in colour 8/255 in L-inf, 0.5 in L2 and 12 in L1, for grey ones 0.1, 1 and 5, each times ``width``.
+        images in colour 8/255 in L-inf, 0.5 in L2 and 12 in L1, for grey ones 0.1, 1 and 5, each times ``width``; in
+        L0 24 elements in colour and 8 in grey.
     :param channels: of the images; one channel is grey.
     :param width: the range of pixels, ``clip_values[1] - clip_values[0]``.
     :raises ValueError: for an unknown name (with the nearest), another norm, and radii that are not > 0.
@@ -141,10 +160,27 @@ def preset_conditions(
     check_named("preset", name, list(CONDITION_PRESETS))
     norm = norm_name(norm)
     require(0 < width < math.inf, "width", "be a finite number > 0", width)
-    usual = {key: radius * width for key, radius in (GREY_EPS if channels == 1 else COLOUR_EPS).items()}
-    others = tuple((key, radius) for key, radius in usual.items() if key != norm)
+    usual = usual_radii(channels, width)
+    others = tuple((key, usual[key]) for key in BALLS if key != norm)
     threat = threat_of(norm, usual[norm] if eps is None else eps, others)
-    return tuple(CONDITION_PRESETS[name](replace(threat, colour=channels == 3)))
+    found = CONDITION_PRESETS[name](replace(threat, colour=channels == 3))
+    return tuple(one for place, one in enumerate(found) if one not in found[:place])
+
+
+def usual_radii(channels: int, width: float) -> dict[str, float]:
+    """The radius of each norm by name: in units of pixels, but a count in L0.
+
+    :param channels: of the images; one channel is grey.
+    :param width: the range of pixels.
+    """
+    radii = GREY_EPS if channels == 1 else COLOUR_EPS
+    return {norm: radius if norm == "l0" else radius * width for norm, radius in radii.items()}
+
+
+def shares_of(norm: str, radius: float, shares: Sequence[float]) -> tuple[float, ...]:
+    """Shares of a radius, each once; in L0 the next whole numbers, at least one."""
+    found = [max(1, round(radius * share)) if norm == "l0" else radius * share for share in shares]
+    return tuple(dict.fromkeys(found))
 
 
 def threat_of(norm: str, eps: float | Sequence[float], others: tuple[tuple[str, float], ...]) -> Threat:
@@ -155,5 +191,5 @@ def threat_of(norm: str, eps: float | Sequence[float], others: tuple[tuple[str, 
     else:
         radii = (checked_eps(eps),)
     require(radii[0] > 0, "eps", "be > 0", radii[0])
-    curve = radii if isinstance(eps, Sequence) else tuple(radii[0] * share for share in CURVE)
+    curve = radii if isinstance(eps, Sequence) else shares_of(norm, radii[0], CURVE)
     return Threat(norm, radii[-1], radii, curve, others)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, attack_name, eps_text
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import attack_name, eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.corruptions import corruption_report
@@ -19,7 +20,7 @@ from art_domainrand.evaluation.summary.verdict import data_name
 from art_domainrand.randomization.corruptions import COMMON
 from art_domainrand.randomization.corruptions.constants import SEVERITIES
 
-THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
+THREAT_MODELS = {"linf": "Linf", "l2": "L2", "l1": "L1", "l0": "L0"}
 """The norms as RobustBench calls them."""
 
 

@@ -19,14 +19,14 @@ from art_domainrand.attacks.square import Square
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
 from art_domainrand.core.checks import Text, clip_bounds, require
-from art_domainrand.evaluation.conditions.kinds import NORMS, Attacked, attack_name
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import BALLS, NORMS, attack_name
 
 # What the condition or the evaluation decides, and what makes another attack of an attack, is no option.
 NOT_OPTIONS = (
     *("estimator", "classifier", "estimator_orig", "norm", "eps", "seed", "batch_size", "verbose", "summary_writer"),
     *("targeted", "minimal", "attacks"),
 )
-ALL = tuple(NORMS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class AttackEntry:
     """
 
     make: Callable[..., Any]
-    norms: tuple[str, ...] = ALL
+    norms: tuple[str, ...] = BALLS
     defaults: Mapping[str, Any] = field(default_factory=dict)
     step: Callable[[int], float] | None = None
     nearest: bool = False
@@ -76,10 +76,10 @@ PGD_OPTIONS = {"max_iter": 40, "num_random_init": 1, "early_stop": True}
 AUTOPGD_OPTIONS = {"nb_random_init": 1, "early_stop": True}
 ATTACKS: dict[str, AttackEntry] = {
     "fgsm": AttackEntry(FGSM, step=whole_step, each=True),
-    "pgd": AttackEntry(PGD, ALL, PGD_OPTIONS, madry_step, approached=True, each=True),
-    "autopgd": AttackEntry(AutoPGD, ALL, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
+    "pgd": AttackEntry(PGD, BALLS, PGD_OPTIONS, madry_step, approached=True, each=True),
+    "autopgd": AttackEntry(AutoPGD, BALLS, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
     "strongest": AttackEntry(StrongestAttack, approached=True, each=True),
-    "minimum": AttackEntry(MinimumNorm, nearest=True),
+    "minimum": AttackEntry(MinimumNorm, (*BALLS, "l0"), nearest=True),
     "square": AttackEntry(Square, defaults={"max_iter": 1000}, each=True),
     "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
     "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),

@@ -74,6 +74,8 @@ def lengths(change: Array, order: float) -> NDArray[np.float64]:
 def pulled_back(given: Array, found: Array, radius: Any, order: float) -> Array:
     """Examples as they are within a ball; those outside pulled to its edge, on the line to their images.
 
+    In L0, where all of that line but its end is as far away, the largest changes are kept.
+
     :param given: the images, (n, ...).
     :param found: an example of each.
     :param radius: of the ball, or of each image's own (n,).
@@ -82,9 +84,24 @@ def pulled_back(given: Array, found: Array, radius: Any, order: float) -> Array:
     change = found.astype(np.float64) - given
     length = lengths(change, order)
     inside = length <= radius * (1 + BALL_SLACK)
+    if order == 0:
+        kept = largest_changes(change, radius)
+        return np.where(like(inside, given) | kept, found, given)
     share = like(np.where(inside, 1.0, radius / np.where(length > 0, length, 1.0)), given)
     whole: Array = np.where(like(inside, given), found, (given + change * share).astype(np.float32))
     return whole
+
+
+def largest_changes(change: Array, count: Any) -> NDArray[np.bool_]:
+    """Which elements of each change (n, ...) are the ``count`` largest of it, of equal ones the first.
+
+    :param change: the changes.
+    :param count: how many, of all or of each (n,).
+    """
+    size = np.abs(change).reshape(len(change), math.prod(change.shape[1:]))
+    rank = np.argsort(np.argsort(-size, axis=1, kind="stable"), axis=1, kind="stable")
+    most = np.broadcast_to(np.asarray(count), len(change))[:, None]
+    return (rank < most).reshape(change.shape)
 
 
 def like(values: NDArray[Any], images: Array) -> NDArray[Any]:

@@ -19,7 +19,6 @@ from art_domainrand.estimators import is_device_estimator
 from art_domainrand.estimators.outputs import adapted
 from art_domainrand.estimators.state import inner_estimators, left_as_found
 from art_domainrand.evaluation.conditions.kinds import (
-    NORMS,
     Attacked,
     Clean,
     Composite,
@@ -31,10 +30,10 @@ from art_domainrand.evaluation.conditions.kinds import (
     Randomized,
     Then,
     Union,
-    attack_name,
     parts_of_condition,
 )
 from art_domainrand.evaluation.conditions.known import check_condition
+from art_domainrand.evaluation.conditions.names import NORMS, attack_name
 from art_domainrand.evaluation.evaluation import Sample
 from art_domainrand.evaluation.running.attacks import (
     attack_entry,

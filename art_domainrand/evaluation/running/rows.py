@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from art_domainrand.core.arrays import Array
 from art_domainrand.core.checks import Text, require
-from art_domainrand.evaluation.conditions.kinds import NORMS
+from art_domainrand.evaluation.conditions.names import NORMS
 from art_domainrand.evaluation.outcomes import OUTCOME
 from art_domainrand.evaluation.running.block import Block, lengths
 from art_domainrand.evaluation.running.performance import Draws

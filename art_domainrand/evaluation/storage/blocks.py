@@ -18,7 +18,7 @@ from art_domainrand.core.checks import require
 from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.diagnose.diagnosis import Diagnosis
 from art_domainrand.evaluation.evaluation import Sample
-from art_domainrand.evaluation.outcomes import OUTCOME
+from art_domainrand.evaluation.outcomes import OUTCOME, completed
 from art_domainrand.evaluation.running.errors import EvaluationError
 from art_domainrand.evaluation.running.plan import Plan, Unit
 
@@ -121,7 +121,7 @@ class OnDisk(Finished):
     def has(self, unit: Unit) -> bool:
         if not unit.family:
             return read_diagnosis(diagnosis_path(self.folder, unit)) is not None
-        rows = read_arrays(block_path(self.folder, unit)).get("rows")
+        rows = rows_in_file(block_path(self.folder, unit))
         return rows is not None and belong(rows, unit, self.plan)
 
     def put(self, unit: Unit, result: UnitResult) -> None:
@@ -143,10 +143,10 @@ class OnDisk(Finished):
 
     def _rows_of(self, unit: Unit) -> NDArray[Any]:
         path, until = block_path(self.folder, unit), time.monotonic() + self.patience
-        while "rows" not in (found := read_arrays(path)):
+        while (found := rows_in_file(path)) is None:
             require(time.monotonic() < until, "a finished part", "be there to be read", str(path), EvaluationError)
             time.sleep(LOOK_AGAIN)
-        return found["rows"]
+        return found
 
     def samples(self, units: Iterable[Unit]) -> tuple[Sample, ...]:
         return tuple(
@@ -229,6 +229,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return dict(found)
     except (FileNotFoundError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return {}
+
+
+def rows_in_file(path: Path) -> NDArray[Any] | None:
+    """The rows of a finished unit, also of an older version's; None where there are none."""
+    rows = read_arrays(path).get("rows")
+    return None if rows is None else completed(rows)
 
 
 def columns_of(samples: Iterable[Sample]) -> dict[str, NDArray[Any]]:

@@ -12,12 +12,15 @@ from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.running.errors import EvaluationError
 from art_domainrand.evaluation.storage.identity import same_answers
 
-SCHEMA = 1
-"""The version of the layout of a folder."""
+SCHEMA = 2
+"""The version of the layout of a folder: since 2 its rows have distances in L0."""
+
+READABLE = (1, 2)
+"""The versions that are read, and gone on with."""
 
 MANIFEST_FILE = "manifest.json"
 
-IDENTITY = ("schema", "seed", "data", "conditions", "models", "block_size", "predictions", "diagnosed")
+IDENTITY = ("seed", "data", "conditions", "models", "block_size", "predictions", "diagnosed")
 """The entries that must be the same for two evaluations to share a folder; the others only say how it was run."""
 
 
@@ -73,9 +76,9 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise EvaluationError(f"{path} cannot be read: {error}") from None
-    known = isinstance(found, dict) and found.get("schema") == SCHEMA
+    known = isinstance(found, dict) and found.get("schema") in READABLE
     got = Text(f"schema {found.get('schema')!r}" if isinstance(found, dict) else type(found).__name__)
-    require(known, str(path), f"be a manifest of schema {SCHEMA}", got, EvaluationError)
+    require(known, str(path), f"be a manifest of schema {' or '.join(map(str, READABLE))}", got, EvaluationError)
     return dict(found)
 
 

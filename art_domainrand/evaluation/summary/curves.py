@@ -12,10 +12,10 @@ from art_domainrand.evaluation.conditions.kinds import (
     Clean,
     Condition,
     Then,
-    attack_name,
     eps_of,
     with_eps,
 )
+from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.record import SummaryRecord

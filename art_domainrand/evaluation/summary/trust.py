@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, DomainAttacked, Then, Union, attack_name
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, DomainAttacked, Then, Union
+from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.diagnose.diagnosis import Finding
 from art_domainrand.evaluation.evaluation import Evaluation
 

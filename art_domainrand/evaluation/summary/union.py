@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from art_domainrand.core.checks import Text, require
-from art_domainrand.evaluation.conditions.kinds import Attacked, eps_text, norm_name
+from art_domainrand.evaluation.conditions.kinds import Attacked
+from art_domainrand.evaluation.conditions.names import eps_text, norm_name
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.results import Row
 from art_domainrand.evaluation.summary.record import SummaryRecord
@@ -64,7 +65,7 @@ def attacks_within(evaluation: Evaluation, norm: str | float, eps: float) -> tup
     Attacks inside a domain or a corruption are not among them, since their images leave the ball.
 
     :param evaluation: the evaluation.
-    :param norm: "linf", "l2" or "l1", or as a number.
+    :param norm: "linf", "l2", "l1" or "l0", or as a number.
     :param eps: the radius.
     :raises ValueError: if no attack of the norm was run at exactly the radius; says at which there were.
     """
@@ -85,7 +86,7 @@ def robust_accuracy(evaluation: Evaluation, model: str, norm: str | float, eps: 
 
     :param evaluation: the evaluation.
     :param model: the model's name.
-    :param norm: "linf", "l2" or "l1", or as a number.
+    :param norm: "linf", "l2", "l1" or "l0", or as a number.
     :param eps: the radius.
     :raises ValueError: as :func:`attacks_within` does.
     """

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from art_domainrand.evaluation.conditions.kinds import (
-    NORMS,
-    Attacked,
-    Condition,
-    eps_text,
-)
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition
+from art_domainrand.evaluation.conditions.names import NORMS, eps_text
 from art_domainrand.evaluation.diagnose.diagnosis import Finding
 from art_domainrand.evaluation.diagnose.findings import percent
 from art_domainrand.evaluation.evaluation import Evaluation

@@ -21,7 +21,7 @@ from art_domainrand.evaluation.conditions import (
     Union,
 )
 from art_domainrand.evaluation.conditions.documents import from_document, from_record, to_document
-from art_domainrand.evaluation.conditions.kinds import COMPOSITE_ORDERS, NORMS
+from art_domainrand.evaluation.conditions.names import BALLS, COMPOSITE_ORDERS
 from art_domainrand.evaluation.conditions.values import read_eps
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline, Rotation
 from art_domainrand.randomization.core.transform import PixelTransform
@@ -34,12 +34,13 @@ OPTIONS = st.dictionaries(st.sampled_from(["max_iter", "decay", "loss"]), st.int
 PLAIN = st.one_of(
     st.builds(Clean),
     st.builds(Attacked, st.sampled_from(["pgd", "strongest", "art:DeepFool"]), EPS, st.just("linf")),
-    st.builds(Attacked, st.just("pgd"), EPS, st.sampled_from(sorted(NORMS)), OPTIONS),
+    st.builds(Attacked, st.just("pgd"), EPS, st.sampled_from(BALLS), OPTIONS),
+    st.builds(Attacked, st.just("minimum"), st.integers(0, 255), st.just("l0")),
     st.builds(Corrupted, st.sampled_from(sorted(CORRUPTIONS)), SEVERITIES),
     st.builds(InDomain, st.sampled_from(sorted(DOMAINS)), SEVERITIES),
     st.builds(Randomized, PIPELINES, COUNTS),
     st.builds(DomainAttacked, PIPELINES, COUNTS),
-    st.builds(Composite, PIPELINES, EPS, st.sampled_from(sorted(NORMS)), st.sampled_from(ORDERS), COUNTS, COUNTS),
+    st.builds(Composite, PIPELINES, EPS, st.sampled_from(BALLS), st.sampled_from(ORDERS), COUNTS, COUNTS),
 )
 IN_TURN = PLAIN | st.builds(Then, PLAIN, PLAIN) | st.builds(Then, st.builds(Then, PLAIN, PLAIN), PLAIN)
 CONDITION = IN_TURN | st.builds(Union, st.lists(IN_TURN, min_size=1, max_size=3))

@@ -8,7 +8,7 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_domainrand.evaluation.conditions import Attacked
-from art_domainrand.evaluation.conditions.kinds import NORMS
+from art_domainrand.evaluation.conditions.names import NORMS
 from art_domainrand.evaluation.running.attacks import ATTACKS
 from art_domainrand.evaluation.running.perform import check_performable, perform
 
@@ -26,7 +26,7 @@ FEW = {
     "fgsm": {},
     "art:FastGradientMethod": {},
 }
-RADIUS = {"linf": 0.1, "l2": 1.0, "l1": 4.0}
+RADIUS = {"linf": 0.1, "l2": 1.0, "l1": 4.0, "l0": 9}
 EACH = [(name, norm) for name, entry in ATTACKS.items() for norm in entry.norms if name != "art:AutoAttack"]
 
 

@@ -225,7 +225,7 @@ def test_what_differs_from_the_evaluation_in_the_folder_is_named(tmp_path):
     with pytest.raises(EvaluationError, match=r"data.n was 30 and is 5"):
         evaluate(models(), [Clean(), Corrupted("fog", 3)], (x, y), limit=5, **options)
     (tmp_path / "manifest.json").write_text('{"schema": 99}')
-    with pytest.raises(EvaluationError, match="be a manifest of schema 1, got schema 99"):
+    with pytest.raises(EvaluationError, match="be a manifest of schema 1 or 2, got schema 99"):
         load_evaluation(tmp_path)
     with pytest.raises(EvaluationError, match="holds no evaluation"):
         load_evaluation(tmp_path / "blocks")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then, eps_text
+from art_domainrand.evaluation.conditions.kinds import Attacked, Condition, Then
+from art_domainrand.evaluation.conditions.names import eps_text
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.report.figures.lines import STYLES, Line, line_figure
 from art_domainrand.evaluation.report.text import share_text
@@ -22,7 +23,7 @@ FEWEST_RADII = 2
 MOST_FIGURES = 12
 """Figures that are drawn; of more curves there are the numbers in the table of conditions."""
 
-NORM_WORDS = {"linf": "L\N{INFINITY}", "l2": "L2", "l1": "L1"}
+NORM_WORDS = {"linf": "L\N{INFINITY}", "l2": "L2", "l1": "L1", "l0": "L0"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def figure_of(key: str, title: str, norm: str, names: Sequence[str], found: Sequ
     """A figure and its table."""
     eps = sorted({radius for one in found for radius in one.eps})
     in_levels = norm == "linf" and max(eps) < 1
-    label = f"{NORM_WORDS[norm]} radius" + (", in 255ths of the pixel range" if in_levels else "")
+    unit = ", elements of the image that differ" if norm == "l0" else ", in 255ths of the pixel range"
+    label = f"{NORM_WORDS[norm]} radius" + (unit if in_levels or norm == "l0" else "")
     scale = 255 if in_levels else 1
     lines = [
         Line(name, tuple((scale * radius, row) for radius, row in zip(one.eps, one.rows, strict=True)))
