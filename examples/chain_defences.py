@@ -36,7 +36,7 @@ def main() -> None:
     # A median stays in the range; with clip_values ART 1.20's smoothing fails on a GPU.
     smoothing = SpatialSmoothingPyTorch(window_size=5, channels_first=True, apply_fit=True)
     defended = make_classifier(model, [randomization, smoothing])
-    for _ in range(10):  # one call per epoch: ART preprocesses once per call
+    for _ in range(6):  # one call per epoch: ART preprocesses once per call
         defended.fit(train.x, train.y, batch_size=64, nb_epochs=1)
 
     bare = make_classifier(model, None)
