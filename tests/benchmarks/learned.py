@@ -1,7 +1,8 @@
-"""What learned randomization is worth: ``python tests/benchmarks/learned.py PART [OPTIONS]``; ``PART --help`` says more.
+"""What learned randomization is worth.
 
-Each part is a module of ``learned_parts`` that prints a Markdown table: three seeds, mean and spread, and the images that
-are tested choose nothing.
+Run ``python tests/benchmarks/learned.py PART [OPTIONS]``; ``PART --help`` says more. Each part is a module of
+``learned_parts`` that prints a Markdown table: three seeds, mean and spread, and the images that are tested choose
+nothing.
 """
 
 import sys
