@@ -25,9 +25,13 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.norms import Ball
 from art_domainrand.estimators.refused import check_estimator
 from art_domainrand.randomization.core.pipeline import Item, Pipeline
+from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.presets import preset
 
 ORDERS = ("joint", "domain_first", "pixels_first")
+
+ATTACK_ORDERS = ("scheduled", "random", "fixed")
+"""How CARBEN's attacks are ordered, by the names of its authors."""
 
 
 class CompositeAttack(Parameters, EvasionAttack):
@@ -181,6 +185,7 @@ def carben_attack(
     verbose: bool = True,
     *,
     order: str = "joint",
+    attack_order: str = "scheduled",
     evaluations: int = 100,
     loss: str | Callable[[Tensor, Tensor], Tensor] | None = "margin",
     early_stop: bool = False,
@@ -193,10 +198,11 @@ def carben_attack(
     """The full composite attack of CARBEN (Hsiung et al. 2023, "Towards Compositional Adversarial Robustness").
 
     Hue by up to 180 degrees, saturation and contrast by 0.7 to 1.3, brightness by up to 0.2, a rotation by up to 10
-    degrees, in any order, which is searched with them (there "scheduled", by a relaxation of the permutation; here a
-    coordinate of the cube, drawn anew between the steps), and pixels within L-inf 8/255. Where pixels stand in the
-    order is ``order``'s to say: last, or first. The semantic attacks alone are
-    ``DomainAttack(estimator, preset("carben"))``.
+    degrees, and pixels within L-inf 8/255. ``attack_order`` is theirs: "scheduled", where the order is searched with
+    them (there by a relaxation of the permutation; here a coordinate of the cube, drawn anew between the steps),
+    "random", an order of each image's own that the attack cannot choose, or "fixed", as ART has it: hue, saturation,
+    rotation, brightness, contrast. Where pixels stand in the order is ``order``'s to say: last, or first. The semantic
+    attacks alone are ``DomainAttack(estimator, preset("carben"))``.
 
     :param estimator: Any classifier of ART on RGB images with loss gradients and ``clip_values``.
     :param norm: As in :class:`CompositeAttack`.
@@ -206,6 +212,7 @@ def carben_attack(
     :param targeted: Reach ``y`` instead of leaving it.
     :param verbose: Show a progress bar.
     :param order: "joint" and "domain_first" change pixels last, "pixels_first" first, as in :class:`CompositeAttack`.
+    :param attack_order: "scheduled", "random" or "fixed".
     :param evaluations: Model evaluations per image that find the domain.
     :param loss: What the steps ascend, as in :class:`DomainAttack`.
     :param early_stop: Let an image go once it is fooled.
@@ -217,13 +224,14 @@ def carben_attack(
     :return: The attack.
     :raises ValueError, TypeError: naming the argument, the rule and the value.
     """
+    check_name("attack_order", attack_order, list(ATTACK_ORDERS))
     if eps is None:
         bounds = getattr(estimator, "clip_values", None)
         check.require(bounds is not None, "eps", "be given for an estimator without clip_values", None)
         eps = 8 / 255 * float(np.max(np.diff(np.asarray(bounds, dtype=np.float64), axis=0)))
     return CompositeAttack(
         estimator,
-        preset("carben"),
+        carben_set(attack_order),
         norm,
         eps,
         max_iter,
@@ -244,3 +252,13 @@ def carben_attack(
 
 # Trials of the joint climb are numbered apart from those of the domain's.
 AFTER = 1 << 33
+
+
+def carben_set(attack_order: str) -> Pipeline:
+    """CARBEN's five semantic attacks, ordered as :func:`carben_attack` says."""
+    pipeline = preset("carben")
+    (together,) = pipeline.transforms
+    assert isinstance(together, RandomOrder)
+    if attack_order == "fixed":
+        return Pipeline(together.transforms)
+    return pipeline if attack_order == "scheduled" else Pipeline(RandomOrder(together.transforms, searched=False))

@@ -11,7 +11,7 @@ from art.attacks.evasion import CompositeAdversarialAttackPyTorch
 
 from art_domainrand import CompositeAttack, DomainAttack, carben_attack
 from art_domainrand.estimators.counting import PassCounter
-from art_domainrand.randomization import Draw, Pipeline, preset
+from art_domainrand.randomization import Draw, Pipeline, RandomOrder, from_dict, preset, to_dict
 
 from support.estimators import cnn, make_classifier
 
@@ -89,6 +89,38 @@ def test_the_order_is_searched():
     assert len(orders) > 4
     fixed = DomainAttack(classifier, list(SET.transforms), evaluations=60, seed=0, verbose=False).find(RGB, y)
     assert found.margins.mean() > fixed.margins.mean()
+
+
+def test_a_random_order_is_an_images_own_and_no_search_changes_it():
+    classifier = undecided()
+    y = classifier.predict(RGB).argmax(1)
+    few = {"evaluations": 24, "max_iter": 4, "verbose": False}
+
+    def found(attack_order, **options):
+        return carben_attack(classifier, attack_order=attack_order, **(few | options)).find(RGB, y)
+
+    def orders(findings):
+        return [findings.describe(i)["0 RandomOrder order"] for i in range(len(RGB))]
+
+    by_chance = found("random", seed=0)
+    assert len(set(orders(by_chance))) > 8
+    assert orders(found("random", seed=0, evaluations=9, max_iter=1, order="domain_first")) == orders(by_chance)
+    assert orders(found("random", seed=1)) != orders(by_chance)
+    assert orders(found("scheduled", seed=0)) != orders(by_chance)
+    least = found("random", seed=0, evaluations=2, max_iter=1)
+    assert (by_chance.margins >= least.margins - 1e-5).all()
+    assert by_chance.margins.mean() > least.margins.mean()
+
+
+def test_a_fixed_order_is_the_given_one():
+    attack = carben_attack(undecided(), attack_order="fixed")
+    assert attack.pipeline == Pipeline(SET.transforms)
+    with pytest.raises(ValueError, match=r"attack_order must be one of .*got 'schedule'"):
+        carben_attack(undecided(), attack_order="schedule")
+    with pytest.raises(TypeError, match="searched must be a bool, got 'no'"):
+        RandomOrder(SET.transforms, searched="no")
+    random_order = Pipeline(RandomOrder(SET.transforms, searched=False))
+    assert from_dict(to_dict(random_order)) == random_order != preset("carben")
 
 
 def test_it_is_a_composite_attack_with_its_options():

@@ -22,6 +22,8 @@ RUNS, STEPS_EACH = 2, 8
 CHANGED = 0.3
 # Keeps the numbers of the trials apart from those of the starts.
 TRIALS = 1 << 32
+# The number of what is drawn once for a sample, and held.
+HELD = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class DrawPlan:
 class DrawRegion:
     """What the draws of a pipeline are like: which coordinates (P,) have a ``slope``, which are ``ranged`` at all.
 
-    ``points`` (k, P) are the starts, instead of random ones.
+    ``points`` (k, P) are the starts, instead of random ones. Coordinates that are ``held`` (P,) are a sample's own,
+    drawn once; they are neither sloped nor ranged.
     """
 
     cube: Cube
@@ -92,6 +95,7 @@ class DrawRegion:
     ranged: Tensor
     seeded: bool
     points: Tensor | None = None
+    held: Tensor | None = None
 
     @property
     def tries(self) -> bool:
@@ -128,7 +132,14 @@ class DrawSearch:
             u = self.region.cube.uniform(key, len(self.ranged))
         else:
             u = points.to(key.device)[number % len(points)]
-        return DrawPoints(u, seeds_of(key))
+        return DrawPoints(self.holding(u, rows), seeds_of(key))
+
+    def holding(self, u: Tensor, rows: Tensor) -> Tensor:
+        """Points (A, P) of the samples ``rows`` with their own coordinates where these are held."""
+        if self.region.held is None:
+            return u
+        own = Cube.of(1.0).uniform(numbered(self.keys[rows], torch.full_like(rows, HELD)), u.shape[1])
+        return torch.where(self.region.held.to(u.device), own, u)
 
     def search(self, plan: DrawPlan) -> WorstPoints:
         """The worst points of all samples."""

@@ -19,7 +19,7 @@ from art_domainrand.attacks.engine.stage import HowToRun
 from art_domainrand.core import checks as check
 from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
 from art_domainrand.preprocessors import DomainRandomization
-from art_domainrand.randomization.core.coordinates import coordinates, ranged
+from art_domainrand.randomization.core.coordinates import coordinates, left_to_chance, ranged
 from art_domainrand.randomization.core.distributions import Choice
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline, pipeline_from
@@ -128,13 +128,16 @@ def judged(inputs: Inputs, search: DrawSearch) -> WorstDraws:
 def stage_of(attack: Any, inputs: Inputs, view: DomainRandomization, solve: Solve, *, pixels: bool) -> DrawStage:
     """The stage of an attack on the domain, with room for what it finds."""
     points = None if attack.points is None else torch.as_tensor(attack.points, dtype=torch.float32)
-    several, x = ranged(view.pipeline), inputs.x
+    held, x = left_to_chance(view.pipeline.chain), inputs.x
+    several = ranged(view.pipeline) & ~held
     smooth = isinstance(attack.estimator, LossGradientsMixin)
-    slope = sloped(view, tuple(x.shape[1:])) if smooth else torch.zeros_like(several)
+    slope = sloped(view, tuple(x.shape[1:])) & ~held if smooth else torch.zeros_like(several)
     return DrawStage(
         name=type(attack).__name__,
         view=view,
-        region=DrawRegion(Cube.of(attack.fraction), slope, several, view.pipeline.chain.seeded, points),
+        region=DrawRegion(
+            Cube.of(attack.fraction), slope, several, view.pipeline.chain.seeded, points, held if held.any() else None
+        ),
         solve=solve,
         u=torch.zeros(len(x), len(several), dtype=torch.float32, device=inputs.device),
         seeds=torch.zeros(len(x), dtype=torch.int64, device=inputs.device),

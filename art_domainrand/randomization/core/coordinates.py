@@ -102,6 +102,11 @@ def ranged(pipeline: HasParameters) -> Tensor:
     return torch.tensor([d.support[0] < d.support[1] for d in pipeline.parameters.values()], dtype=torch.bool)
 
 
+def left_to_chance(transform: Transform) -> Tensor:
+    """Which coordinates (P,) of ``transform`` no attack may choose: an order that is not searched."""
+    return torch.tensor([not getattr(c.owner, "searched", True) for c in coordinates(transform)], dtype=torch.bool)
+
+
 def _walk(
     transform: Transform, prefix: str, column: int, conditions: tuple[tuple[int, ChoosingTransform, int], ...]
 ) -> Iterator[Coordinate]:

@@ -34,19 +34,25 @@ class RandomOrder(PixelTransform):
 
     :param transforms: one to seven transforms, pipelines, lists of such or Kornia modules; each must keep the images'
         shape.
+    :param searched: whether an attack on the domain may choose the order; False leaves it to chance: an image has the
+        order that is drawn for it, whatever is tried.
     :raises ValueError: for no transforms, and for more than seven.
-    :raises TypeError: for what is no list of transforms.
+    :raises TypeError: for what is no list of transforms, and for ``searched`` that is no bool.
     """
 
     transforms: tuple[Transform, ...]
+    searched: bool = True
 
-    def __init__(self, transforms: Iterable[Item]) -> None:
+    def __init__(self, transforms: Iterable[Item], searched: bool = True) -> None:
         if isinstance(transforms, str) or not isinstance(transforms, Iterable):
             raise TypeError(f"transforms must be a list of transforms, got {transforms!r:.80}")
         members = tuple(as_transform(item) for item in transforms)
         if not 1 <= len(members) <= MOST_ORDERED:
             raise ValueError(f"transforms must hold 1 to {MOST_ORDERED} transforms, got {len(members)}")
+        if not isinstance(searched, bool):
+            raise TypeError(f"searched must be a bool, got {searched!r:.80}")
         object.__setattr__(self, "transforms", members)
+        object.__setattr__(self, "searched", searched)
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
