@@ -3,6 +3,7 @@
 ``Pipeline`` puts transforms together; ``pipeline.sample`` draws, ``pipeline.apply`` is a pure function.
 """
 
+from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
@@ -97,6 +98,7 @@ __all__ = [
     "TRANSFORMS",
     "AutoContrast",
     "BackgroundRandomization",
+    "Beta",
     "Brightness",
     "ChannelDropout",
     "ChannelShuffle",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
+from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.distributions import (
     Choice,
     Constant,
@@ -75,7 +76,9 @@ def _text(value: object) -> str:
         numbers = f"{value.mean:g} +- {value.std:g}"
     else:
         numbers = f"{low:g} to {high:g}"
-    shape = {LogUniform: " log-uniform", Normal: " normal", TruncatedNormal: " normal"}.get(type(value), "")
+    shape = {LogUniform: " log-uniform", Normal: " normal", TruncatedNormal: " normal", Beta: " beta"}.get(
+        type(value), ""
+    )
     return numbers + shape
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from art_domainrand.core.decoding import Reader, field_hints, read_as
 from art_domainrand.core.documents import distinct_keys, read_yaml
+from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
@@ -52,6 +53,7 @@ DISTRIBUTIONS: dict[str, type[Distribution]] = {
     "normal": Normal,
     "truncated_normal": TruncatedNormal,
     "choice": Choice,
+    "beta": Beta,
 }
 """Name -> class."""
 

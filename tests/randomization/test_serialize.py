@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from art_domainrand.randomization import (
     DOMAINS,
     TRANSFORMS,
+    Beta,
     Brightness,
     Choice,
     Constant,
@@ -53,6 +54,7 @@ DISTRIBUTIONS = [
     LogUniform(1e-5, 4e7),
     Normal(-0.25, 0.0),
     TruncatedNormal(0.0, 2.0, -1.0, 0.3),
+    Beta(0.1, 3.0, 0.5, 7.0, log=True),
     Choice((0.1, -2.0, 3.0)),
     Choice((1.0, 2.0), (0.25, 3.0)),
 ]
@@ -234,8 +236,8 @@ WRONG = [
     ),
     (
         document({"type": "rotation", "angle": {"type": "gauss"}}),
-        "transforms[0].angle.type must be one of ['choice', 'constant', 'log_uniform', 'normal', 'truncated_normal', "
-        "'uniform'], got 'gauss'",
+        "transforms[0].angle.type must be one of ['beta', 'choice', 'constant', 'log_uniform', 'normal', "
+        "'truncated_normal', 'uniform'], got 'gauss'",
     ),
     (
         document({"type": "rotation", "angle": "wide"}),

@@ -7,7 +7,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from art_domainrand.randomization import Choice, Constant, LogUniform, Normal, Rotation, Scale, TruncatedNormal, Uniform
+from art_domainrand.randomization import (
+    Beta,
+    Choice,
+    Constant,
+    LogUniform,
+    Normal,
+    Rotation,
+    Scale,
+    TruncatedNormal,
+    Uniform,
+)
 from art_domainrand.randomization.core.distributions import as_distribution, icdf_columns, select
 
 ALL = {
@@ -16,6 +26,7 @@ ALL = {
     "log_uniform": LogUniform(0.5, 4.0),
     "normal": Normal(1.0, 2.0),
     "truncated": TruncatedNormal(0.0, 1.0, -0.5, 2.0),
+    "beta": Beta(-1.0, 2.0, 0.5, 3.0),
     "choice": Choice((1.0, 5.0, 2.0), (1.0, 2.0, 1.0)),
 }
 

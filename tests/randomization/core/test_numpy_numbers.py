@@ -10,6 +10,7 @@ import torch
 from art_domainrand.randomization import (
     DOMAINS,
     TRANSFORMS,
+    Beta,
     Choice,
     Constant,
     Contrast,
@@ -65,6 +66,7 @@ def test_every_place_for_a_number_takes_it_and_can_be_saved(number):
             Rotation(LogUniform(one, two)),
             Rotation(Normal(one, two)),
             Rotation(TruncatedNormal(one, two, one, two)),
+            Rotation(Beta(one, two, one, two)),
             Rotation(Choice((one, two), (one, two))),
             Rotation(Constant(two)),
             Contrast(one, pivot=one),
