@@ -3,6 +3,7 @@
 ``Pipeline`` puts transforms together; ``pipeline.sample`` draws, ``pipeline.apply`` is a pure function.
 """
 
+from art_domainrand.randomization.core.clipped import Clipped
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
@@ -15,8 +16,10 @@ from art_domainrand.randomization.core.distributions import (
 )
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
+from art_domainrand.randomization.core.mixed_chains import MixedChains
 from art_domainrand.randomization.core.moving import DisplacementTransform, GeometricTransform
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Transform
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
@@ -101,6 +104,7 @@ __all__ = [
     "ChannelDropout",
     "ChannelShuffle",
     "Choice",
+    "Clipped",
     "ColorTransform",
     "Constant",
     "Contrast",
@@ -143,6 +147,7 @@ __all__ = [
     "LensDistortion",
     "LogUniform",
     "MixUp",
+    "MixedChains",
     "Mixing",
     "MotionBlur",
     "Normal",
@@ -159,6 +164,7 @@ __all__ = [
     "RGBShift",
     "Rain",
     "RandomCorruption",
+    "RandomDepth",
     "RandomOrder",
     "ReColor",
     "RollingShutter",
