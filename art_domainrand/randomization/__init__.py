@@ -4,6 +4,7 @@
 """
 
 from art_domainrand.randomization.core.beta import Beta
+from art_domainrand.randomization.core.clipped import Clipped
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
@@ -16,8 +17,10 @@ from art_domainrand.randomization.core.distributions import (
 )
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.kornia_module import KorniaAugmentation
+from art_domainrand.randomization.core.mixed_chains import MixedChains
 from art_domainrand.randomization.core.moving import DisplacementTransform, GeometricTransform
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import ColorTransform, PixelTransform, Transform
 from art_domainrand.randomization.corruptions import CORRUPTIONS, CorruptionSuite, corrupt
@@ -103,6 +106,7 @@ __all__ = [
     "ChannelDropout",
     "ChannelShuffle",
     "Choice",
+    "Clipped",
     "ColorTransform",
     "Constant",
     "Contrast",
@@ -145,6 +149,7 @@ __all__ = [
     "LensDistortion",
     "LogUniform",
     "MixUp",
+    "MixedChains",
     "Mixing",
     "MotionBlur",
     "Normal",
@@ -161,6 +166,7 @@ __all__ = [
     "RGBShift",
     "Rain",
     "RandomCorruption",
+    "RandomDepth",
     "RandomOrder",
     "ReColor",
     "RollingShutter",

@@ -2,7 +2,7 @@
 
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
 under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen"; "random_corruption",
-"pipeline", "sometimes", "one_of", "random_order" and "on_channels" are the others) and its arguments; those left out
+and those of ``COMPOSITIONS`` and "random_corruption" are the others) and its arguments; those left out
 have their defaults. A distribution is a number, a pair [low, high], or a mapping such as
 ``{"type": "log_uniform", "low": 0.5, "high": 2}``.
 """
@@ -25,6 +25,7 @@ from art_domainrand.core.decoding import Reader, field_hints, read_as
 from art_domainrand.core.documents import distinct_keys, read_yaml
 from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.chain import Chain
+from art_domainrand.randomization.core.clipped import Clipped
 from art_domainrand.randomization.core.composites import OneOf, Sometimes
 from art_domainrand.randomization.core.distributions import (
     Choice,
@@ -35,7 +36,9 @@ from art_domainrand.randomization.core.distributions import (
     TruncatedNormal,
     Uniform,
 )
+from art_domainrand.randomization.core.mixed_chains import MixedChains
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
@@ -62,6 +65,9 @@ COMPOSITIONS: dict[str, type[Transform]] = {
     "sometimes": Sometimes,
     "one_of": OneOf,
     "random_order": RandomOrder,
+    "random_depth": RandomDepth,
+    "mixed_chains": MixedChains,
+    "clipped": Clipped,
     "on_channels": OnChannels,
 }
 """Name -> class, of the transforms that are made of others."""

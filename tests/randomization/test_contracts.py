@@ -11,11 +11,14 @@ import torch
 
 from art_domainrand.randomization import (
     TRANSFORMS,
+    Clipped,
     Draw,
     KorniaAugmentation,
+    MixedChains,
     OnChannels,
     OneOf,
     Pipeline,
+    RandomDepth,
     RandomOrder,
     Sometimes,
     Transform,
@@ -30,6 +33,9 @@ CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} 
     "one_of": OneOf([TRANSFORMS["gaussian_noise"](), TRANSFORMS["shear"](), TRANSFORMS["invert"]()], [1, 2, 1]),
     "one_matrix_of": OneOf([TRANSFORMS["rotation"](), TRANSFORMS["perspective"](), TRANSFORMS["flip"]()]),
     "random_order": RandomOrder([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "brightness", "gamma")]),
+    "random_depth": RandomDepth([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "gamma")], 0),
+    "mixed_chains": MixedChains([TRANSFORMS[name]() for name in ("gaussian_noise", "shear", "gamma", "invert")]),
+    "clipped": Clipped([TRANSFORMS["brightness"](), TRANSFORMS["gaussian_noise"]()]),
     "chain": Pipeline(
         [TRANSFORMS[name]() for name in ("rotation", "flip", "contrast", "brightness", "contrast")]
     ).chain,
@@ -190,7 +196,13 @@ def test_what_is_not_differentiable_says_what_its_gradient_is(name):
 def test_a_composition_is_as_differentiable_as_its_members():
     smooth, stepped = TRANSFORMS["gamma"](), TRANSFORMS["posterize"]()
     for members, expected in (([smooth, smooth], True), ([smooth, stepped], False)):
-        for whole in (Pipeline(members).chain, OneOf(members), Sometimes(members), OnChannels(members, (0,))):
+        for whole in (
+            Pipeline(members).chain,
+            OneOf(members),
+            Sometimes(members),
+            OnChannels(members, (0,)),
+            MixedChains(members),
+        ):
             assert whole.differentiable is expected
 
 

@@ -13,15 +13,24 @@ from art_domainrand.randomization.numerics.matrices import is_channels_last
 
 
 class ChoosingTransform(Transform):
-    """Applies one of its members to each image, or none; its first coordinate, the only one of its own, says which."""
+    """Applies some of its members to each image; its first coordinate, the only one of its own, says which."""
 
     @abstractmethod
     def member(self, u: Tensor) -> Tensor:
-        """Which of the members is applied.
+        """Which of the members is applied, the last one if several are.
 
         :param u: the transform's own coordinate, (n,).
         :return: the places of the members, (n,), int64; -1 for none.
         """
+
+    def applies(self, u: Tensor, index: int) -> Tensor:
+        """Whether the member at ``index`` is applied, alone or among others.
+
+        :param u: the transform's own coordinate, (n,).
+        :param index: the place of a member.
+        :return: (n,) bool.
+        """
+        return self.member(u) == index
 
 
 def apply_chosen(x: Tensor, choice: Tensor, members: Sequence[Transform | None], values: Sequence[Values]) -> Tensor:

@@ -39,7 +39,7 @@ class Coordinate:
         """For which of the points ``u`` (n, P) this coordinate makes a difference, (n,)."""
         acting = torch.ones(len(u), dtype=torch.bool, device=u.device)
         for column, owner, member in self.conditions:
-            acting &= owner.member(u[:, column]) == member
+            acting &= owner.applies(u[:, column], member)
         return acting
 
     def chosen(self, u: Tensor) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from functools import cached_property
+from textwrap import shorten
 from typing import Any, ClassVar, TypeAlias
 
 from torch import Tensor
@@ -203,6 +204,19 @@ def leaves_of(transform: Transform) -> list[Transform]:
     inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
     parts = [part for part in inner if isinstance(part, Transform)]
     return [leaf for part in parts for leaf in leaves_of(part)] or [transform]
+
+
+def untracked_in(transform: Transform) -> list[str]:
+    """What in ``transform``, itself included, moves pixels without saying where to, as text."""
+    if not transform.tracked:
+        return [shorten(repr(transform), 200, placeholder=" ...")]
+    inner = getattr(transform, "transforms", None) or (getattr(transform, "transform", None),)
+    return [name for part in inner if isinstance(part, Transform) for name in untracked_in(part)]
+
+
+def moves_pixels(leaf: Transform) -> bool:
+    """Whether a transform that is made of no others moves points of the image, known where to or not."""
+    return leaf.kind is Kind.GEOMETRY or type(leaf).carry is not Transform.carry or not leaf.tracked
 
 
 def settled(transform: Transform, points: Coords, frame: Frame, way: Carrying) -> Coords:

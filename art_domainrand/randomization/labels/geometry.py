@@ -12,7 +12,7 @@ from torch import Tensor
 
 from art_domainrand.core.arrays import widened
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of, settled
+from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of, settled, untracked_in
 from art_domainrand.randomization.labels.detections import (
     MOVING,
     as_detections,
@@ -271,7 +271,7 @@ class Geometry:
 
 def refuse_untracked(transform: Transform) -> None:
     """Raise ValueError, naming them, if there are transforms that cannot say where pixels go."""
-    names = [" ".join(repr(leaf).split()) for leaf in leaves_of(transform) if not leaf.tracked]
+    names = untracked_in(transform)
     if names:
         raise ValueError(
             f"labels cannot follow {', '.join(names)}, whose geometry is not tracked; use the transforms of "

@@ -13,7 +13,7 @@ from art_domainrand.core.arrays import as_python
 from art_domainrand.randomization.core.chain import prefixed
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.pipeline import Item, as_transform
-from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of
+from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of, moves_pixels
 from art_domainrand.randomization.numerics.color_maps import apply_color
 from art_domainrand.randomization.numerics.matrices import Rows, constant, multiply
 from art_domainrand.randomization.numerics.positions import Frame, frame_of
@@ -126,6 +126,6 @@ def _places(columns: tuple[int, ...], size: int, like: Tensor) -> Tensor:
 def _moving(transform: Transform) -> Transform | None:
     """The first transform in ``transform``, however deep, that moves points of the image, known where to or not."""
     for leaf in leaves_of(transform):
-        if leaf.kind is Kind.GEOMETRY or type(leaf).carry is not Transform.carry or not leaf.tracked:
+        if moves_pixels(leaf):
             return leaf
     return None
