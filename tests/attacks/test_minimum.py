@@ -103,6 +103,25 @@ def test_passes_are_counted_and_the_curve_counts_distances():
     assert (again.norm, again.forwards, again.backwards) == (2, found.forwards, found.backwards)
 
 
+@pytest.mark.parametrize("eps", ["a", None, [0.1, "b"], [[0.1], [0.1, 0.2]], {"eps": 0.1}])
+def test_a_radius_that_is_no_number_is_named(eps):
+    found = Closest(None, np.array([0.5, 1.0]), 2.0, 20, 20)
+    with pytest.raises(ValueError, match=r"^eps must be"):
+        found.accuracy(eps)
+
+
+def test_what_was_found_in_a_line():
+    found = Closest(np.zeros((5, 3, 32, 32)), np.array([0, 0.25, 0.125, np.inf, 0.5]), np.inf, 500, 250)
+    said = repr(found)
+    assert "\n" not in said
+    assert len(said) < 200
+    for part in ("5 images", "L-inf", "distance 0.25", "1 misclassified", "1 without", "150 evaluations each"):
+        assert part in said
+    assert "in L0" in repr(Closest(None, np.array([3.0]), 0.0, 1, 1))
+    assert "median distance inf" in repr(Closest(None, np.array([np.inf, np.inf, 3.0]), 2.0, 1, 1))
+    assert "0 images" in repr(Closest(None, np.empty(0), 1.0, 0, 0))
+
+
 def test_what_is_misclassified_or_cannot_be_moved_comes_back_as_it_was():
     classifier = make_classifier()
     x = np.random.default_rng(0).random((4, 1, 8, 8), dtype=np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from art_domainrand.core.checks import require
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Closest:
     """The closest adversarial example of each of N images.
 
@@ -34,6 +34,15 @@ class Closest:
     def __len__(self) -> int:
         return len(self.distances)
 
+    def __repr__(self) -> str:
+        median = f"{self.median:.4g}" if len(self) else "none"
+        norm = "L-inf" if np.isinf(self.norm) else f"L{self.norm:g}"
+        wrong = int((self.distances == 0).sum())
+        return (
+            f"<Closest of {len(self)} images in {norm}: median distance {median}, {wrong} misclassified as they are, "
+            f"{int((~self.found).sum())} without an example, {self.evaluations:g} evaluations each>"
+        )
+
     @property
     def found(self) -> NDArray[np.bool_]:
         """(N,) whether there is an example."""
@@ -54,8 +63,9 @@ class Closest:
 
         :param eps: A radius >= 0 in the units of ``distances``, or an array of them.
         :return: One share, or an array of the shape of ``eps``.
+        :raises ValueError: if ``eps`` is negative, NaN or no number.
         """
-        radii = np.asarray(eps, dtype=np.float64)
+        radii = as_radii(eps)
         require(bool((radii >= 0).all()), "eps", "be >= 0", eps)
         standing = np.sort(self.distances)
         shares = 1 - np.searchsorted(standing, radii.ravel(), side="right") / max(len(self), 1)
@@ -82,3 +92,12 @@ class Closest:
         distances = np.array([np.inf if d is None else d for d in document["distances"]], dtype=np.float64)
         norm = float(document["norm"])
         return cls(None, distances, norm, document["forwards"], document["backwards"])
+
+
+def as_radii(eps: Any) -> NDArray[np.float64]:
+    """``eps`` as numbers, or a ValueError that names it."""
+    try:
+        return np.asarray(eps, dtype=np.float64)
+    except (TypeError, ValueError):
+        require(False, "eps", "be a number or an array of numbers", eps)
+        raise
