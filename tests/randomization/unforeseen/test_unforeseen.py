@@ -22,7 +22,9 @@ from art_domainrand.randomization import (
     ReColor,
     Snowflakes,
     Wood,
+    imagenet_ua,
 )
+from art_domainrand.randomization.domains.unforeseen import UNFORESEEN
 from art_domainrand.randomization.numerics.jpeg import TO_YCC
 from art_domainrand.randomization.unforeseen.latents import within_rms
 
@@ -246,6 +248,18 @@ def test_a_flow_is_bounded_by_its_controls_and_labels_find_the_way_back():
     assert 0.5 < (moved - points).abs().max() <= 0.48 * 8 + 1e-3
     back = flow.inverse(draw, (33, 33)).keypoints(moved)
     assert (back - points).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("data", ["cifar10", "imagenet"])
+@pytest.mark.parametrize("name", UNFORESEEN["cifar10"])
+def test_a_bound_goes_as_far_as_the_attack_and_is_refused_beyond(name, data):
+    most = UNFORESEEN[data][name].most
+    assert UNFORESEEN[data][name].eps[2] <= most
+    (transform,) = imagenet_ua(name, most, data).transforms
+    assert getattr(transform, UNFORESEEN[data][name].scaled).support[1] > 0
+    for eps in (most * 1.01, 1e9):
+        with pytest.raises(ValueError, match=f"level must be at most .* for '{name}'"):
+            imagenet_ua(name, eps, data)
 
 
 def test_recolouring_moves_the_colours_of_the_grid_as_chosen_and_equal_ones_alike():
