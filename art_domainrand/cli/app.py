@@ -68,7 +68,11 @@ def errors_in_one_line(code: int = BAD_ARGUMENTS, *, kept: str = "") -> Iterator
         if SHOW_TRACEBACK.get():
             typer.echo("".join(format_exception(error)), err=True)
         said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        own = isinstance(error, OSError) or type(error).__name__ in ("ValueError", "EvaluationError")
+        own = isinstance(error, OSError) or type(error).__name__ in (
+            "ValueError",
+            "EvaluationError",
+            "NoEvaluationError",
+        )
         complain(said if own and said else f"{type(error).__name__}: {said}".removesuffix(": "))
         bad_input = isinstance(error, (ValueError, TypeError, KeyError, OSError))
         raise typer.Exit(code if bad_input else FAILED) from None

@@ -15,7 +15,7 @@ from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.conditions.documents import from_record
 from art_domainrand.evaluation.evaluation import Evaluation
 from art_domainrand.evaluation.outcomes import OUTCOME, Outcomes
-from art_domainrand.evaluation.running.errors import EvaluationError, located
+from art_domainrand.evaluation.running.errors import EvaluationError, NoEvaluationError, located
 from art_domainrand.evaluation.running.plan import Plan, chosen_samples
 from art_domainrand.evaluation.storage.blocks import OnDisk, block_path
 from art_domainrand.evaluation.storage.manifest import MANIFEST_FILE, read_manifest, write_json
@@ -34,12 +34,13 @@ def load_evaluation(folder: str | Path) -> Evaluation:
     A condition that was a function is there by its name only.
 
     :param folder: what ``out`` was.
-    :raises EvaluationError: for a folder that holds none, or one that is not finished.
+    :raises NoEvaluationError: for a folder that holds none; an EvaluationError and a ValueError.
+    :raises EvaluationError: for one that is not finished.
     """
     path = Path(folder).expanduser()
     manifest = read_manifest(path)
     if manifest is None:
-        raise EvaluationError(f"{path} holds no evaluation: there is no {MANIFEST_FILE}")
+        raise NoEvaluationError(f"{path} holds no evaluation: there is no {MANIFEST_FILE}")
     with located(f"{path} cannot be read"):
         return assembled(path, manifest)
 

@@ -71,6 +71,7 @@ def imagenet_ua(attack: str, level: Level | float = "medium", data: Data = "cifa
         level = found.eps[names.index(level)]
     number = isinstance(level, (int, float)) and not isinstance(level, bool)
     require(number and 0 <= level < math.inf, "level", f"be one of {list(names)} or a number >= 0", level)
+    require(level <= found.most, "level", f"be at most {found.most:.4g} for {attack!r}", level)
     return Pipeline(found.at(float(level)))
 
 

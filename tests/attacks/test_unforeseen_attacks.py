@@ -84,7 +84,7 @@ def test_conditions_name_them(judged):
         (("wood", "hi"), r"level must be one of \['low', 'medium', 'high'\] or a number >= 0, got 'hi'"),
         (("wood", -0.1), r"level must be one of \['low', 'medium', 'high'\] or a number >= 0, got -0.1"),
         (("wood", "low", "mnist"), r"data must be one of \['cifar10', 'imagenet'\], got 'mnist'"),
-        (("stadv", 0.2), r"strength must be >= 0 and <= 0.48, got"),
+        (("stadv", 0.2), r"level must be at most 0.12 for 'stadv', got"),
     ],
 )
 def test_what_there_is_not_is_refused(arguments, message):

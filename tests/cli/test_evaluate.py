@@ -131,7 +131,9 @@ def test_the_page_is_written_again_from_the_table(folder):
     result = call("report", "evaluation")
     assert result.exit_code == 0
     assert (folder / "evaluation/report.html").read_bytes() == before
-    assert call("report", "nowhere").exit_code in (1, 2)
+    nowhere = call("report", "nowhere")
+    assert nowhere.exit_code == 2
+    assert nowhere.stderr.splitlines() == ["Error: nowhere holds no evaluation: there is no manifest.json"]
 
 
 BAD = [

@@ -16,6 +16,13 @@ class EvaluationError(RuntimeError):
         super().__init__(message)
 
 
+class NoEvaluationError(EvaluationError, ValueError):
+    """A folder that holds no evaluation: another was meant.
+
+    :param message: which folder, and what is missing.
+    """
+
+
 @contextmanager
 def located(place: str) -> Iterator[None]:
     """Exceptions inside become an :class:`EvaluationError` that says at which ``place``; their first line is kept."""

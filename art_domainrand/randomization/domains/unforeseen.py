@@ -1,10 +1,19 @@
 """The attacks of ImageNet-UA's core set, StAdv and ReColorAdv, at the strengths that were published.
 
-Settings and eps are those of Kaufmann et al., "Testing robustness against unforeseen adversaries" (arXiv:1908.08016):
-for each data set three levels of distortion. Where theirs has a field for every pixel of an image, ours has a grid, so
-that a search over the unit cube stays possible; the module of each transform says how its strength follows from eps.
-Differences: no flow folds, a flake is opaque instead of added, the edges of shapes have one brightness each, and
-directions, frequencies and the places of shapes, which theirs draws, are searched too.
+Settings and eps are those of Kaufmann et al., "Testing robustness against unforeseen adversaries" (arXiv:1908.08016,
+version of 2023): for each data set three levels of distortion, as in their code (``default_epsilons`` of the data set's
+config) and their defaults of each attack (``attack_params_*_default.conf``): Gabor kernels of 23 pixels, .1 of the
+pixels, 3 and 5 sides; flakes of 3 and 15 pixels, one in 10 and 15 pixels square, five layers, .15 discoloured; blocks
+of 4 and 16 pixels; 16 and 56 lines; 5 and 40 shapes of 4 and 15 pixels, edges of 2 (their window of 5), transparency
+.2 and .1, saturation of .7 and value of .8 at least; 5 and 4 rings, root 8, 16 and 32 points of bend along a side; a
+flow at every 32nd pixel of ImageNet. The attacks of the first version (Kang et al. 2019) were others; nothing here is
+of it. The bounds of StAdv and ReColorAdv are those of Laidlaw, Singla and Feizi (ICLR 2021).
+
+Where theirs has a field for every pixel of an image, ours has a grid, so that a search over the unit cube stays
+possible; the module of each transform says how its strength follows from eps. Differences: no flow folds, and that of
+CIFAR-10 has 8 cells along a side (theirs 16) with the same L2 norm; a flake is opaque instead of added, the edges of
+shapes have one brightness each, and directions, frequencies and the places of shapes, which theirs draws, are searched
+too.
 """
 
 from __future__ import annotations
@@ -46,11 +55,13 @@ class UnforeseenAttack:
     :param eps: the published bounds, at the levels low, medium and high.
     :param at: from a bound to the transform.
     :param scaled: the range of the transform that follows from the bound, in proportion.
+    :param most: the largest bound: beyond it there is nothing more to change, or the flow would fold.
     """
 
     eps: tuple[float, float, float]
     at: Callable[[float], Transform]
     scaled: str = "strength"
+    most: float = 1.0
 
 
 def unforeseen_attack(attack: str, data: str) -> UnforeseenAttack:
@@ -77,16 +88,24 @@ def _gabor(eps: float, side: int, cells: int, directions: int) -> Transform:
 
 def _snow(eps: float, side: int, apart: int, length: int, cells: int) -> Transform:
     """Theirs: five layers of a flake in ``apart`` x ``apart`` pixels on average, ``length`` pixels long."""
-    flakes = 5 * (side / apart) ** 2
     half = length * cells / side / 2
-    return Snowflakes(strength=eps / math.sqrt(flakes), whiteness=0.15, size=half, layers=5, cells=cells)
+    return Snowflakes(strength=eps / _most_snow(side, apart), whiteness=0.15, size=half, layers=5, cells=cells)
+
+
+def _most_snow(side: int, apart: int) -> float:
+    """The bound at which every flake of the five layers is at its brightest."""
+    return math.sqrt(5 * (side / apart) ** 2)
 
 
 UNFORESEEN: dict[Data, dict[str, UnforeseenAttack]] = {
     "cifar10": {
         "gabor": UnforeseenAttack((0.02, 0.03, 0.04), lambda eps: _gabor(eps, 32, cells=10, directions=3)),
-        "snow": UnforeseenAttack((3, 4, 5), lambda eps: _snow(eps, 32, apart=10, length=3, cells=3)),
-        "pixel": UnforeseenAttack((1, 5, 10), lambda eps: PixelBlocks(eps / (math.sqrt(3) * 8), blocks=8)),
+        "snow": UnforeseenAttack(
+            (3, 4, 5), lambda eps: _snow(eps, 32, apart=10, length=3, cells=3), most=_most_snow(32, 10)
+        ),
+        "pixel": UnforeseenAttack(
+            (1, 5, 10), lambda eps: PixelBlocks(eps / (math.sqrt(3) * 8), blocks=8), most=math.sqrt(3) * 8
+        ),
         "jpeg": UnforeseenAttack((1 / 255, 3 / 255, 6 / 255), lambda eps: DCTNoise(eps, blocks=4, frequencies=4)),
         "kaleidoscope": UnforeseenAttack(
             (0.05, 0.1, 0.15), lambda eps: Kaleidoscope(eps, opacity=0.8, size=4 / 32, edge=2 / 32, shapes=5)
@@ -94,25 +113,33 @@ UNFORESEEN: dict[Data, dict[str, UnforeseenAttack]] = {
         "glitch": UnforeseenAttack((0.03, 0.05, 0.1), lambda eps: Glitch(eps / 2, lines=16)),
         "wood": UnforeseenAttack((0.03, 0.05, 0.1), lambda eps: Wood(eps, depth=1.0, rings=5.0, nodes=16)),
         "elastic": UnforeseenAttack(
-            (0.1, 0.25, 0.5), lambda eps: FlowField(0.48, rms=eps / math.sqrt(8), cells=8), "rms"
+            (0.1, 0.25, 0.5), lambda eps: FlowField(0.48, rms=eps / math.sqrt(8), cells=8), "rms", 0.48 * math.sqrt(8)
         ),
-        "stadv": UnforeseenAttack((0.025, 0.05, 0.1), lambda eps: FlowField(eps * 8 / 2, rms=0.48, cells=8)),
+        "stadv": UnforeseenAttack(
+            (0.025, 0.05, 0.1), lambda eps: FlowField(eps * 8 / 2, rms=0.48, cells=8), most=0.48 * 2 / 8
+        ),
         "recolor": UnforeseenAttack((0.03, 0.06, 0.12), lambda eps: ReColor(eps, nodes=4)),
     },
     "imagenet": {
         "gabor": UnforeseenAttack((0.02, 0.04, 0.06), lambda eps: _gabor(eps, 224, cells=16, directions=5)),
-        "snow": UnforeseenAttack((10, 15, 25), lambda eps: _snow(eps, 224, apart=15, length=15, cells=8)),
-        "pixel": UnforeseenAttack((3, 5, 10), lambda eps: PixelBlocks(eps / (math.sqrt(3) * 14), blocks=14)),
+        "snow": UnforeseenAttack(
+            (10, 15, 25), lambda eps: _snow(eps, 224, apart=15, length=15, cells=8), most=_most_snow(224, 15)
+        ),
+        "pixel": UnforeseenAttack(
+            (3, 5, 10), lambda eps: PixelBlocks(eps / (math.sqrt(3) * 14), blocks=14), most=math.sqrt(3) * 14
+        ),
         "jpeg": UnforeseenAttack((1 / 255, 3 / 255, 6 / 255), lambda eps: DCTNoise(eps, blocks=8, frequencies=2)),
         "kaleidoscope": UnforeseenAttack(
             (0.05, 0.1, 0.15), lambda eps: Kaleidoscope(eps, opacity=0.9, size=15 / 224, edge=2 / 224, shapes=40)
         ),
         "glitch": UnforeseenAttack((0.03, 0.05, 0.07), lambda eps: Glitch(eps / 2, lines=56)),
-        "wood": UnforeseenAttack((0.03, 0.05, 0.1), lambda eps: Wood(eps, depth=1.0, rings=4.0, nodes=16)),
+        "wood": UnforeseenAttack((0.03, 0.05, 0.1), lambda eps: Wood(eps, depth=1.0, rings=4.0, nodes=32)),
         "elastic": UnforeseenAttack(
-            (0.1, 0.25, 0.5), lambda eps: FlowField(0.48, rms=eps / math.sqrt(8), cells=7), "rms"
+            (0.1, 0.25, 0.5), lambda eps: FlowField(0.48, rms=eps / math.sqrt(8), cells=7), "rms", 0.48 * math.sqrt(8)
         ),
-        "stadv": UnforeseenAttack((0.025, 0.05, 0.1), lambda eps: FlowField(eps * 8 / 2, rms=0.48, cells=8)),
+        "stadv": UnforeseenAttack(
+            (0.025, 0.05, 0.1), lambda eps: FlowField(eps * 8 / 2, rms=0.48, cells=8), most=0.48 * 2 / 8
+        ),
         "recolor": UnforeseenAttack((0.03, 0.06, 0.12), lambda eps: ReColor(eps, nodes=4)),
     },
 }

@@ -2,6 +2,7 @@
 
 import math
 
+import kornia
 import numpy as np
 import pytest
 import torch
@@ -22,8 +23,11 @@ from art_domainrand.randomization import (
     ReColor,
     Snowflakes,
     Wood,
+    imagenet_ua,
 )
+from art_domainrand.randomization.domains.unforeseen import UNFORESEEN
 from art_domainrand.randomization.numerics.jpeg import TO_YCC
+from art_domainrand.randomization.numerics.luv import from_luv, to_luv
 from art_domainrand.randomization.unforeseen.latents import within_rms
 
 NOTHING = {
@@ -248,19 +252,61 @@ def test_a_flow_is_bounded_by_its_controls_and_labels_find_the_way_back():
     assert (back - points).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("data", ["cifar10", "imagenet"])
+@pytest.mark.parametrize("name", UNFORESEEN["cifar10"])
+def test_a_bound_goes_as_far_as_the_attack_and_is_refused_beyond(name, data):
+    most = UNFORESEEN[data][name].most
+    assert UNFORESEEN[data][name].eps[2] <= most
+    (transform,) = imagenet_ua(name, most, data).transforms
+    assert getattr(transform, UNFORESEEN[data][name].scaled).support[1] > 0
+    for eps in (most * 1.01, 1e9):
+        with pytest.raises(ValueError, match=f"level must be at most .* for '{name}'"):
+            imagenet_ua(name, eps, data)
+
+
 def test_recolouring_moves_the_colours_of_the_grid_as_chosen_and_equal_ones_alike():
     moves = images(3, 2, 2, 2, seed=3) * 2 - 1  # channel, blue, green, red
     corners = torch.tensor([[r, g, b] for b in (0, 1) for g in (0, 1) for r in (0, 1)], dtype=torch.float64)
     x = corners.T.reshape(1, 3, 4, 2)
-    changed = applied(ReColor(0.2, nodes=2), x, move=moves.flatten())
+    changed = applied(ReColor(0.2, nodes=2, colour_space="rgb"), x, move=moves.flatten())
     torch.testing.assert_close(changed - x, 0.2 * moves.reshape(1, 3, 4, 2))
-    middle = applied(ReColor(0.2, nodes=2), torch.full_like(x, 0.5), move=moves.flatten()) - 0.5
+    middle = applied(ReColor(0.2, nodes=2, colour_space="rgb"), torch.full_like(x, 0.5), move=moves.flatten()) - 0.5
     torch.testing.assert_close(middle, 0.2 * moves.mean((1, 2, 3)).view(1, 3, 1, 1).expand_as(x))
+
+
+def test_luv_is_kornias_in_shares_and_leads_back():
+    x = torch.cat([images(1, 3, 16, 16, seed=5), torch.zeros(1, 3, 16, 16), torch.ones(1, 3, 16, 16)])
+    luv = to_luv(x)
+    theirs = kornia.color.rgb_to_luv(x)
+    shares = torch.stack([theirs[:, 0] / 100, (theirs[:, 1] + 100) / 200, (theirs[:, 2] + 100) / 200], 1)
+    torch.testing.assert_close(luv, shares, atol=2e-3, rtol=0)  # the white is theirs to four digits, ours the paper's
+    torch.testing.assert_close(from_luv(luv), x, atol=2e-3, rtol=0)
+
+
+def test_recolouring_moves_lightness_and_chromaticity_as_chosen_within_the_bound():
+    x = 0.35 + 0.3 * images(2, 3, 6, 6, seed=4)
+    everywhere = torch.tensor([0.5, -1.0, 0.8], dtype=x.dtype)
+    move = everywhere[:, None].expand(3, 8).flatten()
+    changed = applied(ReColor(0.05, nodes=2), x, move=move)
+    change = to_luv(changed) - to_luv(x)
+    torch.testing.assert_close(change, (0.05 * everywhere).view(1, 3, 1, 1).expand_as(x), atol=2e-4, rtol=0)
+    drawn = applied(ReColor(0.05, nodes=3), x, move=images(81, seed=6).flatten() * 2 - 1)
+    assert 0.01 < (to_luv(drawn) - to_luv(x)).abs().max() <= 0.05 + 2e-4
+
+
+def test_recolouring_has_finite_slopes_on_black_and_white():
+    x = torch.stack([torch.full((3, 2, 2), value) for value in (0.0, 1e-6, 1e-3, 0.04, 1.0)]).requires_grad_()
+    y = applied(ReColor(0.06, nodes=2), x, move=torch.linspace(-1, 1, 24))
+    y.sum().backward()
+    assert x.grad.isfinite().all()
+    assert y.isfinite().all()
+    assert (y - x).abs().max() < 1
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: ReColor(colour_space="lab"), r"colour_space must be one of \['luv', 'rgb'\], got 'lab'"),
         (lambda: FlowField(0.5), "strength must be >= 0 and <= 0.48, got"),
         (lambda: Glitch((0.0, 0.6)), "strength must be >= 0 and <= 0.5, got"),
         (lambda: Wood(nodes=0), "nodes must be an int >= 1, got 0"),
