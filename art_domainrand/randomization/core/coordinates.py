@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.randomization.core.choosing import ChoosingTransform
-from art_domainrand.randomization.core.distributions import Distribution
+from art_domainrand.randomization.core.distributions import Choice, Distribution
 from art_domainrand.randomization.core.sampling import HasParameters
 from art_domainrand.randomization.core.transform import Transform
 
@@ -100,6 +100,13 @@ def physical_values(pipeline: HasParameters, u: Tensor) -> dict[str, Tensor]:
 def ranged(pipeline: HasParameters) -> Tensor:
     """Which coordinates (P,) have more than one value."""
     return torch.tensor([d.support[0] < d.support[1] for d in pipeline.parameters.values()], dtype=torch.bool)
+
+
+def is_range(coordinate: Coordinate) -> bool:
+    """Whether a coordinate is one of degree, and not of which or whether."""
+    low, high = coordinate.distribution.support
+    choice = isinstance(coordinate.distribution, Choice) or coordinate.chosen(torch.tensor(0.5)) is not None
+    return low < high and not choice
 
 
 def _walk(
