@@ -28,6 +28,7 @@ from art_domainrand.randomization.domains import DOMAINS, domain_mapping
 from art_domainrand.randomization.kornia_member import KorniaMember
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
+from art_domainrand.randomization.learned import LearnableRanges, MetaGradient, group_weights, meta_gradient
 from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
 from art_domainrand.randomization.presets import PRESETS, imagenet_ua, preset
@@ -146,8 +147,10 @@ __all__ = [
     "Kaleidoscope",
     "KorniaAugmentation",
     "KorniaMember",
+    "LearnableRanges",
     "LensDistortion",
     "LogUniform",
+    "MetaGradient",
     "MixUp",
     "MixedChains",
     "Mixing",
@@ -200,8 +203,10 @@ __all__ = [
     "from_dict",
     "from_json",
     "from_yaml",
+    "group_weights",
     "imagenet_ua",
     "load_pipeline",
+    "meta_gradient",
     "preset",
     "random_transform",
     "save_pipeline",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from art_domainrand.randomization.core.choosing import ChoosingTransform
-from art_domainrand.randomization.core.distributions import Distribution
+from art_domainrand.randomization.core.distributions import Choice, Distribution
 from art_domainrand.randomization.core.sampling import HasParameters
 from art_domainrand.randomization.core.transform import Transform
 
@@ -105,6 +105,13 @@ def ranged(pipeline: HasParameters) -> Tensor:
 def left_to_chance(transform: Transform) -> Tensor:
     """Which coordinates (P,) of ``transform`` no attack may choose: an order that is not searched."""
     return torch.tensor([not getattr(c.owner, "searched", True) for c in coordinates(transform)], dtype=torch.bool)
+
+
+def is_range(coordinate: Coordinate) -> bool:
+    """Whether a coordinate is one of degree, and not of which or whether."""
+    low, high = coordinate.distribution.support
+    choice = isinstance(coordinate.distribution, Choice) or coordinate.chosen(torch.tensor(0.5)) is not None
+    return low < high and not choice
 
 
 def _walk(

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from art_domainrand.randomization.core.coordinates import Coordinate, coordinates
-from art_domainrand.randomization.core.distributions import Choice
+from art_domainrand.randomization.core.coordinates import coordinates, is_range
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
 
@@ -117,10 +116,3 @@ class AutomaticRanges(Ranges):
         self.low = torch.where(self.movable, low, self.low)
         self.high = torch.where(self.movable, high, self.high)
         self.hits[full], self.seen[full] = 0.0, 0.0
-
-
-def is_range(coordinate: Coordinate) -> bool:
-    """Whether a coordinate is one of degree, and not of which or whether."""
-    low, high = coordinate.distribution.support
-    choice = isinstance(coordinate.distribution, Choice) or coordinate.chosen(torch.tensor(0.5)) is not None
-    return low < high and not choice

@@ -1,0 +1,180 @@
+"""Learned ranges: the law, its gradients, and what it freezes to."""
+
+import math
+
+import pytest
+import torch
+
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.randomization.learned import LearnableRanges, group_weights
+
+PIPELINE = R.Pipeline(
+    [
+        R.Rotation((-30.0, 30.0)),
+        R.OneOf([R.Brightness((-0.3, 0.3)), R.Gamma(R.LogUniform(0.5, 2.0)), R.Flip()], (2.0, 1.0, 1.0)),
+        R.Sometimes(R.Contrast((0.5, 1.5)), 0.5),
+    ]
+)
+X = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def even(n: int = 64, pipeline: R.Pipeline = PIPELINE, seed: int = 1):
+    return pipeline.sample(n, torch.Generator().manual_seed(seed))
+
+
+def moved(family: str) -> LearnableRanges:
+    ranges = LearnableRanges(PIPELINE, family)
+    with torch.no_grad():
+        if family == "box":
+            ranges.bounds.copy_(torch.tensor([[0.2, 0.0, 0.5, 0.1], [0.6, 0.5, 1.0, 0.9]]))
+        else:
+            ranges.bounds.copy_(torch.tensor([[-0.5, 1.0, 0.3, 0.0], [-0.7, 0.2, 2.0, 0.0]]))
+        ranges.logits[0].copy_(torch.tensor([0.0, 1.5, -1.0]))
+    return ranges
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_at_first_the_law_is_the_pipelines_own(family: str) -> None:
+    ranges = LearnableRanges(PIPELINE, family)
+    assert ranges.names == ("0.angle", "1.0.shift", "1.1.gamma", "2.0.factor")
+    torch.testing.assert_close(ranges(X, even()), PIPELINE.apply(X, even()), atol=1e-4, rtol=0)
+    torch.testing.assert_close(ranges.entropies(), torch.zeros(5), atol=1e-3, rtol=0)
+    assert ranges.to_pipeline().transforms[0] == PIPELINE.transforms[0]
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_the_frozen_pipeline_draws_from_the_same_law(family: str) -> None:
+    """The same even draw, value for value; a choice is made at the same odds."""
+    ranges, draw = moved(family), even(4000)
+    frozen = ranges.to_pipeline()
+    placed = ranges.place(draw).u.detach()
+    for column, (name, own) in enumerate(PIPELINE.parameters.items()):
+        if name.endswith(("selector", "gate", "horizontal", "vertical")):
+            continue
+        found, law = own.icdf(placed[:, column]), frozen.parameters[name]
+        torch.testing.assert_close(found, law.icdf(draw.u[:, column]), atol=2e-4, rtol=1e-4)
+        low, high = own.support
+        assert low <= law.support[0]
+        assert law.support[1] <= high
+    choose, again = PIPELINE.transforms[1], frozen.transforms[1]
+    assert torch.equal(choose.member(placed[:, 1]), again.member(draw.u[:, 1]))
+    assert again.weights == pytest.approx(ranges.odds()[0].tolist())
+
+
+def test_normal_ranges_are_cut_by_a_box() -> None:
+    ranges = LearnableRanges([R.Rotation(R.Normal(0.0, 10.0))], "box")
+    with torch.no_grad():
+        ranges.bounds.copy_(torch.tensor([[0.3], [0.8]]))
+    draw = even(500, ranges.pipeline)
+    found = R.Normal(0.0, 10.0).icdf(ranges.place(draw).u[:, 0])
+    torch.testing.assert_close(found, ranges.to_pipeline().parameters["0.angle"].icdf(draw.u[:, 0]), atol=1e-3, rtol=0)
+
+
+def test_a_field_of_several_coordinates_has_one_range() -> None:
+    ranges = LearnableRanges([R.Perspective()], "beta")
+    assert len(ranges.names) < len(ranges.pipeline.parameters)
+    with torch.no_grad():
+        ranges.bounds.fill_(1.0)
+    frozen = ranges.to_pipeline()
+    assert all(isinstance(law, R.Beta) for law in frozen.parameters.values())
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_the_same_draw_gives_the_same_bits_and_slices_commute(family: str) -> None:
+    ranges, draw = moved(family), even()
+    whole = ranges(X, draw)
+    assert torch.equal(whole, ranges(X, draw))
+    rows = torch.tensor([3, 60, 7, 8])
+    assert torch.equal(whole[rows], ranges(X[rows], draw[rows]))
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_gradients_are_those_of_finite_differences(family: str) -> None:
+    pipeline = R.Pipeline([R.Brightness((-0.5, 0.5)), R.Gamma(R.LogUniform(0.5, 2.0))])
+    ranges, x = LearnableRanges(pipeline, family).double(), X.double() * 0.5 + 0.5
+    draw = R.Draw(even(64, pipeline).u.double(), even(64, pipeline).seeds)
+    start = torch.tensor([[0.2, 0.1], [0.7, 0.9]]).double() if family == "box" else torch.tensor([[0.5, -0.4]] * 2)
+
+    def total(bounds: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            ranges.bounds.copy_(bounds)
+        return ranges(x, draw).square().mean() + 0.1 * ranges.entropy()
+
+    value = total(start)
+    (found,) = torch.autograd.grad(value, [ranges.bounds])
+    for place in ((0, 0), (1, 1)):
+        step = torch.zeros(2, 2).double()
+        step[place] = 1e-5
+        slope = (total(start + step) - total(start - step)).item() / 2e-5
+        assert float(found[place]) == pytest.approx(slope, rel=1e-4, abs=1e-9)
+
+
+def test_the_score_function_finds_the_gradient_of_the_odds() -> None:
+    """A member's loss is planted, so the expected loss is the odds' product with it."""
+    ranges = LearnableRanges([R.OneOf([R.Brightness(), R.Contrast(), R.Gamma()])])
+    planted = torch.tensor([1.0, 3.0, 0.5])
+    draw = ranges.pipeline.sample(20_000, torch.Generator().manual_seed(0), method="stratified")
+    chosen = ranges.pipeline.transforms[0].member(ranges.place(draw).u[:, 0])
+    losses = planted[chosen]
+    estimate = ((losses - losses.mean()) * ranges.log_odds(draw)).mean()
+    (found,) = torch.autograd.grad(estimate, [ranges.logits[0]])
+    (exact,) = torch.autograd.grad(ranges.odds()[0] @ planted, [ranges.logits[0]])
+    torch.testing.assert_close(found, exact, atol=5e-3, rtol=0)
+
+
+def test_a_choice_that_has_no_effect_counts_nothing() -> None:
+    ranges = LearnableRanges([R.Sometimes(R.OneOf([R.Brightness(), R.Contrast()]), 0.3)])
+    draw = even(1000, ranges.pipeline)
+    counted = ranges.log_odds(draw) != 0
+    assert torch.equal(counted, draw.u[:, 0] < 0.3)
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_limits_hold_whatever_an_optimizer_does(family: str) -> None:
+    ranges = LearnableRanges(PIPELINE, family)
+    optimizer = torch.optim.SGD(ranges.parameters(), lr=100.0)
+    for sign in (1.0, -1.0):
+        optimizer.zero_grad()
+        (sign * ranges.place(even()).u.square().mean()).backward()
+        optimizer.step()
+        u = ranges.place(even()).u
+        assert bool(((u >= 0) & (u <= 1)).all())
+        assert bool(ranges.entropies().isfinite().all())
+        limited = ranges.limited()
+        ranges.project()
+        torch.testing.assert_close(ranges.limited(), limited)
+        for law in ranges.to_pipeline().parameters.values():
+            assert all(map(math.isfinite, law.support))
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+def test_json_and_state_bring_all_back(family: str) -> None:
+    ranges = moved(family)
+    again, fresh = LearnableRanges.from_json(ranges.to_json()), LearnableRanges(PIPELINE, family)
+    fresh.load_state_dict(ranges.state_dict())
+    for other in (again, fresh):
+        assert torch.equal(other(X, even()), ranges(X, even()))
+        assert other.to_pipeline() == ranges.to_pipeline()
+
+
+def test_wrong_arguments_and_documents_are_refused() -> None:
+    with pytest.raises(ValueError, match="family must be one of"):
+        LearnableRanges(PIPELINE, "gauss")
+    with pytest.raises(ValueError, match="pipeline must have a Uniform or LogUniform range or a OneOf to learn"):
+        LearnableRanges([R.Flip()])
+    for text in ("{", "[]", LearnableRanges(PIPELINE).to_json().replace('"logits": [', '"logits": [[1.0], ')):
+        with pytest.raises(ValueError, match="document must"):
+            LearnableRanges.from_json(text)
+
+
+def test_weights_rise_with_the_losses_of_their_groups() -> None:
+    weights = torch.full((3,), 1 / 3)
+    losses, groups = torch.tensor([1.0, 3.0, 0.0]), torch.tensor([0, 0, 1])
+    found = group_weights(weights, losses, groups, 0.5)
+    expected = torch.tensor([2.0, 0.0, 4 / 3]).mul(0.5).exp()  # the third is absent: the mean of all
+    torch.testing.assert_close(found, expected / expected.sum())
+    for _ in range(200):
+        weights = group_weights(weights, torch.tensor([0.1, 0.9, 0.2]), torch.arange(3), 0.5)
+    assert float(weights[1]) > 0.99
+    with pytest.raises(ValueError, match="rate must be > 0"):
+        group_weights(weights, losses, groups, 0.0)
