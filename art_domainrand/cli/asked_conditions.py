@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from art_domainrand.cli.run_config import RunConfig
 from art_domainrand.core.checks import Text, require
-from art_domainrand.evaluation.conditions.documents import from_document
 from art_domainrand.evaluation.conditions.kinds import (
     Attacked,
     Clean,
@@ -16,7 +15,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     DomainAttacked,
     InDomain,
 )
-from art_domainrand.evaluation.conditions.known import check_condition
+from art_domainrand.evaluation.conditions.known import check_condition, from_document
 from art_domainrand.evaluation.conditions.names import norm_name
 from art_domainrand.evaluation.conditions.presets import preset_conditions, usual_radii
 from art_domainrand.evaluation.conditions.values import check_named, read_eps

@@ -42,3 +42,8 @@ def snapped(value: Tensor, x: Tensor, step: Tensor) -> Tensor:
 def wants_gradient(*tensors: Tensor) -> bool:
     """Whether autograd records what is done with any of ``tensors``."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def held_to_unit(x: Tensor) -> Tensor:
+    """``x`` clipped to [0, 1], with the gradient one where it is inside, 0 and 1 included, and zero beyond."""
+    return torch.where((x < 0) | (x > 1), x.detach().clamp(0, 1), x)

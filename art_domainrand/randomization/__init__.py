@@ -31,7 +31,13 @@ from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, M
 from art_domainrand.randomization.learned import LearnableRanges, MetaGradient, group_weights, meta_gradient
 from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
+from art_domainrand.randomization.policies.adversarial import idbh
+from art_domainrand.randomization.policies.chains import augmix, prime
+from art_domainrand.randomization.policies.single import rand_augment, trivial_augment
 from art_domainrand.randomization.presets import PRESETS, imagenet_ua, preset
+from art_domainrand.randomization.prime.color_curve import ColorCurve
+from art_domainrand.randomization.prime.diffeomorphism import Diffeomorphism
+from art_domainrand.randomization.prime.random_filter import RandomFilter
 from art_domainrand.randomization.serialize import (
     from_dict,
     from_json,
@@ -59,7 +65,7 @@ from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from art_domainrand.randomization.transforms.flare import SunFlare
 from art_domainrand.randomization.transforms.gamma import Gamma
-from art_domainrand.randomization.transforms.geometry import Crop, Flip, Rotation, Scale, Shear, Translation
+from art_domainrand.randomization.transforms.geometry import Crop, Flip, PixelShift, Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from art_domainrand.randomization.transforms.noise import GaussianNoise
@@ -70,7 +76,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
     GridMask,
     TextureRandomization,
 )
-from art_domainrand.randomization.transforms.patches import GridShuffle
+from art_domainrand.randomization.transforms.patches import CropShift, GridShuffle
 from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
@@ -108,14 +114,17 @@ __all__ = [
     "ChannelShuffle",
     "Choice",
     "Clipped",
+    "ColorCurve",
     "ColorTransform",
     "Constant",
     "Contrast",
     "CorruptionSuite",
     "Crop",
+    "CropShift",
     "CutMix",
     "DCTNoise",
     "DefocusBlur",
+    "Diffeomorphism",
     "DisplacementTransform",
     "Distribution",
     "Draw",
@@ -162,6 +171,7 @@ __all__ = [
     "Perspective",
     "Pipeline",
     "PixelBlocks",
+    "PixelShift",
     "PixelTransform",
     "Pixelate",
     "Posterize",
@@ -170,6 +180,7 @@ __all__ = [
     "Rain",
     "RandomCorruption",
     "RandomDepth",
+    "RandomFilter",
     "RandomOrder",
     "ReColor",
     "RollingShutter",
@@ -198,19 +209,24 @@ __all__ = [
     "WhiteBalance",
     "Wood",
     "ZoomBlur",
+    "augmix",
     "corrupt",
     "domain_mapping",
     "from_dict",
     "from_json",
     "from_yaml",
     "group_weights",
+    "idbh",
     "imagenet_ua",
     "load_pipeline",
     "meta_gradient",
     "preset",
+    "prime",
+    "rand_augment",
     "random_transform",
     "save_pipeline",
     "to_dict",
     "to_json",
     "to_yaml",
+    "trivial_augment",
 ]

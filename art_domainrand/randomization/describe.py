@@ -90,7 +90,7 @@ def _unit(transform: Transform, parameter: str) -> str:
 
 def _step(step: Mapping[str, object]) -> str:
     """A transform of a preset in short: its name, or what it is made of."""
-    inner = step.get("transforms") or step.get("operations") or ([step["transform"]] if "transform" in step else [])
+    inner = step.get("transforms") or ([step["transform"]] if "transform" in step else [])
     assert isinstance(inner, list)
     parts = ", ".join(_step(part) for part in inner)
     name = str(step["type"])

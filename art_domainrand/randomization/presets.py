@@ -13,6 +13,9 @@ from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.domains import DOMAINS
 from art_domainrand.randomization.domains.unforeseen import UNFORESEEN_DOMAINS, Data, Level, unforeseen_attack
+from art_domainrand.randomization.policies.adversarial import idbh
+from art_domainrand.randomization.policies.chains import augmix, prime
+from art_domainrand.randomization.policies.single import rand_augment, trivial_augment
 from art_domainrand.randomization.transforms.blur import GaussianBlur
 from art_domainrand.randomization.transforms.color import (
     Brightness,
@@ -199,10 +202,16 @@ PRESETS: dict[str, Pipeline] = {
             ]
         )
     ),
+    "augmix": augmix(),
+    "prime": prime(),
+    "trivial_augment": trivial_augment(),
+    "rand_augment": rand_augment(),
+    "idbh_weak": idbh("weak"),
+    "idbh_strong": idbh("strong"),
     "imagenet_c": Pipeline(RandomCorruption()),
 }
-"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving", "carben" and "recolor" need RGB; the
-others take any images."""
+"""Name -> pipeline. "photometric", "sim2real", "indoor_robotics", "driving", "carben", "recolor", "trivial_augment",
+"rand_augment", "idbh_weak" and "idbh_strong" need RGB; the others take any images."""
 
 
 def preset(name: str) -> Pipeline:

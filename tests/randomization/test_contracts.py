@@ -33,8 +33,10 @@ CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} 
     "one_of": OneOf([TRANSFORMS["gaussian_noise"](), TRANSFORMS["shear"](), TRANSFORMS["invert"]()], [1, 2, 1]),
     "one_matrix_of": OneOf([TRANSFORMS["rotation"](), TRANSFORMS["perspective"](), TRANSFORMS["flip"]()]),
     "random_order": RandomOrder([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "brightness", "gamma")]),
-    "random_depth": RandomDepth([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "gamma")], 0),
-    "mixed_chains": MixedChains([TRANSFORMS[name]() for name in ("gaussian_noise", "shear", "gamma", "invert")]),
+    "random_depth": RandomDepth([TRANSFORMS[name]() for name in ("gaussian_noise", "rotation", "gamma")], (0, 3)),
+    "mixed_chains": MixedChains(
+        RandomDepth(OneOf([TRANSFORMS[name]() for name in ("gaussian_noise", "shear", "gamma", "invert")]))
+    ),
     "clipped": Clipped([TRANSFORMS["brightness"](), TRANSFORMS["gaussian_noise"]()]),
     "chain": Pipeline(
         [TRANSFORMS[name]() for name in ("rotation", "flip", "contrast", "brightness", "contrast")]
@@ -220,8 +222,9 @@ def test_parameters_are_the_coordinates_of_the_draw(name):
     assert all(isinstance(distribution, Distribution) for distribution in pipeline.parameters.values())
 
 
-# Streaks and flakes are never thinner than a pixel, so their sizes are felt in larger images only.
-EXTENT = {"rain": 128, "snow": 192}
+# Streaks and flakes are never thinner than a pixel, so their sizes are felt in larger images only; nor are pixels
+# displaced by less than half of one.
+EXTENT = {"rain": 128, "snow": 192, "diffeomorphism": 64}
 LEARNABLE = [
     (name, field)
     for name, cls in TRANSFORMS.items()

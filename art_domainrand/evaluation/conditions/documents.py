@@ -16,7 +16,6 @@ from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import as_python
 from art_domainrand.core.decoding import field_hints, read_as
 from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, pipeline_name
-from art_domainrand.evaluation.conditions.known import check_condition
 from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.conditions.values import read_eps, write_eps
 from art_domainrand.randomization import Pipeline, from_dict, to_dict
@@ -41,30 +40,15 @@ def to_document(condition: Condition) -> dict[str, Any]:
     return {"type": kind, **{name: part for name, part in parts.items() if part != {}}}
 
 
-def from_document(document: Any, path: str = "condition") -> Condition:
-    """Build the condition that a document describes.
-
-    :param document: a mapping, as in this module; arguments that are left out have their defaults.
-    :param path: where it stands, for errors.
-    :raises ValueError: naming the place in the document: an unknown type, key or name (with the nearest one), a value
-        of the wrong type, one that the condition refuses, and what stands for a function.
-    """
-    condition = _read(document, path, False)
-    try:
-        check_condition(condition)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    return condition
-
-
 def from_record(document: Any, path: str = "condition") -> Condition:
     """The condition of a document of something that has run: to be read of, and named, but not always to be run again.
 
     :param document: what :func:`to_document` wrote; what stands for a function becomes one that refuses to run.
     :param path: where it stands, for errors.
-    :raises ValueError: as :func:`from_document` does, but not for what stands for a function.
+    :raises ValueError: as :func:`~art_domainrand.evaluation.conditions.known.from_document` does, but not for names
+        that are not known and for what stands for a function.
     """
-    return _read(document, path, True)
+    return read_condition(document, path, True)
 
 
 def nameless(name: str) -> dict[str, Any]:
@@ -109,7 +93,15 @@ def _written(name: str, value: Any) -> Any:
     return nameless(attack_name(value))
 
 
-def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition:
+def read_condition(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition:
+    """The condition that a document describes, whether its names are known or not.
+
+    :param document: a mapping, as in this module.
+    :param path: where it stands, for errors.
+    :param recorded: whether it is of something that has run, and may hold what stands for a function.
+    :param depth: in how many conditions it stands.
+    :raises ValueError: naming the place in the document.
+    """
     if not isinstance(document, Mapping):
         raise ValueError(f"{path} must be a mapping with the type of a condition, got {type(document).__name__}")
     kind = document.get("type")
@@ -129,7 +121,7 @@ def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition
 
     def read(name: str, value: Any) -> Any:
         if name in ("first", "second"):
-            return _read(value, f"{path}.{name}", recorded, depth + 1)
+            return read_condition(value, f"{path}.{name}", recorded, depth + 1)
         if name == "conditions":
             return _read_parts(value, f"{path}.{name}", recorded, depth + 1)
         if name in FIELD_READERS:
@@ -146,7 +138,7 @@ def _read(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition
 def _read_parts(value: Any, path: str, recorded: bool, depth: int) -> list[Condition]:
     if not isinstance(value, list):
         raise ValueError(f"{path} must be a list of conditions, got {type(value).__name__}")
-    return [_read(one, f"{path}[{place}]", recorded, depth) for place, one in enumerate(value)]
+    return [read_condition(one, f"{path}[{place}]", recorded, depth) for place, one in enumerate(value)]
 
 
 def _check_keys_of(cls: type[Condition], document: Mapping[Any, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether the names in a condition are names of something."""
+"""Conditions whose names are names of something."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.documents import read_condition
 from art_domainrand.evaluation.conditions.kinds import (
     Composite,
     Condition,
@@ -18,6 +19,22 @@ from art_domainrand.evaluation.conditions.kinds import (
 from art_domainrand.evaluation.conditions.values import check_named
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
 from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
+
+
+def from_document(document: Any, path: str = "condition") -> Condition:
+    """Build the condition that a document describes.
+
+    :param document: a mapping, as in this module; arguments that are left out have their defaults.
+    :param path: where it stands, for errors.
+    :raises ValueError: naming the place in the document: an unknown type, key or name (with the nearest one), a value
+        of the wrong type, one that the condition refuses, and what stands for a function.
+    """
+    condition = read_condition(document, path, False)
+    try:
+        check_condition(condition)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    return condition
 
 
 def check_condition(condition: Condition) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
+from art_domainrand.core.straight_through import held_to_unit
 from art_domainrand.randomization.core.chain import nested_values, prefixed
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.pipeline import Item, as_transform
@@ -60,8 +60,3 @@ class Clipped(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         return held_to_unit(self.transform.apply(x, values["0"]))
-
-
-def held_to_unit(x: Tensor) -> Tensor:
-    """``x`` clipped to [0, 1], with the gradient one where it is inside, 0 and 1 included, and zero beyond."""
-    return torch.where((x < 0) | (x > 1), x.detach().clamp(0, 1), x)

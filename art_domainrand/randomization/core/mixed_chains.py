@@ -1,8 +1,8 @@
-"""Images mixed of what several random chains of operations make of them: the mechanism of AugMix and PRIME."""
+"""Images mixed of what several random chains make of them: the mechanism of AugMix and PRIME."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,8 @@ from torch import Tensor
 from art_domainrand.core.checks import require
 from art_domainrand.randomization.core.chain import nested_values, prefixed
 from art_domainrand.randomization.core.choosing import same_shape
-from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.distributions import Distribution, Uniform
 from art_domainrand.randomization.core.pipeline import Item, as_transform
-from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.transform import PixelTransform, Transform, Values, leaves_of, moves_pixels
 
 SMALLEST_REST = 2.0**-24
@@ -25,43 +23,35 @@ SMALLEST_REST = 2.0**-24
 
 @dataclass(frozen=True)
 class MixedChains(PixelTransform):
-    """Mix the image with what several random chains of operations make of it: (1 - m) x + m (w_1 c_1(x) + w_2 ...).
+    """Mix the image with what several draws of a random chain make of it: (1 - m) x + m (w_1 c_1(x) + w_2 c_2(x) ...).
 
-    Each of the ``width`` chains applies, one after the other, a number of operations that is drawn from ``depth``, each
-    of them chosen evenly. The weights w are of a Dirichlet distribution and the share m of a Beta distribution, all of
-    whose parameters are one: every mixture of the chains is as likely as any other (Hendrycks et al., "AugMix", ICLR
-    2020, algorithm 1; also Modas et al., "PRIME", ECCV 2022). Share and weights are smooth functions of their
-    coordinates of the unit cube, by breaking a stick: an attack on the domain climbs in them, as AugMax does (Wang et
-    al., NeurIPS 2021).
+    The weights w are of a Dirichlet distribution and the share m of a Beta distribution, all of whose parameters are
+    one: every mixture is as likely as any other (Hendrycks et al., "AugMix", ICLR 2020, algorithm 1; Modas et al.,
+    "PRIME", ECCV 2022). There a chain is ``RandomDepth(OneOf(operations), (1, 3))``. Share and weights are smooth
+    functions of their coordinates of the unit cube, by breaking a stick: an attack on the domain climbs in them, as
+    AugMax does (Wang et al., NeurIPS 2021).
 
-    Where an operation moves pixels, labels other than classes cannot follow, as there is no one place to go.
+    Where the chain moves pixels, labels other than classes cannot follow, as there is no one place to go.
 
-    :param operations: at least one transform, pipeline, list of such or Kornia module to choose from; each must keep
-        the images' shape. What goes beyond [0, 1] is mixed as it is: see :class:`Clipped`.
+    :param transform: the chain: a transform, a pipeline, a list of such, or a Kornia module; it must keep the images'
+        shape. What goes beyond [0, 1] is mixed as it is: see :class:`Clipped`.
     :param width: the number of chains, >= 1.
-    :param depth: the smallest and the largest number of operations in a chain, 1 <= smallest <= largest.
-    :raises ValueError: for no operations, and numbers outside these bounds.
+    :raises ValueError: for a width that is no int >= 1.
     """
 
-    operations: tuple[Transform, ...]
+    transform: Transform
     width: int = 3
-    depth: tuple[int, int] = (1, 3)
 
-    def __init__(self, operations: Iterable[Item], width: int = 3, depth: tuple[int, int] = (1, 3)) -> None:
-        members = tuple(as_transform(item) for item in operations)
-        require(len(members) > 0, "operations", "hold at least one transform", members)
-        require(_is_count(width), "width", "be an int >= 1", width)
-        pair = isinstance(depth, (tuple, list)) and len(depth) == 2 and all(map(_is_count, depth))
-        require(pair and depth[0] <= depth[1], "depth", "be two ints, 1 <= smallest <= largest", depth)
-        object.__setattr__(self, "operations", members)
+    def __init__(self, transform: Item, width: int = 3) -> None:
+        whole = isinstance(width, int) and not isinstance(width, bool)
+        require(whole and width >= 1, "width", "be an int >= 1", width)
+        object.__setattr__(self, "transform", as_transform(transform))
         object.__setattr__(self, "width", width)
-        object.__setattr__(self, "depth", tuple(depth))
 
     @cached_property
     def transforms(self) -> tuple[Transform, ...]:
         """The chains, all alike, each with coordinates of its own."""
-        least, most = self.depth
-        return (RandomDepth([OneOf(self.operations)] * most, least),) * self.width
+        return (self.transform,) * self.width
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
@@ -71,33 +61,31 @@ class MixedChains(PixelTransform):
 
     @property
     def seeded(self) -> bool:  # type: ignore[override]
-        """Whether any operation is."""
-        return self.transforms[0].seeded
+        """Whether the chain is."""
+        return self.transform.seeded
 
     @property
     def differentiable(self) -> bool:  # type: ignore[override]
-        """Whether all operations are."""
-        return self.transforms[0].differentiable
+        """Whether the chain is."""
+        return self.transform.differentiable
 
     @cached_property
     def tracked(self) -> bool:  # type: ignore[override]
-        """Whether no operation moves pixels."""
+        """Whether the chain moves no pixels."""
         return not any(moves_pixels(leaf) for leaf in leaves_of(self))
 
     def check_channels(self, channels: int) -> None:
-        self.transforms[0].check_channels(channels)
+        self.transform.check_channels(channels)
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         weights = broken_stick(columns[1 : self.width], columns[0])
-        return {"share": columns[0], "weights": weights, **self._of_chains(columns, seeds)}
-
-    def _of_chains(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
-        return nested_values(self.transforms, columns[self.width :], seeds)
+        chains = nested_values(self.transforms, columns[self.width :], seeds)
+        return {"share": columns[0], "weights": weights, **chains}
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         # The chains are alike: what each makes of B images is what one makes of all of them at once.
-        own = joined([values[str(k)] for k in range(self.width)])
-        changed = self.transforms[0].apply(x.repeat(self.width, 1, 1, 1), own)
+        own = joined_values([values[str(k)] for k in range(self.width)])
+        changed = self.transform.apply(x.repeat(self.width, 1, 1, 1), own)
         share = values["share"]
         mixture = x * _each(1 - share)
         for weight, image in zip(values["weights"].unbind(1), changed.chunk(self.width), strict=True):
@@ -137,18 +125,14 @@ def broken_stick(parts: Sequence[Tensor], like: Tensor) -> Tensor:
     return torch.stack([*lengths, rest], 1)
 
 
-def joined(values: Sequence[Values]) -> Values:
+def joined_values(values: Sequence[Values]) -> Values:
     """The values of several batches, of the same names, as those of one batch."""
     found: dict[str, Any] = {}
     for name, first in values[0].items():
         members = [own[name] for own in values]
-        found[name] = joined(members) if isinstance(first, Mapping) else torch.cat(members)
+        found[name] = joined_values(members) if isinstance(first, Mapping) else torch.cat(members)
     return found
 
 
 def _each(value: Tensor) -> Tensor:
     return value.view(-1, 1, 1, 1)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

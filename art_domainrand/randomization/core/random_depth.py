@@ -1,8 +1,8 @@
-"""The first few of several transforms, how many being drawn for each image."""
+"""A transform several times in a row, how often being drawn for each image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,27 +20,30 @@ from art_domainrand.randomization.numerics.positions import Carrying, Coords, Fr
 
 @dataclass(frozen=True)
 class RandomDepth(ChoosingTransform):
-    """Apply the first n of several transforms, one after the other; n is drawn for each image, all depths being alike.
+    """Apply a transform n times, with a draw of its own each time; n is drawn for each image, evenly.
 
-    On the CPU each is computed for the images that go so deep; elsewhere, where the host would have to wait, for all,
-    and the results are selected. The bits are the same.
+    On the CPU each time is computed for the images that go so deep; elsewhere, where the host would have to wait, for
+    all, and the results are selected. The bits are the same.
 
-    :param transforms: at least one transform, pipeline, list of such or Kornia module; each must keep the images'
-        shape.
-    :param least: the smallest n, from 0 to the number of transforms.
-    :raises ValueError: for no transforms, and for ``least`` outside these bounds.
+    :param transform: a transform, a pipeline, a list of such, or a Kornia module; it must keep the images' shape.
+    :param depth: the smallest and the largest n, 0 <= smallest <= largest >= 1.
+    :raises ValueError: for a depth outside these bounds.
     """
 
-    transforms: tuple[Transform, ...]
-    least: int = 1
+    transform: Transform
+    depth: tuple[int, int] = (1, 3)
 
-    def __init__(self, transforms: Iterable[Item], least: int = 1) -> None:
-        members = tuple(as_transform(item) for item in transforms)
-        require(len(members) > 0, "transforms", "hold at least one transform", members)
-        whole = isinstance(least, int) and not isinstance(least, bool)
-        require(whole and 0 <= least <= len(members), "least", f"be an int from 0 to {len(members)}", least)
-        object.__setattr__(self, "transforms", members)
-        object.__setattr__(self, "least", least)
+    def __init__(self, transform: Item, depth: tuple[int, int] = (1, 3)) -> None:
+        pair = isinstance(depth, (tuple, list)) and len(depth) == 2 and all(isinstance(n, int) for n in depth)
+        rule = "be two ints, 0 <= smallest <= largest >= 1"
+        require(pair and 0 <= depth[0] <= depth[1] and depth[1] >= 1, "depth", rule, depth)
+        object.__setattr__(self, "transform", as_transform(transform))
+        object.__setattr__(self, "depth", tuple(map(int, depth)))
+
+    @cached_property
+    def transforms(self) -> tuple[Transform, ...]:
+        """The transform, as often as it may be applied: each time has coordinates of its own."""
+        return (self.transform,) * self.depth[1]
 
     @property
     def kind(self) -> Kind:
@@ -48,33 +51,36 @@ class RandomDepth(ChoosingTransform):
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
-        """The depth, then the members' own under their indices."""
+        """The depth, then the transform's own under the index of each time."""
         return {"depth": Uniform(0.0, 1.0), **prefixed(self.transforms)}
 
     @cached_property
     def seeded(self) -> bool:  # type: ignore[override]
-        """Whether any member is."""
-        return any(transform.seeded for transform in self.transforms)
+        """Whether the transform is."""
+        return self.transform.seeded
 
     @property
     def differentiable(self) -> bool:  # type: ignore[override]
-        """Whether all members are."""
-        return all(transform.differentiable for transform in self.transforms)
+        """Whether the transform is."""
+        return self.transform.differentiable
 
     def check_channels(self, channels: int) -> None:
-        for transform in self.transforms:
-            transform.check_channels(channels)
+        self.transform.check_channels(channels)
 
     def arrange(self, columns: Sequence[Tensor], seeds: Tensor) -> Values:
         return {"depth": self.depth_at(columns[0].detach()), **nested_values(self.transforms, columns[1:], seeds)}
 
     def depth_at(self, u: Tensor) -> Tensor:
-        """How many transforms are applied at the points ``u`` (n,) of [0, 1]: (n,) int64."""
-        depths = len(self.transforms) - self.least + 1
-        return self.least + (u * depths).long().clamp(0, depths - 1)
+        """How often the transform is applied.
+
+        :param u: the transform's own coordinate, (n,).
+        :return: (n,) int64.
+        """
+        least, most = self.depth
+        return least + (u * (most - least + 1)).long().clamp(0, most - least)
 
     def chosen(self, name: str, u: Tensor) -> str | None:
-        return f"{int(self.depth_at(u))} of {len(self.transforms)}"
+        return f"{int(self.depth_at(u))} times"
 
     def member(self, u: Tensor) -> Tensor:
         return self.depth_at(u) - 1
@@ -102,7 +108,7 @@ class RandomDepth(ChoosingTransform):
         return x
 
     def _steps(self, values: Values, *, backward: bool = False) -> Iterator[tuple[Tensor, Transform, Values]]:
-        """Which images reach it (B,), the transform, and its values; from the last one on where the way leads back."""
-        steps = list(enumerate(self.transforms))
-        for index, transform in reversed(steps) if backward else steps:
-            yield values["depth"] > index, transform, values[str(index)]
+        """Which images go so deep (B,), the transform, and its values; the last time first where the way leads back."""
+        times = range(self.depth[1])
+        for index in reversed(times) if backward else times:
+            yield values["depth"] > index, self.transform, values[str(index)]

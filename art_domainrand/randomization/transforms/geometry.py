@@ -94,12 +94,14 @@ class Scale(GeometricTransform):
 
 @dataclass(frozen=True)
 class Shear(GeometricTransform):
-    """Slant the image about its centre.
+    """Slant the image.
 
     :param x: degrees along the rows, from -89 to 89.
     :param y: degrees along the columns, from -89 to 89.
     :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
     :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :param corner: whether the upper left corner stays where it is, as in PIL and in policies of augmentation, rather
+        than the centre.
     :raises ValueError: for an angle outside these bounds, and an unknown mode or padding.
     """
 
@@ -107,6 +109,7 @@ class Shear(GeometricTransform):
     y: Range = Uniform(0.0, 0.0)
     mode: str = "bilinear"
     padding: str = "zeros"
+    corner: bool = False
     units: ClassVar[Mapping[str, str]] = {"x": "degrees", "y": "degrees"}
 
     def __post_init__(self) -> None:
@@ -116,7 +119,12 @@ class Shear(GeometricTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         along_x, along_y = torch.tan(torch.deg2rad(values["x"])), torch.tan(torch.deg2rad(values["y"]))
-        return combine(_IDENTITY, (-along_x, _XY), (-along_y, _YX), (along_x * along_y, _YY))
+        both = along_x * along_y
+        slant = ((-along_x, _XY), (-along_y, _YX), (both, _YY))
+        if not self.corner:
+            return combine(_IDENTITY, *slant)
+        left, top = -frame.width / 2, -frame.height / 2
+        return combine(_IDENTITY, *slant, (along_x * top, _X1), (along_y * left - both * top, _Y1))
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,27 @@ class Translation(GeometricTransform):
 
     def matrix(self, values: Values, frame: Frame) -> Tensor:
         return combine(_IDENTITY, (values["x"] * frame.width, _X1), (values["y"] * frame.height, _Y1))
+
+
+@dataclass(frozen=True)
+class PixelShift(GeometricTransform):
+    """Shift the image by so many pixels, whatever its size.
+
+    :param x: to the right, in pixels.
+    :param y: down, in pixels.
+    :param mode: how pixels are read: "bilinear", "nearest" or "bicubic".
+    :param padding: what lies beyond the image: "zeros", "border" or "reflection".
+    :raises ValueError: for an unknown mode or padding.
+    """
+
+    x: Range = Uniform(-4.0, 4.0)
+    y: Range = Uniform(-4.0, 4.0)
+    mode: str = "bilinear"
+    padding: str = "zeros"
+    units: ClassVar[Mapping[str, str]] = {"x": "pixels", "y": "pixels"}
+
+    def matrix(self, values: Values, frame: Frame) -> Tensor:
+        return combine(_IDENTITY, (values["x"], _X1), (values["y"], _Y1))
 
 
 @dataclass(frozen=True)

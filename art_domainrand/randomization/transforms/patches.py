@@ -10,11 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from art_domainrand.core.checks import require
 from art_domainrand.core.hashing import hash_field
-from art_domainrand.randomization.core.distributions import Distribution
+from art_domainrand.randomization.core.distributions import Distribution, Uniform
 from art_domainrand.randomization.core.transform import PixelTransform, Values
 from art_domainrand.randomization.numerics.ordering import reordered
-from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, broadcast
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, broadcast
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,70 @@ class GridShuffle(PixelTransform):
     def _order(seeds: Tensor, cells: int) -> Tensor:
         """For each image and cell the cell whose pixels it gets, (B, cells)."""
         return hash_field(seeds, cells).argsort(dim=1, stable=True)
+
+
+@dataclass(frozen=True)
+class CropShift(PixelTransform):
+    """Cut a rectangle out of the image and put it down elsewhere on black, without resizing it.
+
+    A number of pixels n is drawn, then how many columns the rectangle lacks, from 0 to n; it lacks as many rows as are
+    left of n. Where it lies in the image, and where it comes to lie, are drawn evenly among all places inside (Li and
+    Spratling, "Data augmentation alone can improve adversarial training", ICLR 2023, section 4.1).
+
+    :param least: the smallest n, >= 0.
+    :param most: the largest n, >= ``least``.
+    :raises ValueError: for values outside these bounds.
+    """
+
+    least: int = 0
+    most: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole = all(isinstance(n, int) and not isinstance(n, bool) for n in (self.least, self.most))
+        rule = "be ints, 0 <= least <= most"
+        require(whole and 0 <= self.least <= self.most, "least and most", rule, (self.least, self.most))
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Distribution]:
+        names = ("lacking", "columns", "from_x", "from_y", "to_x", "to_y")
+        return dict.fromkeys(names, Uniform(0.0, 1.0))
+
+    def chosen(self, name: str, u: Tensor) -> str | None:
+        if name == "lacking":
+            return f"{int(self._lacking(u))} pixels"
+        return f"at {float(u):.0%} of its choices"
+
+    def apply(self, x: Tensor, values: Values) -> Tensor:
+        columns, rows, from_x, from_y, to_x, to_y = self._whole(values)
+        for axis, lacking, start, end in ((3, columns, from_x, to_x), (2, rows, from_y, to_y)):
+            size = x.shape[axis]
+            source = torch.arange(size, device=x.device) - (end - start)[:, None]
+            shown = (source >= start[:, None]) & (source < start[:, None] + size - lacking[:, None])
+            shape = (len(x), 1, 1, size) if axis == 3 else (len(x), 1, size, 1)
+            moved = x.gather(axis, source.clamp(0, size - 1).view(shape).expand(x.shape))
+            x = torch.where(shown.view(shape), moved, torch.zeros_like(moved))
+        return x
+
+    def carry(self, points: Coords, values: Values, frame: Frame, way: Carrying) -> Coords:
+        _, _, from_x, from_y, to_x, to_y = (whole.view(-1, 1, 1) for whole in self._whole(values))
+        right, down = to_x - from_x, to_y - from_y
+        sign = -1 if way.backward else 1
+        points = points.moved(points.x + sign * right, points.y + sign * down)
+        return points if way.settle is None else way.settle(points, Sampling("nearest"), frame)
+
+    def _lacking(self, u: Tensor) -> Tensor:
+        return self.least + (u * (self.most - self.least + 1)).long().clamp_max(self.most - self.least)
+
+    def _whole(self, values: Values) -> tuple[Tensor, ...]:
+        """The columns and rows lacking, and the place of the rectangle's corner before and after, (B,) int64 each."""
+        lacking = self._lacking(values["lacking"])
+        columns = one_of_counted(values["columns"], lacking)
+        rows = lacking - columns
+        places = (("from_x", columns), ("from_y", rows), ("to_x", columns), ("to_y", rows))
+        return columns, rows, *(one_of_counted(values[name], most) for name, most in places)
+
+
+def one_of_counted(u: Tensor, most: Tensor) -> Tensor:
+    """An int from 0 to ``most`` (B,), evenly, by the points ``u`` (B,) of [0, 1]."""
+    return torch.minimum((u * (most + 1)).long(), most)

@@ -12,6 +12,9 @@ from typing import Any
 from art_domainrand.core.arguments import argument_names, suggesting_names
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.transform import Transform
+from art_domainrand.randomization.prime.color_curve import ColorCurve
+from art_domainrand.randomization.prime.diffeomorphism import Diffeomorphism
+from art_domainrand.randomization.prime.random_filter import RandomFilter
 from art_domainrand.randomization.transforms.blur import GaussianBlur
 from art_domainrand.randomization.transforms.channel_order import ChannelDropout, ChannelShuffle, RGBShift
 from art_domainrand.randomization.transforms.color import (
@@ -28,7 +31,7 @@ from art_domainrand.randomization.transforms.compression import JPEG, Pixelate
 from art_domainrand.randomization.transforms.displacement import Elastic, LensDistortion, RollingShutter, ThinPlate
 from art_domainrand.randomization.transforms.flare import SunFlare
 from art_domainrand.randomization.transforms.gamma import Gamma
-from art_domainrand.randomization.transforms.geometry import Crop, Flip, Rotation, Scale, Shear, Translation
+from art_domainrand.randomization.transforms.geometry import Crop, Flip, PixelShift, Rotation, Scale, Shear, Translation
 from art_domainrand.randomization.transforms.illumination import Shadow, UnevenIllumination, Vignette
 from art_domainrand.randomization.transforms.lens_blur import DefocusBlur, GlassBlur, MotionBlur, ZoomBlur
 from art_domainrand.randomization.transforms.noise import GaussianNoise
@@ -39,7 +42,7 @@ from art_domainrand.randomization.transforms.occlusion_patterns import (
     GridMask,
     TextureRandomization,
 )
-from art_domainrand.randomization.transforms.patches import GridShuffle
+from art_domainrand.randomization.transforms.patches import CropShift, GridShuffle
 from art_domainrand.randomization.transforms.perspective import Perspective
 from art_domainrand.randomization.transforms.sensor import ImpulseNoise, ISONoise, Quantization, ShotNoise, SpeckleNoise
 from art_domainrand.randomization.transforms.tone import (
@@ -65,6 +68,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "scale": Scale,
     "shear": Shear,
     "translation": Translation,
+    "pixel_shift": PixelShift,
     "crop": Crop,
     "flip": Flip,
     "perspective": Perspective,
@@ -73,6 +77,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "lens_distortion": LensDistortion,
     "rolling_shutter": RollingShutter,
     "grid_shuffle": GridShuffle,
+    "crop_shift": CropShift,
     "brightness": Brightness,
     "contrast": Contrast,
     "saturation": Saturation,
@@ -127,6 +132,9 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "wood": Wood,
     "flow_field": FlowField,
     "recolor": ReColor,
+    "diffeomorphism": Diffeomorphism,
+    "color_curve": ColorCurve,
+    "random_filter": RandomFilter,
 }
 """Name -> class; each can be called without arguments."""
 

@@ -20,7 +20,8 @@ from art_domainrand.evaluation.conditions import (
     Then,
     Union,
 )
-from art_domainrand.evaluation.conditions.documents import from_document, from_record, to_document
+from art_domainrand.evaluation.conditions.documents import from_record, to_document
+from art_domainrand.evaluation.conditions.known import from_document
 from art_domainrand.evaluation.conditions.names import BALLS, COMPOSITE_ORDERS
 from art_domainrand.evaluation.conditions.values import read_eps
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline, Rotation

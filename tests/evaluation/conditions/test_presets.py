@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from art_domainrand.evaluation.conditions import Attacked, Clean, Composite, Corrupted, DomainAttacked, InDomain, Then
-from art_domainrand.evaluation.conditions.documents import from_document, to_document
+from art_domainrand.evaluation.conditions.documents import to_document
 from art_domainrand.evaluation.conditions.kinds import eps_of
+from art_domainrand.evaluation.conditions.known import from_document
 from art_domainrand.evaluation.conditions.presets import CONDITION_PRESETS, preset_conditions
 from art_domainrand.evaluation.running.perform import check_performable, perform
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS

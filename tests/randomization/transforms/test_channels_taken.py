@@ -90,9 +90,12 @@ def test_what_a_transform_says_it_takes_is_what_it_can_be_applied_to(channels):
             assert pipeline.takes(channels), cls
 
 
+POLICIES = {"trivial_augment", "rand_augment", "idbh_weak", "idbh_strong"}
+
+
 def test_the_presets_say_which_images_they_take():
     coloured = {name for name, pipeline in PRESETS.items() if not pipeline.takes(1)}
-    assert coloured == {"photometric", "sim2real", "indoor_robotics", "driving", "carben", "recolor"}
+    assert coloured == {"photometric", "sim2real", "indoor_robotics", "driving", "carben", "recolor"} | POLICIES
     assert all(pipeline.takes(3) for pipeline in PRESETS.values())
 
 
