@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from art_domainrand.preprocessors.domain_mapping import DomainMapping
     from art_domainrand.preprocessors.domain_randomization import DomainRandomization
     from art_domainrand.randomization.domains import domain_mapping
+    from art_domainrand.randomization.modalities.multimodal import MultiModal
     from art_domainrand.training.attacks import use_attack
     from art_domainrand.training.data.generator import RandomizedDataGenerator
     from art_domainrand.training.fitting import fit_randomized
@@ -43,6 +44,7 @@ __all__ = [
     "DomainMapping",
     "DomainRandomization",
     "MinimumNorm",
+    "MultiModal",
     "RandomizedDataGenerator",
     "Square",
     "StrongestAttack",
@@ -76,6 +78,7 @@ _HOMES = {
     "DomainMapping": "art_domainrand.preprocessors.domain_mapping",
     "DomainRandomization": "art_domainrand.preprocessors.domain_randomization",
     "domain_mapping": "art_domainrand.randomization.domains",
+    "MultiModal": "art_domainrand.randomization.modalities.multimodal",
     "use_attack": "art_domainrand.training.attacks",
     "RandomizedDataGenerator": "art_domainrand.training.data.generator",
     "fit_randomized": "art_domainrand.training.fitting",

@@ -58,7 +58,7 @@ def test_imports_run_downward(module):
 
 # The rooms inside randomization, from the ground up. A pipeline says where its labels go, so core and labels are on one
 # line.
-ROOMS = [{"numerics"}, {"core", "labels"}, {"corruptions", "unforeseen"}, {"transforms"}, {"domains"}]
+ROOMS = [{"numerics"}, {"core", "labels"}, {"corruptions", "unforeseen"}, {"transforms"}, {"domains", "modalities"}]
 FLOOR = {name: floor for floor, line in enumerate(ROOMS) for name in line}
 
 

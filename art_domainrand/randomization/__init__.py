@@ -28,6 +28,7 @@ from art_domainrand.randomization.domains import DOMAINS, domain_mapping
 from art_domainrand.randomization.kornia_member import KorniaMember
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
+from art_domainrand.randomization.modalities import DepthModality, ImageModality, MaskModality, MultiModal
 from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
 from art_domainrand.randomization.presets import PRESETS, imagenet_ua, preset
@@ -115,6 +116,7 @@ __all__ = [
     "CutMix",
     "DCTNoise",
     "DefocusBlur",
+    "DepthModality",
     "DisplacementTransform",
     "Distribution",
     "Draw",
@@ -141,6 +143,7 @@ __all__ = [
     "HSVSaturation",
     "Hue",
     "ISONoise",
+    "ImageModality",
     "ImpulseNoise",
     "Invert",
     "Kaleidoscope",
@@ -148,10 +151,12 @@ __all__ = [
     "KorniaMember",
     "LensDistortion",
     "LogUniform",
+    "MaskModality",
     "MixUp",
     "MixedChains",
     "Mixing",
     "MotionBlur",
+    "MultiModal",
     "Normal",
     "Occlusion",
     "OnChannels",
