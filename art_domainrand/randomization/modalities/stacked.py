@@ -12,7 +12,15 @@ from torch import Tensor
 from art_domainrand.core.arguments import Text, nearest, require
 from art_domainrand.randomization.core.chain import nested_values, prefixed
 from art_domainrand.randomization.core.distributions import Distribution
-from art_domainrand.randomization.core.transform import Kind, PixelTransform, Transform, Values, leaves_of, moves_pixels, settled
+from art_domainrand.randomization.core.transform import (
+    Kind,
+    PixelTransform,
+    Transform,
+    Values,
+    leaves_of,
+    moves_pixels,
+    settled,
+)
 from art_domainrand.randomization.labels.geometry import refuse_untracked
 from art_domainrand.randomization.modalities.modality import Modality
 from art_domainrand.randomization.modalities.motion import Motion
