@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from art_domainrand.preprocessors.domain_randomization import DomainRandomization
     from art_domainrand.randomization.domains import domain_mapping
     from art_domainrand.randomization.learned.ranges import LearnableRanges
+    from art_domainrand.randomization.modalities.multimodal import MultiModal
     from art_domainrand.training.attacks import use_attack
     from art_domainrand.training.data.generator import RandomizedDataGenerator
     from art_domainrand.training.fitting import fit_randomized
@@ -45,6 +46,7 @@ __all__ = [
     "DomainRandomization",
     "LearnableRanges",
     "MinimumNorm",
+    "MultiModal",
     "RandomizedDataGenerator",
     "Square",
     "StrongestAttack",
@@ -79,6 +81,7 @@ _HOMES = {
     "DomainRandomization": "art_domainrand.preprocessors.domain_randomization",
     "domain_mapping": "art_domainrand.randomization.domains",
     "LearnableRanges": "art_domainrand.randomization.learned.ranges",
+    "MultiModal": "art_domainrand.randomization.modalities.multimodal",
     "use_attack": "art_domainrand.training.attacks",
     "RandomizedDataGenerator": "art_domainrand.training.data.generator",
     "fit_randomized": "art_domainrand.training.fitting",

@@ -63,7 +63,7 @@ ROOMS = [
     {"core", "labels"},
     {"corruptions", "unforeseen", "prime"},
     {"transforms"},
-    {"domains", "policies"},
+    {"domains", "policies", "modalities"},
     {"learned"},
 ]
 FLOOR = {name: floor for floor, line in enumerate(ROOMS) for name in line}

@@ -29,6 +29,7 @@ from art_domainrand.randomization.kornia_member import KorniaMember
 from art_domainrand.randomization.labels.geometry import Geometry
 from art_domainrand.randomization.labels.mixing import MIXING, CutMix, Mixing, MixUp
 from art_domainrand.randomization.learned import LearnableRanges, MetaGradient, group_weights, meta_gradient
+from art_domainrand.randomization.modalities import DepthModality, ImageModality, MaskModality, MultiModal
 from art_domainrand.randomization.numerics.positions import Frame
 from art_domainrand.randomization.plain import random_transform
 from art_domainrand.randomization.policies.adversarial import idbh
@@ -125,6 +126,7 @@ __all__ = [
     "DCTNoise",
     "DefocusBlur",
     "Diffeomorphism",
+    "DepthModality",
     "DisplacementTransform",
     "Distribution",
     "Draw",
@@ -151,6 +153,7 @@ __all__ = [
     "HSVSaturation",
     "Hue",
     "ISONoise",
+    "ImageModality",
     "ImpulseNoise",
     "Invert",
     "Kaleidoscope",
@@ -160,10 +163,12 @@ __all__ = [
     "LensDistortion",
     "LogUniform",
     "MetaGradient",
+    "MaskModality",
     "MixUp",
     "MixedChains",
     "Mixing",
     "MotionBlur",
+    "MultiModal",
     "Normal",
     "Occlusion",
     "OnChannels",

@@ -1,10 +1,10 @@
 """Pipelines as plain dicts, JSON and YAML, and back.
 
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
-under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen"; "random_corruption",
-and those of ``COMPOSITIONS`` and "random_corruption" are the others) and its arguments; those left out
-have their defaults. A distribution is a number, a pair [low, high], or a mapping such as
-``{"type": "log_uniform", "low": 0.5, "high": 2}``.
+under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen";
+those of ``COMPOSITIONS`` and "random_corruption" are the others) and its arguments; those left out have their defaults.
+A distribution is a number, a pair [low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``;
+a modality is a mapping with the type "image", "depth" or "mask".
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
+from art_domainrand.randomization.modalities.kinds import MODALITIES
+from art_domainrand.randomization.modalities.modality import Modality
+from art_domainrand.randomization.modalities.stacked import StackedModalities
 from art_domainrand.randomization.transforms.channels import OnChannels
 from art_domainrand.randomization.transforms.random_corruption import RandomCorruption
 from art_domainrand.randomization.transforms.table import TRANSFORMS
@@ -69,6 +72,7 @@ COMPOSITIONS: dict[str, type[Transform]] = {
     "mixed_chains": MixedChains,
     "clipped": Clipped,
     "on_channels": OnChannels,
+    "stacked_modalities": StackedModalities,
 }
 """Name -> class, of the transforms that are made of others."""
 
@@ -180,7 +184,7 @@ def _is_json(path: Path) -> bool:
 
 def _write(value: Any, path: str) -> Any:
     """Write one argument; ``path`` says where it stands."""
-    if isinstance(value, (Transform, Distribution)):
+    if isinstance(value, (Transform, Distribution, Modality)):
         name = _NAMES.get(type(value))
         if name is None:
             raise ValueError(f"{path} must be of a class that has a name in the tables, got {type(value).__name__}")
@@ -231,8 +235,9 @@ _TRANSFORM_TYPES: dict[str, type[Transform]] = {
     **{f"domain.{name}": cls for name, cls in DOMAINS.items()},
     "domain.unforeseen": UnforeseenDomain,
 }
-_NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS) for name, cls in table.items()}
+_NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS, MODALITIES) for name, cls in table.items()}
 _READERS: dict[type, Reader] = {
     Transform: partial(_build, _TRANSFORM_TYPES),
     Distribution: partial(_build, DISTRIBUTIONS),
+    Modality: partial(_build, MODALITIES),
 }

@@ -12,9 +12,12 @@ import torch
 from art_domainrand.randomization import (
     TRANSFORMS,
     Clipped,
+    DepthModality,
     Draw,
     KorniaAugmentation,
+    MaskModality,
     MixedChains,
+    MultiModal,
     OnChannels,
     OneOf,
     Pipeline,
@@ -27,6 +30,15 @@ from art_domainrand.randomization import (
 from art_domainrand.randomization.core.distributions import Distribution
 
 RGB_ONLY = {"saturation", "grayscale", "hue", "hsv_hue", "hsv_saturation", "white_balance", "rgb_shift", "recolor"}
+# Modalities have three channels here, one each.
+SCENES = MultiModal(
+    {
+        "thermal": [TRANSFORMS["gamma"](), TRANSFORMS["gaussian_noise"]()],
+        "depth": DepthModality(TRANSFORMS["brightness"](), "bilinear", magnified="divided"),
+        "mask": MaskModality(),
+    },
+    [TRANSFORMS["rotation"](), TRANSFORMS["scale"](), TRANSFORMS["elastic"]()],
+).stacked({"thermal": 1, "depth": 1, "mask": 1})
 # Compositions keep the same promises.
 CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} | {
     "sometimes": Sometimes([TRANSFORMS["rotation"](), TRANSFORMS["gamma"]()], 0.5),
@@ -42,11 +54,12 @@ CASES: dict[str, Transform] = {name: cls() for name, cls in TRANSFORMS.items()} 
         [TRANSFORMS[name]() for name in ("rotation", "flip", "contrast", "brightness", "contrast")]
     ).chain,
     "kornia": KorniaAugmentation(K.RandomAffine(15.0, p=0.7)),
+    "stacked_modalities": SCENES.transforms[0],
 }
 
 
 def channels_of(name):
-    return (3,) if name in RGB_ONLY else (1, 3, 5)
+    return (3,) if name in RGB_ONLY or name == "stacked_modalities" else (1, 3, 5)
 
 
 def draw_for(pipeline, n, seed=0):

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from art_domainrand.core.arrays import widened
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.transform import Kind, Transform, Values, leaves_of, settled, untracked_in
 from art_domainrand.randomization.labels.detections import (
@@ -23,16 +22,13 @@ from art_domainrand.randomization.labels.detections import (
     to_tensor,
 )
 from art_domainrand.randomization.labels.outlines import occupied_extent, unit_outline
+from art_domainrand.randomization.labels.reading import Sources, in_double, read_at, sources_of
 from art_domainrand.randomization.labels.rows import LabelTable, check_boxes, check_fill
-from art_domainrand.randomization.labels.settling import cut_boxes, cut_sources, mark_lost, pad_sources
-from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, Settle, pixel_lattice
-from art_domainrand.randomization.numerics.warp import resample
+from art_domainrand.randomization.labels.settling import cut_boxes, mark_lost
+from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, Settle
 
 LabelBatch: TypeAlias = "Tensor | Sequence[Tensor]"
 """Labels of B images: one tensor (B, ...), or a list of B tensors of any length."""
-
-Sources: TypeAlias = tuple[Tensor, Tensor, Tensor]
-"""Where pixels are read, x and y from the image centre, and which have no source: each (B, H, W)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +81,7 @@ class Geometry:
         if x.numel() == 0:
             return x
         planes = x.reshape(len(x), -1, *x.shape[-2:])
-        return _read(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
+        return read_at(planes, self._sources(x.shape, mode), Sampling(mode)).view(x.shape)
 
     def masks(self, masks: LabelBatch, mode: str = "nearest", *, fill: float | None = 0) -> Any:
         """Move masks.
@@ -111,7 +107,7 @@ class Geometry:
                 raise ValueError(f'masks must be floating for mode="bilinear", got {dtype}')
             check_fill(fill, dtype)
         points = self._sources(sizes.pop(), mode, cut=fill is not None)
-        read = partial(_read, sampling=Sampling(mode), fill=fill or 0)
+        read = partial(read_at, sampling=Sampling(mode), fill=fill or 0)
         if isinstance(masks, Tensor):
             return read(masks.flatten(1, -3) if masks.dim() > 3 else masks[:, None], points).view(masks.shape)
         pairs = zip(masks, zip(*(torch.split(part, 1) for part in points), strict=True), strict=True)
@@ -212,7 +208,7 @@ class Geometry:
     @cached_property
     def _values(self) -> Values:
         u = self.draw.u
-        return _double(self.chain.values(u if u.dtype == torch.float64 else u.float(), self.draw.seeds))
+        return in_double(self.chain.values(u if u.dtype == torch.float64 else u.float(), self.draw.seeds))
 
     def _carry(self, points: Coords, frame: Frame, settle: Settle | None) -> Coords:
         """Where ``points`` of an image come to lie, and what ``settle`` makes of them there."""
@@ -234,14 +230,11 @@ class Geometry:
 
     def _sources(self, size: Sequence[int], mode: str, *, cut: bool = False) -> Sources:
         """Where each pixel of the moved image was before; with ``cut`` nothing is read from beyond an image."""
-        frame = Frame(1, *size[-2:])
-        lattice = pixel_lattice(frame.height, frame.width, torch.float64, self.draw.u.device)
-        settle = partial(cut_sources if cut else pad_sources, soft=mode != "nearest")
-        way = Carrying(not self.inverted, None if self.inverted else settle)
-        points = settled(self.chain, self.chain.carry(lattice, self._values, frame, way), frame, way)
-        lost = torch.zeros((), dtype=torch.bool, device=points.x.device) if points.lost is None else points.lost
-        shape = (len(self.draw), frame.height, frame.width)
-        return points.x.expand(shape), points.y.expand(shape), lost.expand(shape)
+
+        def carry(points: Coords, frame: Frame, way: Carrying) -> Coords:
+            return settled(self.chain, self.chain.carry(points, self._values, frame, way), frame, way)
+
+        return sources_of(carry, self.draw.u, size, mode, cut=cut, inverted=self.inverted)
 
     def _boxes_of_pixels(self, boxes: Tensor, frame: Frame) -> Tensor:
         """The boxes around the moved pixels of ``boxes`` (B, N, 4)."""
@@ -277,24 +270,3 @@ def refuse_untracked(transform: Transform) -> None:
             f"labels cannot follow {', '.join(names)}, whose geometry is not tracked; use the transforms of "
             "art_domainrand.randomization instead"
         )
-
-
-def _double(values: Values) -> dict[str, Any]:
-    return {
-        name: _double(value) if isinstance(value, Mapping) else value.double() if value.is_floating_point() else value
-        for name, value in values.items()
-    }
-
-
-def _read(image: Tensor, sources: Sources, sampling: Sampling, fill: float = 0) -> Tensor:
-    """``image`` (B, C, H, W) at ``sources``, ``fill`` where there is none."""
-    x, y, lost = (part.to(image.device) for part in sources)
-    if sampling.mode != "nearest":
-        # Beyond the image a sampling reads zero: of the difference from what is to be there.
-        read = resample(widened(image) - fill, Coords(x, y), sampling) + fill
-        return read.masked_fill(lost[:, None], fill).to(image.dtype)
-    height, width = image.shape[2:]
-    column, row = torch.floor(x + width / 2).long(), torch.floor(y + height / 2).long()
-    lost = lost | (column < 0) | (column >= width) | (row < 0) | (row >= height)
-    index = torch.where(lost, 0, row * width + column).flatten(1)[:, None].expand(-1, image.shape[1], -1)
-    return image.flatten(2).gather(2, index).view(image.shape).masked_fill(lost[:, None], fill)
