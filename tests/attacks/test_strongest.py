@@ -1,5 +1,6 @@
 """The ensemble: every stage on what is left, the worst case of each sample, and no sample given up without a reason."""
 
+import io
 from functools import cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
+from art_domainrand.attacks.engine import search
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.ensemble.budgets import Budget
 from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
@@ -160,3 +162,24 @@ def test_weights_of_a_mix_of_scores():
         others = weights.scatter(1, labels[:, None], 0).scatter(1, aimed[:, None], 0)
         assert -1 <= others.min() < -0.99
         assert 0.99 < others.max() <= 1
+
+
+def test_one_bar_shows_the_whole_attack_and_says_which_stage_runs(monkeypatch):
+    made, said = [], []
+
+    class Recorded(search.tqdm):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs, file=io.StringIO())
+            made.append(self)
+
+        def set_description(self, desc=None, refresh=True):
+            said.append(desc)
+
+    monkeypatch.setattr(search, "tqdm", Recorded)
+    classifier, x = wrap(RowWise()), some_images(6)
+    StrongestAttack(classifier, eps=0.02, budget="quick", verbose=True, seed=0).generate(x)
+    (bar,) = made
+    assert bar.n == bar.total > len(x)
+    assert len(set(said)) > 4
+    StrongestAttack(classifier, eps=0.02, budget="quick", verbose=False, seed=0).generate(x)
+    assert made[1].disable

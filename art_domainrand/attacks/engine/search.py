@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -23,17 +24,50 @@ def search(inputs: Inputs, stages: Sequence[AnyStage]) -> BestSoFar:
     Memory beyond that is for one batch. Says how many samples met a gradient that was not finite.
     """
     best = BestSoFar.into(torch.empty_like(inputs.x), inputs.device)
-    for number, stage in enumerate(stages):
-        with tqdm(desc=stage.name, leave=False, disable=not inputs.config.verbose) as bar:
-            for which, restart, together in batches(inputs, stage, best, bar):
+    with Progress(inputs, stages) as progress:
+        for number, stage in enumerate(stages):
+            progress.begin(stage)
+            for which, restart, together in batches(inputs, stage, best, progress):
                 stage.way(inputs, stage, best, which, (number, restart, together)).run()
-        if stage.after is not None:
-            stage.after(best)
+            progress.end(stage)
+            if stage.after is not None:
+                stage.after(best)
     report_tainted(best.tainted)
     return best
 
 
-def batches(inputs: Inputs, stage: AnyStage, best: BestSoFar, bar: "tqdm[None]") -> Iterator[Batch]:
+class Progress:
+    """One bar for all stages, in samples times restarts; it says which stage runs.
+
+    What a stage does not run, because a sample is fooled or it is not worth while, counts as done when the stage ends.
+    """
+
+    def __init__(self, inputs: Inputs, stages: Sequence[AnyStage]) -> None:
+        self.samples, self.done = len(inputs), 0
+        total = self.samples * sum(stage.restarts for stage in stages)
+        self.bar = tqdm(total=total, leave=False, disable=not inputs.config.verbose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def begin(self, stage: AnyStage) -> None:
+        """Say that a stage runs."""
+        self.bar.set_description(stage.name)
+
+    def advance(self, count: int) -> None:
+        """So many samples more have been run."""
+        self.bar.update(count)
+
+    def end(self, stage: AnyStage) -> None:
+        """A stage is over."""
+        self.done += self.samples * stage.restarts
+        self.bar.update(self.done - self.bar.n)
+
+
+def batches(inputs: Inputs, stage: AnyStage, best: BestSoFar, progress: Progress) -> Iterator[Batch]:
     """What to run, one after the other; with ``early_stop`` on the unbroken only.
 
     Restarts run one after the other while they fill batches; when few samples are left, several restarts of each share
@@ -46,7 +80,6 @@ def batches(inputs: Inputs, stage: AnyStage, best: BestSoFar, bar: "tqdm[None]")
         ids = ids[~best.fooled] if stage.early_stop else ids
         whole = ids if stage.worthwhile is None else ids[stage.worthwhile(ids, best.margin[ids])]
     blocks = parts(whole, inputs.config.batch_size) if stage.whole_batches else [whole]
-    bar.reset(total=size(whole) * stage.restarts)
     for block in blocks:
         restart = 0
         while restart < stage.restarts and size(block):
@@ -54,7 +87,7 @@ def batches(inputs: Inputs, stage: AnyStage, best: BestSoFar, bar: "tqdm[None]")
             together = 1 if consecutive else max(1, min(left, inputs.config.batch_size // size(block)))
             for part in parts(block, inputs.config.batch_size):
                 yield part, restart, together
-                bar.update(together * size(part))
+                progress.advance(together * size(part))
             restart += together
             if stage.early_stop and not isinstance(block, slice):
                 block = block[~best.fooled[block]]
