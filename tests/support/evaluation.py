@@ -13,7 +13,7 @@ CONDITIONS = [
     *(Attacked("pgd", eps / 255) for eps in (1, 2, 4, 8)),
     Attacked("strongest", 1.0, "l2"),
     *(Corrupted(name, severity) for name in ("fog", "gaussian_noise") for severity in (1, 3, 5)),
-    Randomized("sim2real_camera", draws=4),
+    Randomized("sim2real", draws=4),
     Then(Corrupted("fog", 3), Attacked("pgd", 4 / 255)),
 ]
 

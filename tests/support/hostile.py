@@ -59,7 +59,7 @@ def hostile(nasty=NASTY):
         Clean(),
         *(Attacked(attack, eps / 255) for attack in map(named, nasty[:6]) for eps in (1, 2)),
         *(Custom(named("f"), text or "empty") for text in nasty),
-        Randomized("sim2real_camera", draws=3),
+        Randomized("sim2real", draws=3),
         Then(Custom(named("g"), nasty[0]), Attacked(named(nasty[1]), 1 / 255)),
         Then(Corrupted("fog", 3), Attacked(named(nasty[2]), 1.0, "l2")),
     ]

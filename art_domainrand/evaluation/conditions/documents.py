@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import as_python
 from art_domainrand.core.decoding import field_hints, read_as
+from art_domainrand.evaluation.conditions.catalogue import RecordedName
 from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, pipeline_name
 from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.conditions.values import read_eps, write_eps
@@ -160,10 +161,10 @@ def _refuse_functions(document: Mapping[Any, Any], path: str) -> None:
 
 def _read_pipeline(value: Any, path: str, recorded: bool) -> Any:
     if isinstance(value, str):
-        return value
+        return RecordedName(value) if recorded else value
     if isinstance(value, Mapping):
         if recorded and value.get("type") == CUSTOM:
-            return str(value.get("name"))
+            return RecordedName(value.get("name"))
         _refuse_functions(value, path)
         try:
             return from_dict(dict(value))
@@ -179,7 +180,8 @@ def _read_attack(value: Any, path: str, recorded: bool) -> Any:
         if not recorded:
             _refuse_functions(value, path)
         return Unavailable(str(value.get("name")))
-    return read_as(str, value, path, {})
+    name = read_as(str, value, path, {})
+    return RecordedName(name) if recorded else name
 
 
 def _read_options(value: Any, path: str, recorded: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.evaluation.conditions.catalogue import PIPELINES, RecordedName, check_searched
 from art_domainrand.evaluation.conditions.condition import Condition as Condition
 from art_domainrand.evaluation.conditions.names import BALLS, COMPOSITE_ORDERS, attack_name, eps_text, norm_name
 from art_domainrand.evaluation.conditions.values import (
@@ -49,8 +50,7 @@ class Attacked(Condition):
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
         require(self.norm != "l0" or self.eps == int(self.eps), "eps", "be a whole number in L0", self.eps)
-        known = isinstance(self.attack, str) or callable(self.attack)
-        require(known, "attack", "be the name of an attack or make one", Text(type(self.attack).__name__), TypeError)
+        check_searched(self.attack, self.norm)
 
     @property
     def name(self) -> str:
@@ -108,6 +108,7 @@ class Randomized(Condition):
     draws: int = 1
 
     def __post_init__(self) -> None:
+        check_pipeline(self.pipeline)
         check_count("draws", self.draws)
 
     @property
@@ -127,6 +128,7 @@ class DomainAttacked(Condition):
     evaluations: int = 100
 
     def __post_init__(self) -> None:
+        check_pipeline(self.pipeline)
         check_count("evaluations", self.evaluations)
 
     @property
@@ -156,6 +158,7 @@ class Composite(Condition):
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norm_name(self.norm))
         object.__setattr__(self, "eps", checked_eps(self.eps))
+        check_pipeline(self.pipeline)
         check_named("norm", self.norm, BALLS)
         check_named("order", self.order, COMPOSITE_ORDERS)
         check_count("evaluations", self.evaluations)
@@ -266,3 +269,17 @@ def pipeline_name(pipeline: Pipeline | str) -> str:
     if isinstance(pipeline, str):
         return pipeline
     return ", ".join(type(transform).__name__ for transform in pipeline.transforms)
+
+
+def check_pipeline(pipeline: Any) -> None:
+    """Refuse what is neither a pipeline nor the name of a preset.
+
+    :param pipeline: a pipeline or a name.
+    :raises ValueError: with the nearest name.
+    :raises TypeError: for anything else.
+    """
+    if isinstance(pipeline, (Pipeline, RecordedName)):
+        return
+    rule = "be a Pipeline or the name of a preset"
+    require(isinstance(pipeline, str), "pipeline", rule, Text(type(pipeline).__name__), TypeError)
+    check_named("pipeline", pipeline, list(PIPELINES))

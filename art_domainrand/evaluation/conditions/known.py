@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.documents import read_condition
 from art_domainrand.evaluation.conditions.kinds import (
     Composite,
@@ -17,7 +16,7 @@ from art_domainrand.evaluation.conditions.kinds import (
     parts_of_condition,
 )
 from art_domainrand.evaluation.conditions.values import check_named
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS, Pipeline
+from art_domainrand.randomization import CORRUPTIONS, DOMAINS, PRESETS
 from art_domainrand.randomization.domains import UNFORESEEN_DOMAINS
 
 
@@ -44,7 +43,6 @@ def check_condition(condition: Condition) -> None:
 
     :param condition: the condition.
     :raises ValueError: for an unknown name.
-    :raises TypeError: for what is neither a pipeline nor a name.
     """
     for part in parts_of_condition(condition):
         check_condition(part)
@@ -53,18 +51,16 @@ def check_condition(condition: Condition) -> None:
         check(getattr(condition, attribute))
 
 
-def check_pipeline(pipeline: Any) -> None:
-    """Refuse what is neither a pipeline nor the name of a preset."""
-    if not isinstance(pipeline, Pipeline):
-        rule = "be a Pipeline or the name of a preset"
-        require(isinstance(pipeline, str), "pipeline", rule, Text(type(pipeline).__name__), TypeError)
+def check_preset(pipeline: Any) -> None:
+    """Refuse the name of a preset that there is not, also one that a record has."""
+    if isinstance(pipeline, str):
         check_named("pipeline", pipeline, list(PRESETS))
 
 
 _NAMED: dict[type[Condition], tuple[str, Callable[[Any], None]]] = {
     Corrupted: ("corruption", lambda name: check_named("corruption", name, list(CORRUPTIONS))),
     InDomain: ("domain", lambda name: check_named("domain", name, [*DOMAINS, *UNFORESEEN_DOMAINS])),
-    Randomized: ("pipeline", check_pipeline),
-    DomainAttacked: ("pipeline", check_pipeline),
-    Composite: ("pipeline", check_pipeline),
+    Randomized: ("pipeline", check_preset),
+    DomainAttacked: ("pipeline", check_preset),
+    Composite: ("pipeline", check_preset),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from art_domainrand.attacks.square import Square
 from art_domainrand.attacks.strongest import StrongestAttack
 from art_domainrand.core.arguments import argument_names, nearest
 from art_domainrand.core.checks import Text, clip_bounds, require
+from art_domainrand.evaluation.conditions.catalogue import SEARCHED_NORMS, check_searched
 from art_domainrand.evaluation.conditions.kinds import Attacked
 from art_domainrand.evaluation.conditions.names import BALLS, NORMS, attack_name
 
@@ -74,15 +75,15 @@ def double_step(steps: int) -> float:
 
 PGD_OPTIONS = {"max_iter": 40, "num_random_init": 1, "early_stop": True}
 AUTOPGD_OPTIONS = {"nb_random_init": 1, "early_stop": True}
-ATTACKS: dict[str, AttackEntry] = {
+_ENTRIES: dict[str, AttackEntry] = {
     "fgsm": AttackEntry(FGSM, step=whole_step, each=True),
-    "pgd": AttackEntry(PGD, BALLS, PGD_OPTIONS, madry_step, approached=True, each=True),
-    "autopgd": AttackEntry(AutoPGD, BALLS, AUTOPGD_OPTIONS, double_step, approached=True, each=True),
+    "pgd": AttackEntry(PGD, defaults=PGD_OPTIONS, step=madry_step, approached=True, each=True),
+    "autopgd": AttackEntry(AutoPGD, defaults=AUTOPGD_OPTIONS, step=double_step, approached=True, each=True),
     "strongest": AttackEntry(StrongestAttack, approached=True, each=True),
-    "minimum": AttackEntry(MinimumNorm, (*BALLS, "l0"), nearest=True),
+    "minimum": AttackEntry(MinimumNorm, nearest=True),
     "square": AttackEntry(Square, defaults={"max_iter": 1000}, each=True),
     "art:FastGradientMethod": AttackEntry(evasion.FastGradientMethod, step=whole_step),
-    "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, ("linf",), {"max_iter": 40}, madry_step),
+    "art:BasicIterativeMethod": AttackEntry(evasion.BasicIterativeMethod, defaults={"max_iter": 40}, step=madry_step),
     "art:MomentumIterativeMethod": AttackEntry(
         evasion.MomentumIterativeMethod, defaults={"max_iter": 40}, step=madry_step
     ),
@@ -93,15 +94,16 @@ ATTACKS: dict[str, AttackEntry] = {
         evasion.AutoProjectedGradientDescent, defaults={"nb_random_init": 1}, step=double_step
     ),
     "art:AutoAttack": AttackEntry(evasion.AutoAttack, step=double_step),
-    "art:SquareAttack": AttackEntry(evasion.SquareAttack, ("linf", "l2"), {"max_iter": 1000}),
-    "art:DeepFool": AttackEntry(evasion.DeepFool, ("linf", "l2"), nearest=True),
-    "art:CarliniL2Method": AttackEntry(evasion.CarliniL2Method, ("l2",), nearest=True),
-    "art:CarliniLInfMethod": AttackEntry(evasion.CarliniLInfMethod, ("linf",), nearest=True),
-    "art:ElasticNet": AttackEntry(evasion.ElasticNet, ("l1", "l2"), nearest=True),
-    "art:NewtonFool": AttackEntry(evasion.NewtonFool, ("l2",), nearest=True),
-    "art:HopSkipJump": AttackEntry(evasion.HopSkipJump, ("linf", "l2"), nearest=True),
-    "art:BoundaryAttack": AttackEntry(evasion.BoundaryAttack, ("l2",), nearest=True),
+    "art:SquareAttack": AttackEntry(evasion.SquareAttack, defaults={"max_iter": 1000}),
+    "art:DeepFool": AttackEntry(evasion.DeepFool, nearest=True),
+    "art:CarliniL2Method": AttackEntry(evasion.CarliniL2Method, nearest=True),
+    "art:CarliniLInfMethod": AttackEntry(evasion.CarliniLInfMethod, nearest=True),
+    "art:ElasticNet": AttackEntry(evasion.ElasticNet, nearest=True),
+    "art:NewtonFool": AttackEntry(evasion.NewtonFool, nearest=True),
+    "art:HopSkipJump": AttackEntry(evasion.HopSkipJump, nearest=True),
+    "art:BoundaryAttack": AttackEntry(evasion.BoundaryAttack, nearest=True),
 }
+ATTACKS: dict[str, AttackEntry] = {name: replace(_ENTRIES[name], norms=norms) for name, norms in SEARCHED_NORMS.items()}
 """Name -> attack: this library's, and ART's own by "art:" and the name of the class."""
 
 
@@ -113,11 +115,8 @@ def attack_entry(condition: Attacked) -> AttackEntry:
     """
     if not isinstance(condition.attack, str):
         return AttackEntry(condition.attack)
-    got = Text(f"{condition.attack!r}{nearest(condition.attack, list(ATTACKS))}")
-    require(condition.attack in ATTACKS, "attack", f"be one of {list(ATTACKS)}", got)
+    check_searched(str(condition.attack), condition.norm)
     entry = ATTACKS[condition.attack]
-    rule = f"be one of {list(entry.norms)} for the attack {condition.attack!r}"
-    require(condition.norm in entry.norms, "norm", rule, condition.norm)
     for name in condition.options:
         known = entry.options
         rule = f"be among {known} for the attack {condition.attack!r}"

@@ -149,8 +149,8 @@ def test_warnings_stand_beside_what_they_concern(tmp_path, severity):
         Attacked("pgd", 0.1),
         Corrupted("fog", 3),
         Then(Corrupted("fog", 3), Attacked("pgd", 0.1)),
-        Composite("sim2real_camera", 0.1),
-        Randomized("sim2real_camera"),
+        Composite("sim2real", 0.1),
+        Randomized("sim2real"),
     ]
     evaluation = replace(made_up(conditions=conditions), diagnoses={"robust": diagnosed(severity, "zero_gradients")})
     page, html, markdown = read_report(evaluation, tmp_path)

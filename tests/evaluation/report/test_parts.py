@@ -159,17 +159,17 @@ def test_models_share_a_figure_and_so_do_the_attacks_of_one():
     conditions = [
         Clean(),
         *(Attacked(name, eps) for name in ("pgd", "fgsm") for eps in (0.1, 0.3)),
-        *(Attacked("x", eps, "l2") for eps in (1, 2)),
-        Attacked("y", 0.1),
+        *(Attacked("square", eps, "l2") for eps in (1, 2)),
+        Attacked("minimum", 0.1),
     ]
     several = curve_figures(made_up(conditions=conditions))
     assert [(one.title, one.names) for one in several] == [
-        (title, ("plain", "robust")) for title in ("pgd linf", "fgsm linf", "x l2")
+        (title, ("plain", "robust")) for title in ("pgd linf", "fgsm linf", "square l2")
     ]
     alone = curve_figures(made_up(("one",), conditions))
     assert [(one.title, one.names) for one in alone] == [
         ("Attacks in L∞", ("pgd linf", "fgsm linf")),
-        ("x l2", ("x l2",)),
+        ("square l2", ("square l2",)),
     ]
     assert alone[0].eps == ("0", "0.1", "0.3")
     assert curve_figures(made_up(conditions=[Clean(), Attacked("pgd", 0.1)])) == ()

@@ -8,7 +8,9 @@ from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
 from art_domainrand.evaluation.conditions import Attacked
+from art_domainrand.evaluation.conditions.catalogue import SEARCHED_NORMS
 from art_domainrand.evaluation.conditions.names import NORMS
+from art_domainrand.evaluation.running import attacks
 from art_domainrand.evaluation.running.attacks import ATTACKS
 from art_domainrand.evaluation.running.perform import check_performable, perform
 
@@ -40,18 +42,25 @@ def test_every_attack_of_the_table_runs_and_keeps_to_its_ball(name, norm, classi
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("make", "said"),
     [
-        (Attacked("pdg", 0.1), r"attack must be one of .*got 'pdg'; did you mean 'pgd'\?"),
-        (Attacked("art:DeepFol", 0.1), r"did you mean 'art:DeepFool'\?"),
-        (Attacked("art:CarliniL2Method", 0.1, "linf"), r"norm must be one of \['l2'\] for the attack"),
-        (Attacked("pgd", 0.1, options={"steps": 3}), r"options must be among .* 'steps'; did you mean 'max_iter'\?"),
-        (Attacked("pgd", 0.1, options={"seed": 3}), "options must be among .* got 'seed'"),
+        (lambda: Attacked("pdg", 0.1), r"attack must be one of .*got 'pdg'; did you mean 'pgd'\?"),
+        (lambda: Attacked("art:DeepFol", 0.1), r"did you mean 'art:DeepFool'\?"),
+        (lambda: Attacked("art:CarliniL2Method", 0.1, "linf"), r"norm must be one of \['l2'\] for the attack"),
+        (
+            lambda: Attacked("pgd", 0.1, options={"steps": 3}),
+            r"options must be among .* 'steps'; did you mean 'max_iter'\?",
+        ),
+        (lambda: Attacked("pgd", 0.1, options={"seed": 3}), "options must be among .* got 'seed'"),
     ],
 )
-def test_what_is_misspelt_is_refused_with_the_nearest_name(condition, said):
+def test_what_is_misspelt_is_refused_with_the_nearest_name(make, said):
     with pytest.raises(ValueError, match=said):
-        check_performable(condition)
+        check_performable(make())
+
+
+def test_the_names_of_attacks_are_those_of_the_table():
+    assert SEARCHED_NORMS.keys() == attacks._ENTRIES.keys()
 
 
 def test_no_option_is_what_the_condition_or_the_evaluation_decides():

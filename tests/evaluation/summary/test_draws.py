@@ -44,10 +44,10 @@ def test_more_draws_can_only_lose_or_find_more(data):
 
 
 def test_a_single_draw_is_a_summary_of_one():
-    evaluation = tabled({"m": {Clean(): share(3, 5), Randomized("sim2real_camera", 2): [share(3, 5), share(4, 5)]}})
+    evaluation = tabled({"m": {Clean(): share(3, 5), Randomized("sim2real", 2): [share(3, 5), share(4, 5)]}})
     found = draw_summary(evaluation, "m", "clean")
     assert found.worst_of[0].accuracy == found.best_of[0].accuracy == found.expected.accuracy == 0.6
     assert found.spread == found.changed == 0
-    assert drawn_conditions(evaluation, "m") == ("randomized sim2real_camera x2",)
+    assert drawn_conditions(evaluation, "m") == ("randomized sim2real x2",)
     with pytest.raises(ValueError, match="did you mean 'clean'"):
         draw_summary(evaluation, "m", "clear")

@@ -92,7 +92,7 @@ def test_a_model_that_was_not_diagnosed_has_an_upper_bound():
         Attacked("art:SquareAttack", 8 / 255),
         Attacked(SquareAttack, 8 / 255),
         Then(FOG, Attacked("art:HopSkipJump", 8 / 255)),
-        DomainAttacked("sim2real_camera"),
+        DomainAttacked("sim2real"),
     ],
 )
 def test_attacks_without_gradients_work_where_there_are_none(search):
@@ -152,8 +152,8 @@ def test_draws_are_counted_at_their_worst():
 
 
 def test_what_has_no_ball_is_named_or_counted():
-    kinds = {CLEAN: share(9, 10), PGD[8]: share(5, 10), DomainAttacked("sim2real_camera"): share(4, 10)}
-    assert "under linf 8/255 and worst sim2real_camera, on" in verdict(tabled({"net": kinds}), "net").sentence
+    kinds = {CLEAN: share(9, 10), PGD[8]: share(5, 10), DomainAttacked("sim2real"): share(4, 10)}
+    assert "under linf 8/255 and worst sim2real, on" in verdict(tabled({"net": kinds}), "net").sentence
     kinds |= {Custom(max): share(4, 10), Then(FOG, PGD[8]): share(4, 10)}
     assert "under linf 8/255 and 3 other attacks, on" in verdict(tabled({"net": kinds}), "net").sentence
     ours = tabled({"net": {CLEAN: share(9, 10), Custom(max): share(4, 10)}}, names=["plain", "my attack"])
@@ -161,7 +161,7 @@ def test_what_has_no_ball_is_named_or_counted():
 
 
 def test_what_random_draws_lose_is_no_attack():
-    kinds = {CLEAN: share(9, 10), Randomized("sim2real_camera"): share(4, 10)}
+    kinds = {CLEAN: share(9, 10), Randomized("sim2real"): share(4, 10)}
     assert "no attack was tried" in verdict(tabled({"net": kinds}), "net").sentence
 
 
