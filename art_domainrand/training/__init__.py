@@ -2,6 +2,13 @@
 
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.fitting import fit_randomized
+from art_domainrand.training.population.search import SearchResult, search_pipeline
 from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
 
-__all__ = ["DomainAdversarialTrainer", "RandomizedDataGenerator", "fit_randomized"]
+__all__ = [
+    "DomainAdversarialTrainer",
+    "RandomizedDataGenerator",
+    "SearchResult",
+    "fit_randomized",
+    "search_pipeline",
+]

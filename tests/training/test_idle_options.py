@@ -26,10 +26,11 @@ def test_replays_are_for_free_training(objective):
     assert said(lambda: trainer_of(trainable(cnn()), objective="free", replays=2)) == []
 
 
-def test_consistency_has_nothing_to_compare_without_a_randomization():
-    (message,) = said(lambda: trainer_of(trainable(cnn()), objective="consistency"))
+@pytest.mark.parametrize("objective", ["consistency", "augmix"])
+def test_consistency_has_nothing_to_compare_without_a_randomization(objective):
+    (message,) = said(lambda: trainer_of(trainable(cnn()), objective=objective))
     assert "compares draws of a randomization; without one its second term is zero" in message
-    assert said(lambda: trainer_of(trainable(cnn()), objective="consistency", randomization=BRIGHT)) == []
+    assert said(lambda: trainer_of(trainable(cnn()), objective=objective, randomization=BRIGHT)) == []
 
 
 @pytest.mark.parametrize("name", ["eps_epochs", "range_epochs"])

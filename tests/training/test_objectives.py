@@ -113,6 +113,19 @@ def test_consistency_is_the_jensen_shannon_divergence_of_three_views() -> None:
     torch.testing.assert_close(value("consistency", batch), losses + 12 * apart)
 
 
+def test_augmix_is_the_clean_loss_and_the_divergence_as_the_authors_compute_it() -> None:
+    """Twelve times the mean of three batch means of KL(p || M), M cut off at 1e-7."""
+    batch = views()
+    assert batch.again is not None
+    parts = [scores.softmax(1) for scores in (batch.clean, batch.randomized, batch.again)]
+    middle = torch.clamp(sum(parts) / 3, 1e-7, 1).log()
+    apart = sum(functional.kl_div(middle, part, reduction="batchmean") for part in parts) / 3
+    expected = functional.cross_entropy(batch.clean, batch.y) + 12 * apart
+    torch.testing.assert_close(value("augmix", batch), expected, rtol=1e-6, atol=0)
+    assert OBJECTIVES["augmix"].attacked == 0
+    assert OBJECTIVES["augmix"].draws == 2
+
+
 def test_the_divergences_of_equal_views_are_zero() -> None:
     batch = views()
     same = Views(batch.clean, batch.clean, batch.clean, batch.clean, batch.y)
@@ -120,9 +133,10 @@ def test_the_divergences_of_equal_views_are_zero() -> None:
     assert float(divergence(batch.clean, batch.clean).abs().max()) == 0
     assert torch.equal(value("trades", same), natural)
     torch.testing.assert_close(value("consistency", same), 2 * natural)
+    torch.testing.assert_close(value("augmix", same), natural)
 
 
-@pytest.mark.parametrize("name", ["trades", "mart", "consistency"])
+@pytest.mark.parametrize("name", ["trades", "mart", "consistency", "augmix"])
 @pytest.mark.parametrize("size", [1.0, 40.0, 300.0])
 def test_gradients_stay_finite_and_bounded_however_sure_the_model_is(name: str, size: float) -> None:
     """p log p, and log(1 - p) of a p that rounds to one, have derivatives that blow up if taken by themselves."""
@@ -137,7 +151,8 @@ def test_gradients_stay_finite_and_bounded_however_sure_the_model_is(name: str, 
 def test_the_accuracy_of_randomized_images_is_that_of_the_last_draw() -> None:
     """Which automatic domain randomization judges its boundaries by."""
     batch = views()
-    for name, expected in {"trades": batch.randomized, "mart": batch.randomized, "consistency": batch.again}.items():
+    last = {"trades": batch.randomized, "mart": batch.randomized, "consistency": batch.again, "augmix": batch.again}
+    for name, expected in last.items():
         scores = OBJECTIVES[name].loss(forward, batch, functional.cross_entropy, 1.0)[1]
         assert torch.equal(scores, expected), name
 

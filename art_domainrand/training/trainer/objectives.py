@@ -99,10 +99,25 @@ def consistency(forward: ForwardViews, views: Views, loss_of: LossOf, weight: fl
     assert views.again is not None
     scores = forward(views.clean, views.randomized, views.again, views.adversarial)
     clean, first, second, adversarial = scores.chunk(4)
-    views_of = torch.stack((clean, first, second)).log_softmax(2)
-    middle = views_of.logsumexp(0) - math.log(3)
-    apart = functional.kl_div(middle.expand_as(views_of), views_of, reduction="none", log_target=True).sum(2).mean()
+    apart = spread_of(clean, first, second)
     return loss_of(adversarial, views.y) + loss_of(clean, views.y) + weight * apart, second
+
+
+def augmix(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+    """Clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws, without an attack.
+
+    The loss of AugMix (Hendrycks et al. 2020, equation 3), and of PRIME; the pipeline is the one that is trained with.
+    """
+    assert views.again is not None
+    clean, first, second = forward(views.clean, views.randomized, views.again).chunk(3)
+    return loss_of(clean, views.y) + weight * spread_of(clean, first, second), second
+
+
+def spread_of(*scores: Tensor) -> Tensor:
+    """The mean Jensen-Shannon divergence of scores (B, K) of several views: that of each from their mean, averaged."""
+    views = torch.stack(scores).log_softmax(2)
+    middle = views.logsumexp(0) - math.log(len(scores))
+    return functional.kl_div(middle.expand_as(views), views, reduction="none", log_target=True).sum(2).mean()
 
 
 def divergence(scores: Tensor, target: Tensor) -> Tensor:
@@ -119,5 +134,6 @@ OBJECTIVES: dict[str, TrainingObjective] = {
     "trades": TrainingObjective(trades, weight=6.0, views=2),
     "mart": TrainingObjective(mart, weight=5.0, views=2),
     "consistency": TrainingObjective(consistency, draws=2, weight=12.0, views=4),
+    "augmix": TrainingObjective(augmix, attacked=0.0, draws=2, weight=12.0, views=3),
 }
 """Name -> objective; "fast" and "free" of the trainer are ways to find the adversarial examples of "madry"."""

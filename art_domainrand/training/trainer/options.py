@@ -84,8 +84,8 @@ class TrainingOptions:
         """Say which options have no effect on this run, ``randomized`` or not."""
         if self.replays != REPLAYS and self.objective != "free":
             warn(f'replays has no effect with objective={self.objective!r}; it is for "free"', 4)
-        if self.objective == "consistency" and not randomized:
-            warn('objective="consistency" compares draws of a randomization; without one its second term is zero', 4)
+        if self.objective in ("consistency", "augmix") and not randomized:
+            warn(f'objective="{self.objective}" compares draws of a randomization; without one its second term is zero', 4)
 
     def warn_of_epochs(self, nb_epochs: int) -> None:
         """Say which curricula do not come to their end in ``nb_epochs``."""

@@ -58,11 +58,12 @@ class DomainAdversarialTrainer(Trainer):
     :param randomization: A pipeline, or what one is made from, that randomizes the images; None trains on the images
         as they are.
     :param objective: "standard" (half adversarial, a quarter randomized, a quarter clean), "madry" (adversarial only),
-        "trades", "mart", "consistency" (AugMix-like agreement of clean image and two draws), "fast" (adversarial only,
-        by one step of 1.25 eps from a random start in place of ``attack``'s own; Wong et al. 2020), or "free" (every
-        batch ``replays`` times, the gradient of the images taken along with that of the weights; Shafahi et al. 2019,
-        who divide the number of epochs by the replays).
-    :param weight: Of the second term of "trades" (6), "mart" (5) and "consistency" (12).
+        "trades", "mart", "consistency" (agreement of clean image and two draws, besides), "augmix" (clean images and
+        that agreement; the attack is not used), "fast" (adversarial only, by one step of 1.25 eps from a random start
+        in place of ``attack``'s own; Wong et al. 2020), or "free" (every batch ``replays`` times, the gradient of the
+        images taken along with that of the weights; Shafahi et al. 2019, who divide the number of epochs by the
+        replays).
+    :param weight: Of the second term of "trades" (6), "mart" (5), "consistency" (12) and "augmix" (12).
     :param awp: Size of the adversarial weight perturbation relative to the weights, such as 0.005; 0 for none.
     :param replays: Passes over a batch with "free".
     :param eps_epochs: Epochs over which eps (and eps_step) rise linearly to the attack's.

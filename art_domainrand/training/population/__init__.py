@@ -1,0 +1,1 @@
+"""Search over pipelines by trial: for what has no gradient."""

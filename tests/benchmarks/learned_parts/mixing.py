@@ -1,0 +1,116 @@
+"""Clean and corruption accuracy after training with policies that mix: AugMix, PRIME, TrivialAugment, and none.
+
+A small network, three seeds each; every policy sees the same images in the same order for the same number of epochs.
+The test images choose nothing: no epoch is picked, and no setting was. Corruptions are our own, made of 8-bit images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from art.estimators.classification import PyTorchClassifier
+from torch import nn
+
+from art_domainrand import PGD, DomainAdversarialTrainer
+from art_domainrand.data import LabelledImages, digits
+from art_domainrand.estimators import predict
+from art_domainrand.randomization import CorruptionSuite, Pipeline, preset
+
+# Name -> pipeline, or None, and objective. Where it is "madry", an attack of no radius leaves images as they are.
+POLICIES: dict[str, tuple[Pipeline | None, str]] = {
+    "none": (None, "madry"),
+    "trivial_augment": (preset("trivial_augment"), "madry"),
+    "augmix": (preset("augmix"), "madry"),
+    "augmix + JSD": (preset("augmix"), "augmix"),
+    "prime": (preset("prime"), "madry"),
+    "prime + JSD": (preset("prime"), "augmix"),
+}
+
+
+def small_net(size: int) -> nn.Module:
+    """Three convolutions with batch normalization, each on half the side."""
+    layers: list[nn.Module] = []
+    for before, width in ((3, 16), (16, 32), (32, 64)):
+        layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * (size // 8) ** 2, 10))
+
+
+def in_colour(images: LabelledImages) -> LabelledImages:
+    """Grey images as RGB, for policies of colour."""
+    return LabelledImages(np.repeat(images.x, 4 - images.x.shape[1], 1)[:, :3], images.y, images.classes)
+
+
+def trained(train: LabelledImages, policy: str, seed: int, epochs: int) -> tuple[PyTorchClassifier, float]:
+    """A network trained with a policy, and how many seconds that took."""
+    pipeline, objective = POLICIES[policy]
+    torch.manual_seed(seed)
+    net = small_net(train.x.shape[2])
+    classifier = PyTorchClassifier(
+        net,
+        nn.CrossEntropyLoss(),
+        train.x.shape[1:],
+        10,
+        torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        clip_values=(0, 1),
+        device_type="cpu",
+    )
+    nothing = PGD(classifier, eps=1e-6, eps_step=1e-6, max_iter=1, verbose=False)
+    trainer = DomainAdversarialTrainer(
+        classifier, nothing, randomization=pipeline, objective=objective, seed=seed, verbose=False
+    )
+    start = time.perf_counter()
+    trainer.fit(train.x, train.y, batch_size=64, nb_epochs=epochs)
+    return classifier, time.perf_counter() - start
+
+
+def accuracy(classifier: PyTorchClassifier, x: np.ndarray, y: np.ndarray) -> float:
+    """In per cent."""
+    return 100 * float((predict(classifier, x, batch_size=256).argmax(1) == y).mean())
+
+
+def row(policy: str, found: list[tuple[float, float, float]]) -> str:
+    """Mean and standard deviation over seeds."""
+    columns = [f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)]
+    return f"| {policy} | {' | '.join(columns)} |"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="learned.py mixing", description=__doc__)
+    parser.add_argument("--cifar", type=Path, help="folder or archive of CIFAR-10 in place of the digits")
+    parser.add_argument("--images", type=int, default=4000, help="training images of CIFAR-10")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--severities", type=int, nargs="+", default=[1, 3, 5])
+    parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
+    options = parser.parse_args(arguments)
+    if options.cifar is None:
+        train, test = (in_colour(part) for part in digits())
+    else:
+        from strength_models import cifar_images  # noqa: PLC0415
+
+        train, test = cifar_images(options.cifar, options.images)
+    suite = CorruptionSuite(severities=options.severities)
+    shifted = [(name, images) for name, _, images in suite.corrupted(test.x)]
+    print(f"{len(train)} training and {len(test)} test images, {options.epochs} epochs, {options.seeds} seeds, ")
+    print(f"{len(suite)} corruptions (severities {options.severities}), one thread\n")
+    print("| policy | clean | corrupted | seconds |\n|---|---|---|---|")
+    for policy in options.policies:
+        found = []
+        for seed in range(options.seeds):
+            classifier, seconds = trained(train, policy, seed, options.epochs)
+            corrupted = statistics.mean(accuracy(classifier, images, test.y) for _, images in shifted)
+            found.append((accuracy(classifier, test.x, test.y), corrupted, seconds))
+        print(row(policy, found), flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    torch.set_num_threads(1)
+    main(sys.argv[1:])

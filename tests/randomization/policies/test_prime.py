@@ -1,0 +1,156 @@
+"""PRIME's random changes: closed forms of the field, the curve and the filter, and the pipeline made of them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from art_domainrand.core.hashing import normal_field
+from art_domainrand.randomization import (
+    ColorCurve,
+    Constant,
+    Diffeomorphism,
+    Draw,
+    MixedChains,
+    OneOf,
+    Pipeline,
+    RandomDepth,
+    RandomFilter,
+    prime,
+)
+from art_domainrand.randomization.prime.color_curve import STEPS
+from art_domainrand.randomization.prime.diffeomorphism import temperatures
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def displacements(n, cutoff, temperature, size=24):
+    """Fields with one cutoff: it is 2 + share * (modes - 1)."""
+    transform = Diffeomorphism(Constant(temperature), Constant((cutoff - 2) / 9), Constant(10.0))
+    draw = Pipeline(transform).sample(n, seeded())
+    return transform.displacement(transform.values(draw.u.double(), draw.seeds), size, size)
+
+
+@pytest.mark.parametrize("cutoff", [2.0, 5.0, 9.0])
+def test_the_mean_square_of_the_displacement_is_that_of_its_modes(cutoff):
+    """E u(x, y)^2 = n^2 T sum over modes of sin(i pi x)^2 sin(j pi y)^2 / (i^2 + j^2), which is zero at the border."""
+    size, temperature = 24, 0.5
+    found = displacements(1500, cutoff, temperature, size)
+    low, high = (float(bound) for bound in temperatures(torch.tensor([cutoff], dtype=torch.float64), size**2))
+    place = np.linspace(0, 1, size)
+    expected = np.zeros((size, size))
+    for i in range(1, 12):
+        for j in range(1, 12):
+            radius = math.hypot(i, j)
+            share = min(max(cutoff + 0.5 - radius, 0.0), 1.0)
+            wave = np.outer(np.sin(j * np.pi * place), np.sin(i * np.pi * place))
+            expected += (share / radius * wave) ** 2
+    expected *= size**2 * (low + temperature * (high - low))
+    measured = found.square().mean((0, 1)).numpy()
+    inner = (slice(1, -1), slice(1, -1))
+    assert np.abs(measured[inner] / expected[inner] - 1).max() < 0.25
+    assert abs(measured.mean() / expected.mean() - 1) < 0.05
+    for border in (found[..., 0], found[..., -1], found[..., 0, :], found[..., -1, :]):
+        assert border.abs().max() < 1e-12
+
+
+def test_temperatures_are_those_of_half_a_pixel_and_of_the_first_fold():
+    """A pixel is typically displaced by n sqrt(pi T log c) / 2: half a pixel, and a radian of the finest wave."""
+    cutoff = torch.tensor([3.0, 6.0], dtype=torch.float64)
+    low, high = temperatures(cutoff, 64**2)
+    torch.testing.assert_close(64 * (math.pi * low * cutoff.log()).sqrt() / 2, torch.full_like(cutoff, 0.5))
+    torch.testing.assert_close(64 * (math.pi * high * cutoff.log()).sqrt() / 2, 64 / (math.pi * cutoff))
+    assert torch.equal(*temperatures(torch.tensor([60.0]), 32**2)), "half a pixel folds already"
+
+
+def test_an_image_of_one_colour_and_the_border_of_any_stay():
+    x = torch.rand(8, 3, 20, 20, generator=seeded())
+    draw = Pipeline(Diffeomorphism()).sample(8, seeded(1))
+    changed = Pipeline(Diffeomorphism()).apply(x, draw)
+    for edge in ((..., 0), (..., -1), (..., 0, slice(None)), (..., -1, slice(None))):
+        torch.testing.assert_close(changed[edge], x[edge], atol=1e-4, rtol=0)
+    flat = torch.full_like(x, 0.3)
+    torch.testing.assert_close(Pipeline(Diffeomorphism()).apply(flat, draw), flat)
+    assert (changed - x).abs().max() > 0.1
+
+
+def test_labels_do_not_follow_a_field_that_may_fold():
+    pipeline = Pipeline(Diffeomorphism())
+    with pytest.raises(ValueError, match="labels cannot follow Diffeomorphism"):
+        pipeline.geometry(pipeline.sample(1), (8, 8))
+
+
+def test_a_curve_ends_at_black_and_white_and_is_a_sum_of_sines():
+    """On the levels of 8 bits: the sines are orthogonal, so each has the variance of a coefficient."""
+    count, waves, strength = 3000, 6, 1e-4
+    levels = torch.linspace(0, 1, STEPS // 4 + 1, dtype=torch.float64)
+    transform = ColorCurve(Constant(strength), Constant(float(waves)))
+    draw = Pipeline(transform).sample(count, seeded())
+    x = levels.view(1, 1, 1, -1).expand(count, 1, 1, -1).contiguous()
+    curve = (Pipeline(transform).apply(x, draw) - x)[:, 0, 0]
+    assert curve[:, 0].abs().max() == 0
+    assert curve[:, -1].abs().max() < 1e-12
+    middle = slice(40, -40)  # far enough from the ends that nothing is clipped
+    sines = torch.sin(math.pi * torch.arange(1, 9)[:, None] * levels)
+    fitted = curve[:, middle] @ torch.linalg.pinv(sines[:, middle])
+    variance = fitted.square().mean(0)
+    assert (variance[:waves] / strength - 1).abs().max() < 0.15
+    assert variance[waves:].max() < 1e-3 * strength
+    assert (fitted[:, :waves].T.corrcoef() - torch.eye(waves)).abs().max() < 0.1
+
+
+def test_channels_have_curves_of_their_own_and_images_too():
+    x = torch.rand(1, 1, 8, 8, generator=seeded()).expand(4, 3, 8, 8)
+    transform = Pipeline(ColorCurve((0.005, 0.01)))
+    changed = transform.apply(x, transform.sample(4, seeded()))
+    assert len(torch.unique(changed.flatten(0, 1).flatten(1), dim=0)) == 12
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_a_filter_is_torchs_with_a_kernel_of_the_identity_and_normal_numbers(size):
+    count = 400
+    transform = Pipeline(RandomFilter(Constant(0.2), size))
+    delta = torch.zeros(count, 1, 2 * size + 1, 2 * size + 1, dtype=torch.float64)
+    delta[:, :, size, size] = 1.0
+    draw = transform.sample(count, seeded())
+    shown = transform.apply(torch.cat((0.25 * delta, 1 - 0.25 * delta)), draw.repeat(2)).chunk(2)
+    reach = size // 2
+    inner = slice(size - reach, size + reach + 1)
+    # A pixel shows the kernel turned by 180 degrees, but where it is negative or large and clipped.
+    kernel = shown[0][:, :, inner, inner].flip((2, 3)) / 0.25
+    free = ((kernel > 0) & (kernel < 4)).double()
+    identity = torch.zeros(size, size, dtype=torch.float64)
+    identity[reach, reach] = 1.0
+    numbers = ((kernel - identity) / 0.2)[free.bool()]
+    assert abs(float(numbers[numbers > 0].square().mean()) - 1) < 0.15
+    assert kernel[:, 0, reach, reach].mean() == pytest.approx(1.0, abs=0.05)
+    x = 0.2 + 0.01 * torch.rand(count, 2, 7, 7, dtype=torch.float64, generator=seeded())
+    mild = Pipeline(RandomFilter(Constant(0.02), size))
+    ours = mild.apply(x, draw)
+    values = mild.chain.values(draw.u.double(), draw.seeds)["0"]
+    weights = identity + 0.02 * normal_field(values["seed"], size**2, torch.float64).view(count, size, size)
+    theirs = torch.cat(
+        [functional.conv2d(one[:, None], weight[None, None], padding=reach) for one, weight in zip(x, weights)]  # noqa: B905
+    )
+    torch.testing.assert_close(ours.flatten(0, 1), theirs[:, 0].clamp(0, 1))
+
+
+def test_prime_is_three_chains_of_one_to_three_of_three():
+    (mixed,) = prime().transforms
+    assert isinstance(mixed, MixedChains)
+    assert isinstance(mixed.transform, RandomDepth)
+    assert isinstance(mixed.transform.transform, OneOf)
+    kinds = [type(member) for member in mixed.transform.transform.transforms]
+    assert (mixed.width, mixed.transform.depth, kinds) == (3, (1, 3), [Diffeomorphism, ColorCurve, RandomFilter])
+
+
+def test_what_prime_makes_is_within_the_range_of_images():
+    pipeline = prime()
+    changed = pipeline(torch.rand(64, 3, 12, 12, generator=seeded()), seeded(1))
+    assert changed.min() >= 0
+    assert changed.max() <= 1 + 1e-6
+    assert isinstance(pipeline.sample(1), Draw)
