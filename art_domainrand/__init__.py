@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from art_domainrand.attacks.domain import DomainAttack, grid_attack, worst_of
     from art_domainrand.attacks.fgsm import FGSM
     from art_domainrand.attacks.minimum_norm import MinimumNorm
+    from art_domainrand.attacks.perturbation_generator import PerturbationGenerator
     from art_domainrand.attacks.pgd import PGD
     from art_domainrand.attacks.square import Square
     from art_domainrand.attacks.strongest import StrongestAttack
@@ -47,6 +48,7 @@ __all__ = [
     "LearnableRanges",
     "MinimumNorm",
     "MultiModal",
+    "PerturbationGenerator",
     "RandomizedDataGenerator",
     "Square",
     "StrongestAttack",
@@ -71,6 +73,7 @@ _HOMES = {
     "worst_of": "art_domainrand.attacks.domain",
     "FGSM": "art_domainrand.attacks.fgsm",
     "MinimumNorm": "art_domainrand.attacks.minimum_norm",
+    "PerturbationGenerator": "art_domainrand.attacks.perturbation_generator",
     "PGD": "art_domainrand.attacks.pgd",
     "Square": "art_domainrand.attacks.square",
     "StrongestAttack": "art_domainrand.attacks.strongest",

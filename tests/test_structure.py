@@ -21,6 +21,7 @@ LAYERS = [
     {"core"},
     {"randomization"},
     {"estimators"},
+    {"generative"},
     {"preprocessors"},
     {"attacks"},
     {"data", "images", "evaluation", "training"},

@@ -7,6 +7,7 @@ from art_domainrand.attacks.fgsm import FGSM
 from art_domainrand.attacks.findings import Findings
 from art_domainrand.attacks.minimum.closest import Closest
 from art_domainrand.attacks.minimum_norm import MinimumNorm
+from art_domainrand.attacks.perturbation_generator import PerturbationGenerator
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.attacks.robustness import empirical_robustness
 from art_domainrand.attacks.square import Square
@@ -23,6 +24,7 @@ __all__ = [
     "DomainAttack",
     "Findings",
     "MinimumNorm",
+    "PerturbationGenerator",
     "Square",
     "StrongestAttack",
     "UnionAttack",

@@ -5,9 +5,15 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
+from art_domainrand.attacks.fgsm import FGSM
+from art_domainrand.attacks.perturbation_generator import PerturbationGenerator
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.training.trainer.options import FAST_STEP, TINY, TrainingOptions
+
+TRAINED_WITH = (FGSM, PGD, AutoPGD, PerturbationGenerator)
+"""The attacks that a trainer takes."""
 
 
 def training_attack(attack: GradientAttack, options: TrainingOptions) -> Any:

@@ -14,9 +14,6 @@ from art.defences.trainer.trainer import Trainer
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
-from art_domainrand.attacks.apgd import AutoPGD
-from art_domainrand.attacks.fgsm import FGSM
-from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Text, check_counts, check_layout, require
@@ -27,7 +24,7 @@ from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.data.sources import BatchLabels, open_source
-from art_domainrand.training.trainer.adversary import training_attack
+from art_domainrand.training.trainer.adversary import TRAINED_WITH, training_attack
 from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
@@ -124,8 +121,8 @@ class DomainAdversarialTrainer(Trainer):
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
         refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
         require(fits, "classifier", rule, Text(type(classifier).__name__), refused)
-        rule = "be an FGSM, PGD or AutoPGD of this library"
-        require(isinstance(attack, (FGSM, PGD, AutoPGD)), "attack", rule, Text(type(attack).__name__), TypeError)
+        rule = "be an FGSM, PGD or AutoPGD of this library, or a fitted PerturbationGenerator"
+        require(isinstance(attack, TRAINED_WITH), "attack", rule, Text(type(attack).__name__), TypeError)
         require(not attack.targeted, "attack", "be untargeted", Text("a targeted one"))
         check_trainable(classifier)
         given = randomization is not None

@@ -1,0 +1,1 @@
+"""What a trained generator does in an attack."""

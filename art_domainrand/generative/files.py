@@ -1,0 +1,46 @@
+"""Networks in files of weights and plain values, which are read without running any pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from art_domainrand.core.checks import Text, require
+from art_domainrand.core.files import whole_file
+
+NETWORK_VERSION = 1
+"""The version of the file's layout."""
+
+
+def write_network(path: str | Path, kind: str, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values to a file; whole, or not at all.
+
+    :param path: the file.
+    :param kind: what it is of, so that no other class reads it.
+    :param state: what to keep.
+    """
+    with whole_file(Path(path).expanduser()) as temporary:
+        torch.save({"version": NETWORK_VERSION, "kind": kind, **state}, temporary)
+
+
+def read_network(path: str | Path, kind: str) -> dict[str, Any]:
+    """What :func:`write_network` has written, on the CPU.
+
+    :param path: the file.
+    :param kind: what it must be of.
+    :raises ValueError: for a file of another kind or version, and one that is broken or holds more than weights.
+    """
+    path = Path(path).expanduser()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"path must be a file of {kind}, got {str(path)!r}, unreadable: {said}") from error
+    known = isinstance(state, dict) and state.get("kind") == kind and state.get("version") == NETWORK_VERSION
+    named = Text(f"{str(path)!r}")
+    require(known, "path", f"be a file of {kind}, version {NETWORK_VERSION}", named)
+    return dict(state)
