@@ -23,7 +23,7 @@ LAYERS = [
     {"estimators"},
     {"preprocessors"},
     {"attacks"},
-    {"data", "images", "evaluation", "training"},
+    {"data", "images", "scenes", "evaluation", "training"},
     {"augment", "demo", "gallery", "loading"},
     {"cli"},
 ]
