@@ -88,6 +88,19 @@ def test_eot_by_hand(run):
     assert many < one < clean - 0.3
 
 
+def test_multimodal(run, tmp_path):
+    printed = run("multimodal.py")
+    (plain, randomized) = (numbers(printed, name) for name in ("plain", "randomized"))
+    for clean, moved, rgb, depth, both in (plain, randomized):
+        assert clean > 0.9  # a half is what RGB alone could tell, a quarter what depth could
+        assert both < min(rgb, depth) - 0.1
+        assert max(rgb, depth) < clean - 0.05
+        assert moved > 0.6
+    assert randomized[1] > plain[1] + 0.05
+    with Image.open(tmp_path / "scenes.png") as image:
+        assert min(image.size) > 400
+
+
 def test_cifar10_reads_image_folders(run, tmp_path):
     rng = np.random.default_rng(0)
     for half, name in ((half, name) for half in ("train", "test") for name in ("cat", "dog")):

@@ -24,7 +24,7 @@ LAYERS = [
     {"generative"},
     {"preprocessors"},
     {"attacks"},
-    {"data", "images", "evaluation", "training"},
+    {"data", "images", "scenes", "evaluation", "training"},
     {"augment", "demo", "gallery", "loading"},
     {"cli"},
 ]

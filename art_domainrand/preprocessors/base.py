@@ -19,12 +19,14 @@ from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.core.hashing import NUMPY_HASHES
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.streams import Stream
+from art_domainrand.preprocessors.masks import moved_masks
 from art_domainrand.preprocessors.recent_draws import RecentDraws
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.detections import as_detections
 from art_domainrand.randomization.labels.geometry import Geometry, refuse_untracked
+from art_domainrand.randomization.modalities.kinds import MaskModality
 
 Clip = Literal["straight_through", "hard"] | None
 
@@ -49,7 +51,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
     layout are kept. uint8 is computed in float32 and rounded, and so has no gradient. A video (B, T, C, H, W) or
     (B, T, H, W, C) takes one draw a clip. Detections, a list or object array with a dictionary for each
     image, follow the images (:meth:`Geometry.detections`; boxes less than a pixel wide or high go), and are refused in
-    another form; other labels pass through untouched.
+    another form; masks do where ``masks`` says that labels are masks; other labels pass through untouched.
 
     The n-th image that an object is shown has the n-th draw of its ``seed``, however the images are put into batches.
 
@@ -72,7 +74,9 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         clip: Clip,
         chunk_size: int,
         device_type: str,
+        masks: MaskModality | None = None,
     ) -> None:
+        require(masks is None or isinstance(masks, MaskModality), "masks", "be None or a MaskModality", masks)
         require(clip in ("straight_through", "hard", None), "clip", 'be "straight_through", "hard" or None', clip)
         whole = isinstance(chunk_size, (int, np.integer)) and not isinstance(chunk_size, bool)
         require(whole and chunk_size >= 1, "chunk_size", "be an int >= 1", chunk_size)
@@ -88,6 +92,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         self.clip = clip
         self.chunk_size = int(chunk_size)
         self.device_type = device_type
+        self.masks = masks
         self._range = ClipRange(clip_values)
         self._stream = Stream(seed)
         self._recent = RecentDraws()
@@ -242,10 +247,10 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
 
     def _moved(self, y: Any, x: Tensor, draw: Draw) -> Any:
         """The labels ``y`` for the images that ``x`` becomes."""
-        if as_detections("y", y) is None:
-            return y
         size = x.shape[-2:] if self.channels_first else x.shape[-3:-1]
-        return self.pipeline.geometry(draw, size).detections(y)
+        if self.masks is not None and y is not None:
+            return moved_masks(y, self.pipeline.geometry(draw, size), self.masks)
+        return y if as_detections("y", y) is None else self.pipeline.geometry(draw, size).detections(y)
 
     def _check(self, x: Tensor, y: Any) -> None:
         if not isinstance(x, Tensor) or x.dim() not in (4, 5):
@@ -253,7 +258,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
             raise ValueError(f"x must be a 4D batch of images or a 5D one of videos, got {got}")
         if not x.is_floating_point() and x.dtype != torch.uint8:
             raise ValueError(f"x must be floating or uint8, got {x.dtype}")
-        if as_detections("y", y) is not None:
+        if as_detections("y", y) is not None or (self.masks is not None and y is not None):
             refuse_untracked(self.pipeline.chain)
         warn_of_layout("x", x.shape, channels_first=self.channels_first, stacklevel=4)
         if not (x.is_cuda and x.requires_grad):

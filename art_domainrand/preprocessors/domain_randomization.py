@@ -10,6 +10,7 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.checks import Text, require
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
 from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
+from art_domainrand.randomization.modalities.kinds import MaskModality
 
 
 class DomainRandomization(PipelinePreprocessor):
@@ -28,6 +29,9 @@ class DomainRandomization(PipelinePreprocessor):
         not clipped, "hard" has no gradient where it is; None does not clip.
     :param chunk_size: how many images are transformed at a time where no gradient is asked for; it changes no result.
     :param device_type: where NumPy arrays are processed, "gpu" (if there is one) or "cpu"; tensors stay where they are.
+    :param masks: a :class:`~art_domainrand.randomization.MaskModality` says that labels are masks (B, H, W) or
+        (B, N, H, W) of the images' size, which are moved by the same draw and read as it says; others are refused.
+        None leaves arrays of labels alone.
 
     Which images are taken and which refused, what becomes of labels, and what ``seed`` makes equal from run to run is
     said at :class:`~art_domainrand.preprocessors.base.PipelinePreprocessor`; :meth:`for_estimator` takes range, layout
@@ -44,6 +48,7 @@ class DomainRandomization(PipelinePreprocessor):
         "clip",
         "chunk_size",
         "device_type",
+        "masks",
     ]
 
     pipeline: Pipeline
@@ -61,6 +66,7 @@ class DomainRandomization(PipelinePreprocessor):
         clip: Clip = "straight_through",
         chunk_size: int = 256,
         device_type: str = "gpu",
+        masks: MaskModality | None = None,
     ) -> None:
         super().__init__(
             pipeline_from("pipeline", pipeline),
@@ -72,6 +78,7 @@ class DomainRandomization(PipelinePreprocessor):
             clip=clip,
             chunk_size=chunk_size,
             device_type=device_type,
+            masks=masks,
         )
 
     @classmethod
@@ -86,6 +93,7 @@ class DomainRandomization(PipelinePreprocessor):
         seed: int | None = None,
         clip: Clip = "straight_through",
         chunk_size: int = 256,
+        masks: MaskModality | None = None,
     ) -> DomainRandomization:
         """The randomization of images as ``estimator`` takes them: its ``clip_values``, its layout, on its device.
 
@@ -97,6 +105,7 @@ class DomainRandomization(PipelinePreprocessor):
         :param seed: As for the class.
         :param clip: As for the class.
         :param chunk_size: As for the class.
+        :param masks: As for the class.
         :raises ValueError: for an estimator without ``clip_values``: they say what range of pixels it works on.
         """
         limits: Any = getattr(estimator, "clip_values", None)
@@ -113,4 +122,5 @@ class DomainRandomization(PipelinePreprocessor):
             clip=clip,
             chunk_size=chunk_size,
             device_type="gpu" if isinstance(device, torch.device) and device.type != "cpu" else "cpu",
+            masks=masks,
         )
