@@ -21,7 +21,7 @@ SAME_FROM = 0.95
 VARIETY = 0.25
 """Generated images have collapsed where they vary by less than this share of what the target images do."""
 
-FEWEST = 64
+FEWEST_LEARNED = 64
 """Fewer images than these are learned by heart."""
 
 
@@ -96,9 +96,9 @@ def sign_of_few(what: str, **counts: int) -> list[str]:
     :param counts: how many images there are.
     """
     return [
-        f"{what}: {count} images of {name} are too few to learn from (fewer than {FEWEST}), it learns them by heart"
+        f"{what}: {count} images of {name} are too few (fewer than {FEWEST_LEARNED}), it learns them by heart"
         for name, count in counts.items()
-        if count < FEWEST
+        if count < FEWEST_LEARNED
     ]
 
 

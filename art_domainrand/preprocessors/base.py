@@ -19,14 +19,13 @@ from art_domainrand.core.clamp import straight_through_clamp
 from art_domainrand.core.hashing import NUMPY_HASHES
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.streams import Stream
-from art_domainrand.preprocessors.masks import moved_masks
+from art_domainrand.preprocessors.masks import ReadsMasks, moved_masks
 from art_domainrand.preprocessors.recent_draws import RecentDraws
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.labels.detections import as_detections
 from art_domainrand.randomization.labels.geometry import Geometry, refuse_untracked
-from art_domainrand.randomization.modalities.kinds import MaskModality
 
 Clip = Literal["straight_through", "hard"] | None
 
@@ -74,9 +73,9 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         clip: Clip,
         chunk_size: int,
         device_type: str,
-        masks: MaskModality | None = None,
+        masks: ReadsMasks | None = None,
     ) -> None:
-        require(masks is None or isinstance(masks, MaskModality), "masks", "be None or a MaskModality", masks)
+        require(masks is None or getattr(masks, "takes_integers", False), "masks", "be None or a MaskModality", masks)
         require(clip in ("straight_through", "hard", None), "clip", 'be "straight_through", "hard" or None', clip)
         whole = isinstance(chunk_size, (int, np.integer)) and not isinstance(chunk_size, bool)
         require(whole and chunk_size >= 1, "chunk_size", "be an int >= 1", chunk_size)
@@ -249,7 +248,7 @@ class PipelinePreprocessor(PreprocessorPyTorch, ABC):
         """The labels ``y`` for the images that ``x`` becomes."""
         size = x.shape[-2:] if self.channels_first else x.shape[-3:-1]
         if self.masks is not None and y is not None:
-            return moved_masks(y, self.pipeline.geometry(draw, size), self.masks)
+            return moved_masks(y, tuple(size), self.pipeline.geometry(draw, size).masks, self.masks)
         return y if as_detections("y", y) is None else self.pipeline.geometry(draw, size).detections(y)
 
     def _check(self, x: Tensor, y: Any) -> None:

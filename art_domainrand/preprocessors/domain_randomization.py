@@ -9,8 +9,8 @@ import torch
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.checks import Text, require
 from art_domainrand.preprocessors.base import Clip, PipelinePreprocessor
+from art_domainrand.preprocessors.masks import ReadsMasks
 from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
-from art_domainrand.randomization.modalities.kinds import MaskModality
 
 
 class DomainRandomization(PipelinePreprocessor):
@@ -66,7 +66,7 @@ class DomainRandomization(PipelinePreprocessor):
         clip: Clip = "straight_through",
         chunk_size: int = 256,
         device_type: str = "gpu",
-        masks: MaskModality | None = None,
+        masks: ReadsMasks | None = None,
     ) -> None:
         super().__init__(
             pipeline_from("pipeline", pipeline),
@@ -93,7 +93,7 @@ class DomainRandomization(PipelinePreprocessor):
         seed: int | None = None,
         clip: Clip = "straight_through",
         chunk_size: int = 256,
-        masks: MaskModality | None = None,
+        masks: ReadsMasks | None = None,
     ) -> DomainRandomization:
         """The randomization of images as ``estimator`` takes them: its ``clip_values``, its layout, on its device.
 

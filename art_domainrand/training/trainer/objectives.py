@@ -103,7 +103,7 @@ def consistency(forward: ForwardViews, views: Views, loss_of: LossOf, weight: fl
     return loss_of(adversarial, views.y) + loss_of(clean, views.y) + weight * apart, second
 
 
-def augmix(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+def mixing_consistency(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
     """Clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image and two draws, without an attack.
 
     The loss of AugMix (Hendrycks et al. 2020, equation 3), and of PRIME; the pipeline is the one that is trained with.
@@ -134,6 +134,6 @@ OBJECTIVES: dict[str, TrainingObjective] = {
     "trades": TrainingObjective(trades, weight=6.0, views=2),
     "mart": TrainingObjective(mart, weight=5.0, views=2),
     "consistency": TrainingObjective(consistency, draws=2, weight=12.0, views=4),
-    "augmix": TrainingObjective(augmix, attacked=0.0, draws=2, weight=12.0, views=3),
+    "augmix": TrainingObjective(mixing_consistency, attacked=0.0, draws=2, weight=12.0, views=3),
 }
 """Name -> objective; "fast" and "free" of the trainer are ways to find the adversarial examples of "madry"."""

@@ -85,7 +85,10 @@ class TrainingOptions:
         if self.replays != REPLAYS and self.objective != "free":
             warn(f'replays has no effect with objective={self.objective!r}; it is for "free"', 4)
         if self.objective in ("consistency", "augmix") and not randomized:
-            warn(f'objective="{self.objective}" compares draws of a randomization; without one its second term is zero', 4)
+            warn(
+                f'objective="{self.objective}" compares draws of a randomization; without one its second term is zero',
+                4,
+            )
 
     def warn_of_epochs(self, nb_epochs: int) -> None:
         """Say which curricula do not come to their end in ``nb_epochs``."""

@@ -75,7 +75,9 @@ def accuracy(classifier: PyTorchClassifier, x: np.ndarray, y: np.ndarray) -> flo
 
 def row(policy: str, found: list[tuple[float, float, float]]) -> str:
     """Mean and standard deviation over seeds."""
-    columns = [f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)]
+    columns = [
+        f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)
+    ]
     return f"| {policy} | {' | '.join(columns)} |"
 
 
@@ -92,7 +94,7 @@ def main(arguments: list[str]) -> None:
     if options.cifar is None:
         train, test = (in_colour(part) for part in digits())
     else:
-        from strength_models import cifar_images  # noqa: PLC0415
+        from strength_models import cifar_images
 
         train, test = cifar_images(options.cifar, options.images)
     suite = CorruptionSuite(severities=options.severities)
