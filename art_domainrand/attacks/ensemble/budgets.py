@@ -54,6 +54,13 @@ FULL: tuple[BudgetLine, ...] = (
 )
 
 # In L1 a climb needs many steps, in which it finds out how sparse to be: few long ones do more than many short ones.
+QUICK_IN_L1: tuple[BudgetLine, ...] = (
+    (ONE_STEP, 1, 0, 1.0),
+    (MANY_STEPS, 50, 0, 1.0),
+    (LINEAR, 1, 9, 0.1),
+    ("cross_entropy", 100, 0, 0.65),
+)
+
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
     ("cross_entropy", 100, 0, 0.65),
     ("cross_entropy", 100, 0, 0.3),
@@ -99,4 +106,4 @@ def nested(quick: Budget, standard: tuple[BudgetLine, ...], full: tuple[BudgetLi
 
 FEW_QUERIES = UnmaskingBudget(queries=500)
 BUDGETS = nested(Budget(QUICK, FEW_QUERIES), STANDARD, FULL)
-BUDGETS_IN_L1 = nested(Budget(QUICK, FEW_QUERIES), STANDARD_IN_L1, FULL_IN_L1)
+BUDGETS_IN_L1 = nested(Budget(QUICK_IN_L1, FEW_QUERIES), STANDARD_IN_L1, FULL_IN_L1)
