@@ -75,7 +75,9 @@ def accuracy(classifier: PyTorchClassifier, x: np.ndarray, y: np.ndarray) -> flo
 
 def row(policy: str, found: list[tuple[float, float, float]]) -> str:
     """Mean and standard deviation over seeds."""
-    columns = [f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)]
+    columns = [
+        f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)
+    ]
     return f"| {policy} | {' | '.join(columns)} |"
 
 
