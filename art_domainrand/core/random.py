@@ -43,6 +43,8 @@ SHIFT, TRIAL = range(19, 21)
 EPOCH = 21
 # What a search without gradients tries next.
 PROPOSE = 22
+# Which images of a validation domain a step of learned ranges looks at.
+META = 23
 
 # How many pixels are hashed at a time.
 HASHED = 1 << 22

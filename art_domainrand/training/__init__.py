@@ -11,4 +11,15 @@ __all__ = [
     "SearchResult",
     "fit_randomized",
     "search_pipeline",
+from art_domainrand.training.learned.settings import AdversarialRanges, DoraemonRanges, GroupRanges, MetaRanges
+from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
+
+__all__ = [
+    "AdversarialRanges",
+    "DomainAdversarialTrainer",
+    "DoraemonRanges",
+    "GroupRanges",
+    "MetaRanges",
+    "RandomizedDataGenerator",
+    "fit_randomized",
 ]

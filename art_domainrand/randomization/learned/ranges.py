@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -62,9 +63,11 @@ class LearnableRanges(nn.Module):
         kinds = " or ".join(law.__name__ for law in FAMILIES[family])
         learned = bool(self.fields or self.choices)
         require(learned, "pipeline", f"have a {kinds} range or a OneOf to learn", Text(repr(self.pipeline)))
-        ends = torch.tensor([[0.0], [1.0]]) if family == "box" else torch.zeros(2, 1)
+        ends = torch.tensor([[0.0], [1.0]] if family == "box" else [[0.0], [0.0]], dtype=torch.float32)
         self.bounds = nn.Parameter(ends.repeat(1, len(self.fields)))
-        self.logits = nn.ParameterList(nn.Parameter(torch.tensor(choice.odds).log()) for choice in self.choices)
+        self.logits = nn.ParameterList(
+            nn.Parameter(torch.tensor(choice.odds, dtype=torch.float32).log()) for choice in self.choices
+        )
         columns = [(column, k) for k, field in enumerate(self.fields) for column in field.columns]
         self._columns = torch.tensor([column for column, _ in columns], dtype=torch.int64)
         self._owners = torch.tensor([owner for _, owner in columns], dtype=torch.int64)
@@ -80,7 +83,7 @@ class LearnableRanges(nn.Module):
         if self.family == "box":
             low = _straight(first, first.detach().clamp(0.0, 1.0 - LEAST_WIDTH))
             return low, _straight(second, torch.maximum(second.detach().clamp_max(1.0), low.detach() + LEAST_WIDTH))
-        limits = (torch.tensor(LEAST_SHAPE).log().item(), torch.tensor(MOST_SHAPE).log().item())
+        limits = (math.log(LEAST_SHAPE), math.log(MOST_SHAPE))
         return _straight(first, first.detach().clamp(*limits)).exp(), _straight(
             second, second.detach().clamp(*limits)
         ).exp()
@@ -128,7 +131,7 @@ class LearnableRanges(nn.Module):
         :param draw: an even draw, as for :meth:`place`.
         """
         placed = self.place(draw).u.detach()
-        total = torch.zeros(len(placed), device=placed.device)
+        total = torch.zeros(len(placed), dtype=torch.float32, device=placed.device)
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             odds = odds.to(placed.device)
             chosen = _member(draw.u[:, choice.column], odds)
@@ -205,7 +208,7 @@ class LearnableRanges(nn.Module):
         ranges = cls(from_dict(document["pipeline"]), document["family"])
         state = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
         try:
-            ranges.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+            ranges.load_state_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in state.items()})
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"document must hold the parameters of its pipeline: {error}") from None
         return ranges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from art_domainrand.core.checks import require
+from art_domainrand.training.learned.settings import RANGE_KINDS, AdversarialRanges, MetaRanges, RangeSettings
 from art_domainrand.training.trainer.checkpoint import plain_setting
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 
@@ -39,6 +40,7 @@ class TrainingOptions:
     eps_epochs: int
     range_epochs: int
     automatic_ranges: bool
+    ranges: Any
     ema: float
     schedule: str
     clip_norm: float | None
@@ -77,8 +79,33 @@ class TrainingOptions:
         for name in ("checkpoint", "log_dir"):
             place = getattr(self, name)
             require(place is None or isinstance(place, (str, Path)), name, "be None, a str or a Path", place)
-        both = self.automatic_ranges and self.range_epochs > 0
-        require(not both, "range_epochs", "be 0 with automatic_ranges", self.range_epochs)
+        both = self.range_kind is not None and self.range_epochs > 0
+        by = "automatic_ranges" if self.automatic_ranges else "ranges"
+        require(not both, "range_epochs", f"be 0 with {by}", self.range_epochs)
+        self.check_ranges()
+
+    def check_ranges(self) -> None:
+        """Check what moves the ranges."""
+        known = self.ranges is None or isinstance(self.ranges, RangeSettings)
+        known |= isinstance(self.ranges, str) and self.ranges in RANGE_KINDS
+        rule = f"be None, one of {list(RANGE_KINDS)} or settings such as AdversarialRanges()"
+        require(known, "ranges", rule, self.ranges)
+        both = self.automatic_ranges and self.ranges is not None
+        require(not both, "automatic_ranges", "be False with ranges", True)
+        follows = isinstance(self.range_settings, (AdversarialRanges, MetaRanges))
+        free = follows and self.objective == "free"
+        require(not free, "ranges", 'not follow a gradient with objective="free", which has but one', self.ranges)
+
+    @property
+    def range_kind(self) -> Any:
+        """What moves the ranges: a name, settings or None."""
+        return "automatic" if self.automatic_ranges else self.ranges
+
+    @property
+    def range_settings(self) -> RangeSettings | None:
+        """The settings of what moves the ranges, of a name its defaults."""
+        kind = self.range_kind
+        return RANGE_KINDS.get(kind) if isinstance(kind, str) else kind
 
     def warn_of_idle(self, *, randomized: bool) -> None:
         """Say which options have no effect on this run, ``randomized`` or not."""
@@ -108,9 +135,9 @@ class TrainingOptions:
 
     def settings(self) -> dict[str, Any]:
         """What a resumed run must share with the one it resumes, as plain values."""
-        kept = asdict(self)
-        for name in ("checkpoint", "log_dir", "verbose"):
-            kept.pop(name)
+        idle = ("checkpoint", "log_dir", "verbose", "ranges")
+        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in idle}
+        kept["ranges"] = None if self.ranges is None else repr(self.range_settings)
         return {name: plain_setting(value) for name, value in kept.items()} | {"autocast": str(self.autocast)}
 
 

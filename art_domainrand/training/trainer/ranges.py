@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,13 @@ class Ranges:
     Choices (gates, selectors, flips, which corruption) are no ranges: their odds stay as they are.
     """
 
+    scheduled: ClassVar[bool] = True
+    """Whether they open with the epochs, by :meth:`warm_up`."""
+    learns_from: ClassVar[str | None] = None
+    """What :meth:`learn` is told of every image: "hits", "losses" or nothing."""
+    follows: ClassVar[bool] = False
+    """Whether :meth:`follow` is shown every batch."""
+
     def __init__(self, pipeline: Pipeline | None) -> None:
         self.coordinates = [] if pipeline is None else coordinates(pipeline.chain)
         self.movable = torch.tensor([is_range(c) for c in self.coordinates], dtype=torch.bool)
@@ -47,8 +54,25 @@ class Ranges:
         self.low[self.movable] = 0.5 - share / 2
         self.high[self.movable] = 0.5 + share / 2
 
-    def learn(self, hits: Tensor, rows: Tensor) -> None:
-        """Take note of which of the images ``rows`` (b,) of the last draw were classified correctly, 1 or 0 each."""
+    def learn(self, values: Tensor, rows: Tensor) -> None:
+        """Take note of the images ``rows`` (b,) of the last draw: which were classified correctly, or their losses."""
+
+    def follow(self, batch: Any) -> None:
+        """Take a step along a gradient at the batch that was just learned from."""
+
+    def accept(self, domain: tuple[Tensor, Tensor] | None) -> None:
+        """Take the validation data, images and class indices, for ranges that need a domain and have none."""
+
+    def to_pipeline(self) -> Pipeline | None:
+        """The pipeline that draws from the law that was learned; None where there is but a curriculum."""
+        return None
+
+    def report(self) -> dict[str, float]:
+        """What an epoch's row of the history says of the ranges."""
+        return {"range": self.width}
+
+    def end_epoch(self) -> None:
+        """Warn of what has gone wrong by the end of an epoch."""
 
     def state(self) -> dict[str, Tensor]:
         """What :meth:`load` goes on from."""
@@ -68,6 +92,9 @@ class AutomaticRanges(Ranges):
     is at most 0.7. OpenAI's thresholds are absolute; relative ones serve data sets of any difficulty. An image whose
     gate or selector leaves the coordinate without effect says nothing of the boundary, and counts as one inside.
     """
+
+    scheduled: ClassVar[bool] = False
+    learns_from: ClassVar[str | None] = "hits"
 
     def __init__(self, pipeline: Pipeline | None) -> None:
         super().__init__(pipeline)
@@ -97,11 +124,11 @@ class AutomaticRanges(Ranges):
         u[rows, coordinate[rows]] = bounds[rows]
         return replace(inside, u=u.to(inside.u.device))
 
-    def learn(self, hits: Tensor, rows: Tensor) -> None:
+    def learn(self, values: Tensor, rows: Tensor) -> None:
         if self._last is None:
             return
-        at, place = (values[rows] for values in self._last)
-        hits = hits.detach().float().cpu()
+        at, place = (part[rows] for part in self._last)
+        hits = values.detach().float().cpu()
         self.inside = 0.9 * self.inside + torch.stack((hits[~at].sum(), (~at).sum().float()))
         self.hits.view(-1).index_add_(0, place[at], hits[at])
         self.seen.view(-1).index_add_(0, place[at], torch.ones(int(at.sum()), dtype=torch.float32))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from art_domainrand.core.global_rng import preserved_global_rng, seed_global_rng
 from art_domainrand.core.labels import correct
-from art_domainrand.core.random import EPOCH, GLOBAL, seed_of
+from art_domainrand.core.random import EPOCH, GLOBAL, META, seed_of
 from art_domainrand.estimators.training import training_loss
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.training.data.epochs import Samples
+from art_domainrand.training.learned.gradient import LearnedBatch
 from art_domainrand.training.streams import own_branches, streams_of
 from art_domainrand.training.trainer.distributed import (
     Shard,
@@ -34,6 +37,7 @@ from art_domainrand.training.trainer.free import FreePerturbation
 from art_domainrand.training.trainer.objectives import OBJECTIVES, Views
 from art_domainrand.training.trainer.optimization import Optimization
 from art_domainrand.training.trainer.options import TrainingOptions
+from art_domainrand.training.trainer.ranges import Ranges
 from art_domainrand.training.trainer.views import ViewMaker
 from art_domainrand.training.trainer.weights import perturbed
 
@@ -55,14 +59,15 @@ class TrainingRun:
         options: TrainingOptions,
         steps: int,
         nb_epochs: int,
+        ranges: Ranges,
     ) -> None:
         self.classifier, self.options = classifier, options
         self.net: nn.Module = classifier.model
         self.device: torch.device = classifier.device
         self.rank, self.world_size = rank_and_world_size()
         self.streams = streams_of(classifier)
-        self.views = ViewMaker(classifier, attack, pipeline, options)
-        self.ranges = self.views.ranges
+        self.views = ViewMaker(classifier, attack, pipeline, options, ranges)
+        self.ranges = ranges
         self.objective = OBJECTIVES.get(options.objective, OBJECTIVES["madry"])
         self.weight = float((self.objective.weight or 0.0) if options.weight is None else options.weight)
         free = options.objective == "free"
@@ -109,13 +114,14 @@ class TrainingRun:
         for samples in batches:
             total += learn(samples)
         loss, hits, images = all_reduce(total).tolist()
+        self.ranges.end_epoch()
         row = {
             "loss": loss / images,
             "accuracy": hits / images,
             "eps_share": warm,
             "rate_share": self.optimization.rate_share(),
         }
-        return row if self.views.pipeline is None else row | {"range": self.ranges.width}
+        return row if self.views.pipeline is None else row | self.ranges.report()
 
     def learn(self, samples: Samples) -> Tensor:
         """One step of the optimizer on this process's rows of a batch; loss, hits and images as a tensor."""
@@ -126,9 +132,10 @@ class TrainingRun:
             loss, scores = self.objective.loss(self.forward, views, self.loss_of, self.weight)
             self.optimization.backward(loss * shard.share)
         self.optimization.step()
-        hits = correct(scores, views.y)
-        self.note(hits, samples, self.objective.attacked)
-        return totals(loss, hits, shard)
+        self.note(scores, views.y, samples, self.objective.attacked)
+        if self.ranges.follows:
+            self.ranges.follow(self.learned_batch(views, shard.share))
+        return totals(loss, correct(scores, views.y), shard)
 
     def learn_free(self, samples: Samples) -> Tensor:
         """Free adversarial training (Shafahi et al. 2019, algorithm 1) on this process's rows of a batch."""
@@ -148,7 +155,7 @@ class TrainingRun:
             self.optimization.step()
             hits = correct(scores, views.y)
             if replay == 0:
-                self.note(hits, samples, 1.0)
+                self.note(scores, views.y, samples, 1.0)
             total += totals(loss, hits, shard)
         return total
 
@@ -175,18 +182,49 @@ class TrainingRun:
                     value.copy_(before)
         return {name: all_reduce(g) for (name, _), g in zip(trained, gradients, strict=True) if g is not None}
 
-    def note(self, hits: Tensor, samples: Samples, attacked: float) -> None:
-        """Tell the ranges which of the randomized images were classified correctly, wherever they were trained on.
+    def losses(self, weights: dict[str, Tensor], images: Tensor, y: Tensor) -> Tensor:
+        """The cross-entropy of each image (B,) at other ``weights``, which leaves the model as it is."""
+        parallel = self.forward.model
+        buffers = {name: value.detach().clone() for name, value in self.net.named_buffers()}
+        self.forward.model = partial(functional_call, self.net, (weights, buffers))  # type: ignore[assignment]
+        try:
+            return functional.cross_entropy(self.forward(images), y, reduction="none")
+        finally:
+            self.forward.model = parallel
+
+    def learned_batch(self, views: Views, share: float) -> LearnedBatch:
+        """What ranges that follow a gradient are shown of the batch that was just learned from."""
+        randomization = self.views.randomization
+        assert randomization is not None
+        assert self.views.even is not None
+        attacked = views.adversarial - views.randomized[: len(views.adversarial)]
+        return LearnedBatch(
+            clean=views.clean,
+            y=views.y,
+            draw=self.views.even,
+            perturbation=attacked.detach(),
+            randomize=randomization.randomize,
+            losses=self.losses,
+            weights={name: weight for name, weight in self.net.named_parameters() if weight.requires_grad},
+            rate=self.optimization.optimizer.param_groups[0]["lr"],
+            share=share,
+            key=seed_of(self.options.seed, META, self.optimization.done),
+        )
+
+    def note(self, scores: Tensor, y: Tensor, samples: Samples, attacked: float) -> None:
+        """Tell the ranges how the randomized images were classified, wherever they were trained on.
 
         In a batch that is part adversarial the clean images, of which there may be none, come last.
         """
-        if not self.options.automatic_ranges:
+        if self.ranges.learns_from is None:
             return
+        hits = self.ranges.learns_from == "hits"
+        values = correct(scores, y) if hits else functional.cross_entropy(scores.detach(), y, reduction="none")
         shards = [Shard.of(len(samples.keys), rank, self.world_size).images for rank in range(self.world_size)]
         sizes = [images - (images - math.ceil(images * attacked)) // 2 for images in shards]
         own = sizes[self.rank]
         rows = all_gather(samples.rows[:own].to(self.device), sizes)
-        self.ranges.learn(all_gather(hits[:own].float(), sizes), rows.cpu())
+        self.ranges.learn(all_gather(values[:own].float(), sizes), rows.cpu())
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -23,16 +23,18 @@ from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_
 from art_domainrand.training.data.epochs import Epochs, SampleKeys, Samples
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
-from art_domainrand.training.data.sources import BatchLabels, open_source
+from art_domainrand.training.data.sources import open_source
+from art_domainrand.training.learned.kinds import ranges_of
 from art_domainrand.training.trainer.adversary import TRAINED_WITH, training_attack
 from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
 from art_domainrand.training.trainer.objectives import OBJECTIVES
 from art_domainrand.training.trainer.options import REPLAYS, TrainingOptions
+from art_domainrand.training.trainer.ranges import Ranges
 from art_domainrand.training.trainer.run import TrainingRun
 from art_domainrand.training.trainer.trainable import check_distributable, check_trainable, class_indices
-from art_domainrand.training.trainer.validation import Validator, measured
+from art_domainrand.training.trainer.validation import Validator, measured, validation_pair
 
 WATCHED = 256
 """On how many training images one-step training is watched for catastrophic overfitting without validation data."""
@@ -67,6 +69,8 @@ class DomainAdversarialTrainer(Trainer):
     :param range_epochs: Epochs over which the randomization's ranges open from their middles to their full width;
         choices (:class:`Sometimes`, :class:`OneOf`, flips) keep their odds.
     :param automatic_ranges: Open every range while the accuracy at its boundary holds (automatic domain randomization).
+    :param ranges: What moves the law of every range: "automatic" (as ``automatic_ranges``), "adversarial", "doraemon",
+        "meta", "groups", or settings such as ``AdversarialRanges(entropy=0.1)``, see ``art_domainrand.training``.
     :param ema: Decay of a moving average of the weights, such as 0.999, which is validated and kept in the end.
     :param schedule: "cosine" brings the optimizer's learning rates to zero over all epochs; "constant".
     :param clip_norm: Largest norm of the gradient of all weights.
@@ -85,8 +89,9 @@ class DomainAdversarialTrainer(Trainer):
     :raises ValueError, TypeError: naming the argument, the rule and the value.
 
     ``history`` holds one dictionary an epoch: "loss", "accuracy" on the batches as trained on, what validation finds
-    ("clean", "robust", "shift"), and what a curriculum has reached. A RuntimeWarning tells of catastrophic overfitting,
-    found on the validation data, or with "fast" and "free" without any on some training images.
+    ("clean", "robust", "shift"), and what a curriculum has reached (``ranges.to_pipeline()`` is a law that was
+    learned). A RuntimeWarning tells of catastrophic overfitting, found on the validation data, or with "fast" and
+    "free" without any on some training images.
 
     Under ``torchrun`` (an initialized ``torch.distributed``) every process reads and trains on its part of each batch
     of ``batch_size`` images; gradients are averaged, and the first process validates and writes.
@@ -106,6 +111,7 @@ class DomainAdversarialTrainer(Trainer):
         eps_epochs: int = 0,
         range_epochs: int = 0,
         automatic_ranges: bool = False,
+        ranges: Any = None,
         ema: float = 0.0,
         schedule: str = "cosine",
         clip_norm: float | None = None,
@@ -126,17 +132,16 @@ class DomainAdversarialTrainer(Trainer):
         require(not attack.targeted, "attack", "be untargeted", Text("a targeted one"))
         check_trainable(classifier)
         given = randomization is not None
-        ranged = options.automatic_ranges or options.range_epochs > 0
-        require(given or not ranged, "randomization", "be given for automatic_ranges and range_epochs", None)
+        ranged = options.range_kind is not None or options.range_epochs > 0
+        require(given or not ranged, "randomization", "be given for automatic_ranges, ranges and range_epochs", None)
         rule = "be given with clip_values for a randomization"
         require(not given or classifier.clip_values is not None, "classifier", rule, Text("one without"))
         options.warn_of_idle(randomized=given)
         super().__init__(classifier)
         self.attack, self.options = attack, options
-        self.randomization: Pipeline | None = None
-        if randomization is not None:
-            self.randomization = pipeline_from("randomization", randomization)
+        self.randomization = pipeline_from("randomization", randomization) if randomization is not None else None
         self.history: History = []
+        self.ranges: Ranges | None = None
 
     @property
     def pipeline(self) -> Pipeline | None:
@@ -174,12 +179,11 @@ class DomainAdversarialTrainer(Trainer):
         source = open_source(x, y, features=True)
         check_distributable(source)
         layout = partial(check_layout, estimator=self._classifier)
-        epochs = Epochs(source, batch_size, encode=self._encoded, check=layout)
-        require(
-            len(epochs) > 0, "batch_size", f"be at most the {len(source)} images where x drops the last", batch_size
-        )
+        epochs = Epochs(source, batch_size, encode=self._indices, check=layout)
+        rule = f"be at most the {len(source)} images where x drops the last"
+        require(len(epochs) > 0, "batch_size", rule, batch_size)
         if joins_last(self._classifier, self._seen(batch_size), self._seen(epochs.last), len(epochs), stacklevel=4):
-            epochs = Epochs(source, batch_size, encode=self._encoded, check=layout, joined=True)
+            epochs = Epochs(source, batch_size, encode=self._indices, check=layout, joined=True)
 
         chosen: list[int] = []  # of a sampler, which may leave samples out: the first that it has shown
         first: list[tuple[Tensor, Tensor]] = []
@@ -257,6 +261,7 @@ class DomainAdversarialTrainer(Trainer):
         self.options.warn_of_epochs(nb_epochs)
         run = self._run(data.steps, nb_epochs)
         validator = self._validator(validation_data, data.size["batch_size"])
+        run.ranges.accept(None if validator is None else validator.tensors)
         settings = run_settings(self._classifier, self.attack, self.randomization, self.options)
         settings |= data.size | {"nb_epochs": nb_epochs, "steps": data.steps, "processes": rank_and_world_size()[1]}
         settings["validation_data"] = "none" if validator is None else "given"
@@ -274,7 +279,8 @@ class DomainAdversarialTrainer(Trainer):
 
     def _run(self, steps: int, nb_epochs: int) -> TrainingRun:
         attack = training_attack(self.attack, self.options)
-        return TrainingRun(self._classifier, attack, self.randomization, self.options, steps, nb_epochs)
+        self.ranges = ranges_of(self.options.range_settings, self.randomization)
+        return TrainingRun(self._classifier, attack, self.randomization, self.options, steps, nb_epochs, self.ranges)
 
     def _seen(self, images: int) -> int:
         """How many rows of a batch of so many images the model sees at once, in the process that has the fewest."""
@@ -284,15 +290,9 @@ class DomainAdversarialTrainer(Trainer):
     def _validator(self, data: tuple[Array, Array] | None, batch_size: int) -> Validator | None:
         if data is None:
             return None
-        pair = isinstance(data, (tuple, list)) and len(data) == 2
-        require(pair, "validation_data", "be a pair of images and labels", Text(type(data).__name__))
-        x, y = np.ascontiguousarray(data[0], dtype=np.float32), self._indices(data[1], len(data[0])).numpy()
-        require(len(x) > 0, "validation_data", "hold at least one image", 0)
-        attack, seed = self.attack, self.options.seed
-        return Validator(self._classifier, x, y, attack.norm, attack.eps, self.randomization, seed, batch_size)
+        x, y = validation_pair(data, self._indices)
+        norm, eps, seed = self.attack.norm, self.attack.eps, self.options.seed
+        return Validator(self._classifier, x, y, norm, eps, self.randomization, seed, batch_size)
 
-    def _indices(self, y: Any, n: int) -> Tensor:
-        return class_indices(y, n, self._classifier.nb_classes)
-
-    def _encoded(self, y: BatchLabels) -> Tensor:
-        return self._indices(y, len(y))
+    def _indices(self, y: Any, n: int | None = None) -> Tensor:
+        return class_indices(y, len(y) if n is None else n, self._classifier.nb_classes)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from art.estimators.classification.pytorch import PyTorchClassifier
+from torch import Tensor
 
 from art_domainrand.attacks.pgd import PGD
-from art_domainrand.core.arrays import Array
+from art_domainrand.core.arrays import Array, from_array
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.labels import correct
 from art_domainrand.estimators import predict
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
@@ -40,6 +44,11 @@ class Validator:
     seed: int
     batch_size: int
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Images and class indices as tensors."""
+        return from_array(self.x), from_array(self.y)
+
     def measure(self) -> dict[str, float]:
         """``clean``, ``robust`` (PGD of ten steps from a random start), ``fast`` (one step) and ``shift`` accuracy."""
         found = {"clean": self.accuracy(self.x)} | self.attacked()
@@ -69,6 +78,15 @@ class Validator:
     def accuracy(self, x: Array) -> float:
         """The share of the images ``x`` that are classified as ``y`` says."""
         return float(correct(predict(self.classifier, x, batch_size=self.batch_size), self.y).mean())
+
+
+def validation_pair(data: Any, indices: Callable[[Any, int], Tensor]) -> tuple[Array, Array]:
+    """Images (N, ...) float32 and class indices (N,) of what a user gave as validation data; ValueError for no pair."""
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    require(pair, "validation_data", "be a pair of images and labels", Text(type(data).__name__))
+    x = np.ascontiguousarray(data[0], dtype=np.float32)
+    require(len(x) > 0, "validation_data", "hold at least one image", 0)
+    return x, indices(data[1], len(x)).numpy()
 
 
 def measured(

@@ -13,12 +13,13 @@ from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
 from art_domainrand.preprocessors.domain_randomization import DomainRandomization
+from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer.objectives import Views
 from art_domainrand.training.trainer.options import TrainingOptions
-from art_domainrand.training.trainer.ranges import AutomaticRanges, Ranges
+from art_domainrand.training.trainer.ranges import Ranges
 
 
 class ViewMaker:
@@ -30,15 +31,21 @@ class ViewMaker:
     """
 
     def __init__(
-        self, classifier: PyTorchClassifier, attack: Any, pipeline: Pipeline | None, options: TrainingOptions
+        self,
+        classifier: PyTorchClassifier,
+        attack: Any,
+        pipeline: Pipeline | None,
+        options: TrainingOptions,
+        ranges: Ranges,
     ) -> None:
         self.options, self.pipeline, self.device = options, pipeline, classifier.device
         self.randomization = None if pipeline is None else DomainRandomization.for_estimator(classifier, pipeline)
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
-        self.ranges = AutomaticRanges(pipeline) if options.automatic_ranges else Ranges(pipeline)
+        self.ranges = ranges
         self.attack = attack
         self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
         self.seed = 0
+        self.even: Draw | None = None  # this process's rows of the last batch's first draw, before it was placed
 
     def begin_epoch(self, number: int, seed: int) -> float:
         """Take the seed of an epoch; move the curricula on. Returns the share of eps that is reached."""
@@ -46,7 +53,7 @@ class ViewMaker:
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
         self.attack.eps, self.attack.eps_step = self.eps * warm, self.eps_step * warm
         self.attack.seed, self.attack._eps_drawn = seed_of(seed, ATTACK), 0
-        if not self.options.automatic_ranges:
+        if self.ranges.scheduled:
             self.ranges.warm_up(min(1.0, (number + 1) / (self.options.range_epochs + 1)))
         return warm
 
@@ -73,6 +80,8 @@ class ViewMaker:
         if self.randomization is None or self.pipeline is None:
             return clean
         draw = keyed_draws(self.pipeline, keys_of(self.seed, DRAW, keys.ids, keys.times, number))
+        if number == 0 and self.ranges.follows:
+            self.even = draw[rows.to(draw.u.device)]
         draw = self.ranges.place(draw)[rows].to(self.device)
         with torch.no_grad():
             return self.randomization.randomize(clean, draw)

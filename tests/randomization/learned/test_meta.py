@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.randomization.learned import LearnableRanges, meta_gradient
-from art_domainrand.randomization.learned.meta import noise_share
+from art_domainrand.randomization.learned.unrolled import noise_share
 
 
 def losses(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,93 @@
+"""A training step as a function of what it was trained on, and derivatives through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+"""The trained weights of a model, by name."""
+WeightLoss = Callable[[Weights], Tensor]
+"""Weights -> a mean loss, a scalar with a gradient."""
+
+WEIGHTS_MOVE = 0.01
+"""By how much the finite differences move the weights, in the length of all of them (Liu et al. 2019, section 2.3)."""
+CHUNKS = 8
+"""Into how many parts a validation batch is split to see how far their gradients agree."""
+
+
+@dataclass(frozen=True)
+class MetaGradient:
+    """The gradient of the validation loss after one training step, in the ranges it was trained on.
+
+    :param gradients: one for each of ``ranges.parameters()``.
+    :param loss: the validation loss after the step, a scalar.
+    """
+
+    gradients: tuple[Tensor, ...]
+    loss: Tensor
+
+
+def weighted_mean(losses: Tensor, log_odds: Tensor) -> Tensor:
+    """The mean loss; its gradient in the odds is the score function's, with the mean loss as baseline."""
+    ratios = (log_odds - log_odds.detach()).exp()
+    return (ratios * losses).sum() / ratios.sum()
+
+
+def through_step(
+    train: WeightLoss, validate: WeightLoss, weights: Weights, parameters: Sequence[Tensor], lr: float
+) -> MetaGradient:
+    """The exact gradient of ``validate(weights - lr * gradient of train)`` in ``parameters``."""
+    own = {name: value.detach().requires_grad_() for name, value in weights.items()}
+    steps = torch.autograd.grad(train(own), list(own.values()), create_graph=True, materialize_grads=True)
+    loss = validate({name: value - lr * step for (name, value), step in zip(own.items(), steps, strict=True)})
+    found = torch.autograd.grad(loss, list(parameters), materialize_grads=True)
+    return MetaGradient(found, loss.detach())
+
+
+def by_differences(
+    train: WeightLoss, validate: WeightLoss, weights: Weights, parameters: Sequence[Tensor], lr: float
+) -> MetaGradient:
+    """The same, to second order in the length of a finite difference, from first derivatives alone."""
+    own = {name: value.detach().requires_grad_() for name, value in weights.items()}
+    steps = torch.autograd.grad(train(own), list(own.values()), materialize_grads=True)
+    stepped = {
+        name: (value.detach() - lr * step).requires_grad_()
+        for (name, value), step in zip(own.items(), steps, strict=True)
+    }
+    loss = validate(stepped)
+    uphill = torch.autograd.grad(loss, list(stepped.values()), materialize_grads=True)
+    length = torch.stack([part.square().sum() for part in uphill]).sum().sqrt()
+    share = WEIGHTS_MOVE / length.clamp_min(torch.finfo(length.dtype).tiny)
+    ends = []
+    for sign in (1.0, -1.0):
+        moved = {
+            name: value.detach() + sign * share * part for (name, value), part in zip(own.items(), uphill, strict=True)
+        }
+        ends.append(torch.autograd.grad(train(moved), list(parameters), materialize_grads=True))
+    found = tuple(-lr * (above - below) / (2 * share) for above, below in zip(*ends, strict=True))
+    return MetaGradient(found, loss.detach())
+
+
+def noise_share(losses: Callable[[Weights], Tensor], weights: Weights) -> Tensor:
+    """How much of the squared length of a mean loss's gradient is sampling noise, a scalar: 0 none, 1 all of it.
+
+    The squared standard error of the gradient, from the spread of the gradients of eight parts of the samples, over its
+    squared length.
+
+    :param losses: weights -> the loss of each sample, (n,).
+    :param weights: the weights.
+    """
+    own = {name: value.detach().requires_grad_() for name, value in weights.items()}
+    parts = losses(own).tensor_split(CHUNKS)
+    rows = []
+    for k, part in enumerate(parts):
+        last = k + 1 == len(parts)
+        pieces = torch.autograd.grad(part.mean(), list(own.values()), retain_graph=not last, materialize_grads=True)
+        rows.append(torch.cat([piece.flatten() for piece in pieces]))
+    gradients = torch.stack(rows)
+    error = gradients.var(0).sum() / CHUNKS
+    return error / gradients.mean(0).square().sum().clamp_min(torch.finfo(error.dtype).tiny)
