@@ -2,16 +2,8 @@
 
 from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.fitting import fit_randomized
-from art_domainrand.training.population.search import SearchResult, search_pipeline
-from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
-
-__all__ = [
-    "DomainAdversarialTrainer",
-    "RandomizedDataGenerator",
-    "SearchResult",
-    "fit_randomized",
-    "search_pipeline",
 from art_domainrand.training.learned.settings import AdversarialRanges, DoraemonRanges, GroupRanges, MetaRanges
+from art_domainrand.training.population.search import SearchResult, search_pipeline
 from art_domainrand.training.trainer.trainer import DomainAdversarialTrainer
 
 __all__ = [
@@ -21,5 +13,7 @@ __all__ = [
     "GroupRanges",
     "MetaRanges",
     "RandomizedDataGenerator",
+    "SearchResult",
     "fit_randomized",
+    "search_pipeline",
 ]
