@@ -5,7 +5,7 @@ import pytest
 import torch
 from benchmarks import attackbench, strength_models
 from benchmarks.attackbench_curves import Spent, Watched, area, distance, in_groups, optimality, searched
-from benchmarks.strength_nets import SmallCNN
+from benchmarks.strength_nets import SmallCNN, Winners
 from benchmarks.strength_training import Training, train
 from torch import nn
 
@@ -144,15 +144,26 @@ def test_every_model_is_attacked_in_three_norms(name):
     assert set(strength_models.MODELS[name].radii) == {INF, 2, 1}
 
 
-@pytest.mark.parametrize(("rule", "norm"), [("plain", INF), ("pgd", INF), ("pgd", 2), ("trades", INF), ("trades", 2)])
+@pytest.mark.parametrize(
+    ("rule", "norm"), [("plain", INF), ("pgd", INF), ("pgd", 2), ("trades", INF), ("trades", 2), ("distilled", INF)]
+)
 def test_every_training_learns(rule, norm):
     torch.manual_seed(0)
     y = torch.arange(2).repeat(32)
     x = torch.rand(64, 1, 4, 4) * 0.4 + 0.6 * y.view(-1, 1, 1, 1)
     images = LabelledImages(x.numpy(), y.numpy(), ("dark", "light"))
     net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
-    train(net, Training(rule, epochs=40, batch=32, rate=0.02, steps=2, eps=0.05, norm=norm), images)
+    rate = 0.5 if rule == "distilled" else 0.02  # the scores must become as large as the temperature
+    train(net, Training(rule, epochs=40, batch=32, rate=rate, steps=2, eps=0.05, norm=norm), images)
     assert (net(x).argmax(1) == y).all()
+
+
+def test_a_fifth_of_the_units_wins():
+    x = torch.randperm(100).float().view(2, 2, 5, 5)
+    passed = Winners()(x).flatten(1)
+    for units, left in zip(x.flatten(1), passed, strict=True):
+        assert (left > 0).sum() == 10
+        assert torch.equal(left[left > 0], units[units >= units.sort().values[-10]])
 
 
 def test_training_examples_stay_in_the_ball():

@@ -27,7 +27,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from art_domainrand.data import LabelledImages, digits, image_folder
 
 from models import cifar_resnet18
-from strength_nets import RandomInput, Scaled, SmallCNN, cifar_net, digits_net, small_cnn_colour, small_cnn_grey
+from strength_nets import (
+    RandomInput,
+    Scaled,
+    SmallCNN,
+    cifar_net,
+    digits_net,
+    small_cnn_colour,
+    small_cnn_grey,
+    winners_net,
+)
 from strength_training import Training, train
 
 INF = float("inf")
@@ -77,6 +86,9 @@ MODELS: dict[str, Recipe] = {
     "digits-l2": Recipe("digits", digits_net, on_digits("pgd", eps=1.5, norm=2), {INF: 0.1, 2: 2.0, 1: 14.0}),
     "digits-saturated": Recipe("digits", digits_net, None, DIGITS_RADII, around=Scaled, of="digits-pgd"),
     "digits-random": Recipe("digits", digits_net, on_digits("pgd"), DIGITS_RADII, inside=RandomInput),
+    # Made to hide their gradients.
+    "digits-winners": Recipe("digits", winners_net, on_digits("plain", epochs=15), {INF: 0.04, 2: 0.5, 1: 3.0}),
+    "digits-distilled": Recipe("digits", digits_net, on_digits("distilled", epochs=15), {INF: 0.04, 2: 0.5, 1: 3.0}),
     "digits-smallcnn": Recipe(
         "digits", small_cnn_grey, on_digits("trades", steps=5, eps=0.2, epochs=20), {INF: 0.2, 2: 1.5, 1: 7.0}
     ),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 ANGLE = 15.0  # degrees
 SCALE = 0.15
+WINNERS = 0.2  # what share of a layer's units passes
 
 
 def digits_net() -> nn.Module:
@@ -15,6 +16,20 @@ def digits_net() -> nn.Module:
         *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(32 * 49, 64), nn.ReLU(), nn.Linear(64, 10)),
     )
+
+
+class Winners(nn.Module):
+    """Of every image the largest fifth of a layer's units pass, the others are zero (k-WTA, Xiao et al. 2020)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(1)
+        least = rows.topk(max(int(WINNERS * rows.shape[1]), 1), dim=1).values[:, -1:]
+        return torch.where(rows >= least, rows, 0.0).view_as(x)
+
+
+def winners_net() -> nn.Module:
+    """The network for digits with k winners in place of ReLU."""
+    return nn.Sequential(*(Winners() if isinstance(layer, nn.ReLU) else layer for layer in digits_net()))
 
 
 def cifar_net() -> nn.Module:

@@ -1,7 +1,8 @@
-"""How the models of the strength benchmark are trained: plainly, on PGD examples, or as TRADES is."""
+"""How the models of the strength benchmark are trained: plainly, on PGD examples, as TRADES is, or distilled."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +12,15 @@ from art_domainrand.data import LabelledImages
 TRADES_BETA = 6.0
 # TRADES starts from the image moved by so much Gaussian noise, where the divergence has a gradient.
 TRADES_START = 1e-3
+# Of defensive distillation: by so much are scores divided in training, and not afterwards.
+TEMPERATURE = 40.0
 
 
 @dataclass(frozen=True)
 class Training:
     """How a model is trained.
 
-    :param rule: "plain", "pgd" (Madry et al. 2018) or "trades" (Zhang et al. 2019).
+    :param rule: "plain", "pgd" (Madry et al. 2018), "trades" (Zhang et al. 2019) or "distilled" (Papernot et al. 2016).
     :param eps: Radius of the ball in training.
     :param norm: Its norm, inf or 2.
     :param epochs: Passes over the training images.
@@ -37,7 +40,24 @@ class Training:
 
 def train(model: nn.Module, training: Training, images: LabelledImages, device: str = "cpu") -> nn.Module:
     """Train a model; eps grows over the first quarter of the epochs."""
+    if training.rule == "distilled":
+        return distilled(model, training, images, device)
+    return fit(model, training, images, None, device)
+
+
+def distilled(model: nn.Module, training: Training, images: LabelledImages, device: str) -> nn.Module:
+    """Train a teacher on labels and the model on what it says, both at a temperature (Papernot et al. 2016)."""
+    hot = replace(training, rule="hot")
+    teacher = fit(deepcopy(model), hot, images, None, device)
+    with torch.no_grad():
+        said = (teacher(torch.from_numpy(images.x).to(device)) / TEMPERATURE).softmax(1)
+    return fit(model, hot, images, said, device)
+
+
+def fit(model: nn.Module, training: Training, images: LabelledImages, targets: Tensor | None, device: str) -> nn.Module:
+    """Train a model on the labels, or on the probabilities ``targets`` (N, K) in place of them."""
     x, y = torch.from_numpy(images.x).to(device), torch.from_numpy(images.y).to(device)
+    y = y if targets is None else targets
     model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), training.rate)
     total = training.epochs * -(-len(x) // training.batch)
@@ -58,6 +78,8 @@ def loss_of(model: nn.Module, x: Tensor, y: Tensor, training: Training, eps: flo
     """What one step of training lowers."""
     if training.rule == "plain":
         return nn.functional.cross_entropy(model(x), y)
+    if training.rule == "hot":
+        return nn.functional.cross_entropy(model(x) / TEMPERATURE, y)
     if training.rule == "pgd":
         adv = pgd(model, x, y, eps, training.steps, training.norm)
         return nn.functional.cross_entropy(model(adv), y)
