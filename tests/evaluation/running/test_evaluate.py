@@ -190,7 +190,6 @@ def test_pixels_in_another_range_than_the_models_are_refused_in_every_condition(
 @pytest.mark.parametrize(
     ("condition", "words"),
     [
-        (Attacked("pdg", 0.1), "did you mean 'pgd'"),
         (Then(Clean(), Attacked("pgd", "8/255", options={"maxiter": 3})), "did you mean 'max_iter'"),
         (Corrupted("fogg"), "did you mean 'fog'"),
     ],
