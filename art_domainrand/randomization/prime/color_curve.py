@@ -46,14 +46,16 @@ class ColorCurve(PixelTransform):
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
         batch, channels = x.shape[:2]
-        count = math.ceil(self.parameters["waves"].support[1])
+        count = max(2, math.ceil(self.parameters["waves"].support[1]))
         number = constant((tuple(map(float, range(count))),), x.dtype, x.device)
         # The root's slope at zero is infinite, and what it is a factor of is far below a level of 8 bits by then.
         root = values["strength"].clamp_min(1e-12).sqrt() * (values["strength"] > 0)
         size = root[:, None] * (values["waves"][:, None] - number).clamp(0, 1)
         normal = normal_field(values["seed"], channels * count, x.dtype).view(batch, channels, count)
         waves = constant(_waves(count), x.dtype, x.device)[None].expand(batch, -1, -1)
-        curve = multiply(normal * size[:, None], waves)
+        # Odd waves are the same from the other end, and even ones their own negatives: half of the steps will do.
+        odd, even = (multiply((normal * size[:, None])[:, :, k::2], waves[:, k::2]) for k in (0, 1))
+        curve = torch.cat((odd + even, (odd - even)[:, :, :-1].flip(2)), 2)
         return held_to_unit(x + read_curve(curve, x))
 
 
@@ -68,7 +70,6 @@ def read_curve(curve: Tensor, x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _waves(count: int) -> Rows:
-    """sin(k pi v) for k from 1 to ``count`` at all steps v: (count, STEPS + 1)."""
-    waves = np.sin(np.pi * np.arange(1, count + 1)[:, None] * np.linspace(0.0, 1.0, STEPS + 1))
-    waves[:, -1] = 0.0  # the sine of k pi is rounded
+    """sin(k pi v) for k from 1 to ``count`` at the lower half of the steps v: (count, STEPS / 2 + 1)."""
+    waves = np.sin(np.pi * np.arange(1, count + 1)[:, None] * np.linspace(0.0, 0.5, STEPS // 2 + 1))
     return tuple(map(tuple, waves.tolist()))

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.randomization.core.beta import Beta
@@ -38,7 +39,9 @@ class Diffeomorphism(PixelTransform):
     half a pixel of that and the point from which on the image may fold over itself, which a single draw can do already:
     labels other than classes do not follow.
 
-    The cutoff c is FEWEST + ``cutoff`` (``modes`` + 1 - FEWEST), its last waves fading in; PRIME cuts it to an int.
+    At the pixels, a wave of more than n - 1 half periods is one of fewer: the normal numbers that come together there
+    are drawn as one, of the variance of their sum. The cutoff c is FEWEST + ``cutoff`` (``modes`` + 1 - FEWEST), its
+    last waves fading in, where PRIME cuts it to an int.
 
     :param temperature: where T lies between these two, in [0, 1].
     :param cutoff: where the cutoff lies between FEWEST and ``modes``, in [0, 1].
@@ -83,8 +86,12 @@ class Diffeomorphism(PixelTransform):
         root = (low + temperature * (high - low)).sqrt().view(-1, 1, 1, 1)
         radius = constant(_radii(count), temperature.dtype, temperature.device)
         kept = (cutoff.view(-1, 1, 1) + 0.5 - radius).clamp(0, 1) / radius
-        normal = normal_field(values["seed"], 2 * count * count, temperature.dtype).view(-1, 2, count, count)
-        waves = over_image(normal * kept[:, None] * root, _sines(height, count), _sines(width, count))
+        variance = folded(folded(kept.square(), width).mT, height).mT
+        rows, columns = variance.shape[1:]
+        # The slope of a root is infinite at zero, where there is no wave.
+        deviation = torch.where(variance > 0, variance.clamp_min(1e-20).sqrt(), 0.0)
+        normal = normal_field(values["seed"], 2 * rows * columns, temperature.dtype).view(-1, 2, rows, columns)
+        waves = over_image(normal * deviation[:, None] * root, _sines(height, rows), _sines(width, columns))
         size = constant(((float(width),), (float(height),)), temperature.dtype, temperature.device)
         return waves * size[:, :, None]
 
@@ -98,6 +105,24 @@ def temperatures(cutoff: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
     low = 1 / (math.pi * pixels * log)
     high = 4 / (math.pi**3 * cutoff.square() * log)
     return low, torch.maximum(low, high)
+
+
+def folded(waves: Tensor, size: int) -> Tensor:
+    """What belongs to the sine of k half periods, k from 1 on in the last axis, given to the k below ``size`` - 1.
+
+    At ``size`` points evenly spaced over the interval, the sines of k, of 2 (size - 1) - k and of these plus multiples
+    of 2 (size - 1) are the same but for their sign, and that of size - 1 is zero.
+    """
+    inner, period, count = max(size - 2, 1), max(2 * (size - 1), 2), waves.shape[-1]
+    if count <= inner:
+        return waves
+    waves = functional.pad(waves, (0, -count % period))
+    total = torch.zeros_like(waves[..., :inner])
+    if size > 2:
+        for start in range(0, count, period):
+            total = total + waves[..., start : start + inner]
+            total = total + waves[..., start + inner + 1 : start + 2 * inner + 1].flip(-1)
+    return total
 
 
 @lru_cache(maxsize=16)

@@ -21,6 +21,8 @@ from art_domainrand.data import LabelledImages, digits
 from art_domainrand.estimators import predict
 from art_domainrand.randomization import CorruptionSuite, Pipeline, preset
 
+from strength_models import data
+
 # Name -> pipeline, or None, and objective. Where it is "madry", an attack of no radius leaves images as they are.
 POLICIES: dict[str, tuple[Pipeline | None, str]] = {
     "none": (None, "madry"),
@@ -64,7 +66,7 @@ def trained(train: LabelledImages, policy: str, seed: int, epochs: int) -> tuple
         classifier, nothing, randomization=pipeline, objective=objective, seed=seed, verbose=False
     )
     start = time.perf_counter()
-    trainer.fit(train.x, train.y, batch_size=64, nb_epochs=epochs)
+    trainer.fit(train.x, train.y, batch_size=128, nb_epochs=epochs)
     return classifier, time.perf_counter() - start
 
 
@@ -75,9 +77,10 @@ def accuracy(classifier: PyTorchClassifier, x: np.ndarray, y: np.ndarray) -> flo
 
 def row(policy: str, found: list[tuple[float, float, float]]) -> str:
     """Mean and standard deviation over seeds."""
-    columns = [
-        f"{statistics.mean(v):.1f} ± {statistics.stdev(v) if len(v) > 1 else 0:.1f}" for v in zip(*found, strict=True)
-    ]
+    columns = []
+    for values in zip(*found, strict=True):
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        columns.append(f"{statistics.mean(values):.1f} ± {spread:.1f}")
     return f"| {policy} | {' | '.join(columns)} |"
 
 
@@ -86,17 +89,15 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="learned.py mixing", description=__doc__)
     parser.add_argument("--cifar", type=Path, help="folder or archive of CIFAR-10 in place of the digits")
     parser.add_argument("--images", type=int, default=4000, help="training images of CIFAR-10")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--severities", type=int, nargs="+", default=[1, 3, 5])
     parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
     options = parser.parse_args(arguments)
     if options.cifar is None:
-        train, test = (in_colour(part) for part in digits())
+        train, test = (in_colour(part) for part in digits(16))
     else:
-        from strength_models import cifar_images
-
-        train, test = cifar_images(options.cifar, options.images)
+        train, test = data("cifar", options.cifar, options.images)
     suite = CorruptionSuite(severities=options.severities)
     shifted = [(name, images) for name, _, images in suite.corrupted(test.x)]
     print(f"{len(train)} training and {len(test)} test images, {options.epochs} epochs, {options.seeds} seeds, ")

@@ -57,6 +57,14 @@ def test_the_ends_are_finite_and_have_finite_gradients() -> None:
         assert bool(shape.grad.isfinite())
 
 
+def test_the_arcsine_law_is_what_the_search_finds_also_of_a_shape_that_is_learned() -> None:
+    u = torch.linspace(1e-3, 1 - 1e-3, 101, dtype=torch.float64)
+    for a, b in ((0.5, number(0.5)), (number(0.5), 0.5)):
+        value = Beta(-1.0, 3.0, a, b).icdf(u)
+        torch.testing.assert_close(Beta(-1.0, 3.0, 0.5, 0.5).icdf(u), value.detach(), rtol=0, atol=1e-8)
+        assert value.requires_grad
+
+
 def test_equal_shapes_of_one_are_uniform_and_log_uniform() -> None:
     u = POINTS
     torch.testing.assert_close(Beta(-2.0, 3.0).icdf(u), Uniform(-2.0, 3.0).icdf(u), rtol=0, atol=1e-10)

@@ -21,7 +21,7 @@ from art_domainrand.randomization import (
     prime,
 )
 from art_domainrand.randomization.prime.color_curve import STEPS
-from art_domainrand.randomization.prime.diffeomorphism import temperatures
+from art_domainrand.randomization.prime.diffeomorphism import folded, temperatures
 
 
 def seeded(seed=0):
@@ -56,6 +56,20 @@ def test_the_mean_square_of_the_displacement_is_that_of_its_modes(cutoff):
     assert abs(measured.mean() / expected.mean() - 1) < 0.05
     for border in (found[..., 0], found[..., -1], found[..., 0, :], found[..., -1, :]):
         assert border.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 5), (2, 7), (3, 4), (6, 3), (6, 4), (6, 23), (9, 40)])
+def test_waves_finer_than_the_pixels_are_folded_into_others(size, count):
+    """The variance at every pixel is that of all waves."""
+    variance = torch.rand(1, count, dtype=torch.float64, generator=seeded())
+    place = np.linspace(0, 1, size)
+
+    def squared(waves):
+        return torch.from_numpy(np.sin(np.pi * place[:, None] * np.arange(1, waves + 1)) ** 2)
+
+    fewer = folded(variance, size)
+    assert fewer.shape[1] <= max(size - 2, 1)
+    torch.testing.assert_close(squared(fewer.shape[1]) @ fewer[0], squared(count) @ variance[0])
 
 
 def test_temperatures_are_those_of_half_a_pixel_and_of_the_first_fold():
