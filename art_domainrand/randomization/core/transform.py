@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import Enum
 from functools import cached_property
 from textwrap import shorten
@@ -159,6 +159,15 @@ class Transform(ABC):
         :return: the new index in each place, (B, K).
         """
         return order
+
+    def with_members(self, members: tuple[Transform, ...]) -> Transform:
+        """The same, made of other transforms.
+
+        :param members: in the order of those it is made of, which have places in its ``parameters``.
+        :raises TypeError: for a transform that is made of none.
+        """
+        change: dict[str, Any] = {"transforms": members} if hasattr(self, "transforms") else {"transform": members[0]}
+        return replace(self, **change)  # type: ignore[type-var]
 
     @abstractmethod
     def apply(self, x: Tensor, values: Values) -> Tensor:

@@ -136,7 +136,7 @@ def rebuilt(
     inner = members or ((single,) if isinstance(single, Transform) else ())
     again = tuple(rebuilt(t, laws, odds, f"{place}.{k}" if place else str(k)) for k, t in enumerate(inner))
     if any(new is not old for new, old in zip(again, inner, strict=True)):
-        changes |= {"transforms": again} if members else {"transform": again[0]}
+        transform = transform.with_members(again)
     if place in odds:
         changes["weights"] = tuple(odds[place])
     return replace(transform, **changes) if changes else transform  # type: ignore[type-var]

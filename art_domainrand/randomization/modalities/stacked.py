@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -90,8 +90,17 @@ class StackedModalities(PixelTransform):
     @cached_property
     def places(self) -> Mapping[str, str]:
         """Under which key of the values those of each modality's own transforms are."""
-        changing = [name for name, modality in zip(self.names, self.modalities, strict=True) if modality.change]
+        changing = [
+            name for name, modality in zip(self.names, self.modalities, strict=True) if modality.change is not None
+        ]
         return {name: str(place + (self.geometry is not None)) for place, name in enumerate(changing)}
+
+    def with_members(self, members: tuple[Transform, ...]) -> Transform:
+        rest = iter(members)
+        geometry = None if self.geometry is None else next(rest)
+        # A modality without transforms of its own, as a mask is, has no field for them.
+        again = [one if one.change is None else replace(one, change=next(rest)) for one in self.modalities]  # type: ignore[type-var]
+        return replace(self, geometry=geometry, modalities=tuple(again))
 
     def modality(self, name: str) -> Modality:
         """The modality of this name.

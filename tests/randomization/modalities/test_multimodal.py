@@ -32,6 +32,7 @@ from art_domainrand.randomization import (
     to_yaml,
 )
 from art_domainrand.randomization.core.sampling import keyed_draws
+from art_domainrand.randomization.learned import LearnableRanges
 
 GEOMETRIES = {
     "affine": [Rotation((-40, 40)), Scale((0.7, 1.4)), Flip(0.5, 0.5), Translation()],
@@ -180,6 +181,24 @@ def test_documents_and_pickles_come_back():
         assert hash(MultiModal.of(pipeline)) == hash(both)
     with pytest.raises(ValueError, match=r"pipeline must be one that MultiModal.stacked made, got Pipeline"):
         MultiModal.of(Pipeline(Rotation()))
+
+
+@pytest.mark.parametrize("geometry", ["affine", "chosen", "none"])
+def test_ranges_of_all_modalities_can_be_learned(geometry):
+    """What has been learned, frozen, draws what the learned ranges place."""
+    both = multimodal(GEOMETRIES[geometry])
+    pipeline = both.stacked(STACK)
+    ranges = LearnableRanges(pipeline, "box")
+    x, draw = stacked(scenes()), draw_for(pipeline)
+    with torch.no_grad():
+        ranges.bounds[0] += 0.25
+        ranges.bounds[1] -= 0.125
+    frozen = ranges.to_pipeline()
+    assert frozen != pipeline
+    assert MultiModal.of(frozen).modalities.keys() == both.modalities.keys()
+    torch.testing.assert_close(frozen.apply(x, draw), ranges(x, draw), atol=1e-5, rtol=0)
+    ranges(x, draw).square().sum().backward()
+    assert ranges.bounds.grad.ne(0).any(0).sum() >= 5  # colours, noise and, but for "none", geometry
 
 
 class Frames(Dataset):
