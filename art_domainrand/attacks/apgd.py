@@ -50,8 +50,9 @@ class AutoPGD(GradientAttack, AutoProjectedGradientDescent):
     :param nb_target_classes: How many classes "targeted_dlr" aims at (the paper's nine).
     :param early_stop: Let samples go once they are fooled.
     :param variant: "refined", or "original" for the authors' algorithm to the letter. Refined, L2 points are projected
-        to the nearest point of ball and box, L1 steps spend nothing on pixels at the end of their range and settle at
-        the end, and cross-entropy is climbed as log-odds, which do not saturate; elsewhere both are the same.
+        to the nearest point of ball and box, L1 steps begin in larger balls, spend nothing on pixels at the end of
+        their range and settle at the end, and cross-entropy is climbed as log-odds, which do not saturate; elsewhere
+        both are the same.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of.
