@@ -1,24 +1,37 @@
-"""Expectation over draws: a defence that turns every input at random, under EOT-PGD, ours and ART's."""
+"""Expectation over draws: a defence that turns every input at random, under EOT-PGD, ours and ART's.
 
-from collections.abc import Callable
-from typing import Any
+Run ``python tests/benchmarks/strength_random.py [--cache FOLDER] [--models digits-random] [--images N] [--seeds N]
+[--budgets quick,standard] [--json FILE]`` for AutoAttack's version "rand" (its authors' code) beside StrongestAttack,
+both with as many draws for each gradient, on networks whose input is random by themselves.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
 from art.preprocessing.expectation_over_transformation import EoTImageRotationPyTorch
 from torch import nn
 
-from art_domainrand import PGD, DomainRandomization
+sys.path.insert(0, str(Path(__file__).parent))
+from art_domainrand import PGD, DomainRandomization, StrongestAttack
 from art_domainrand import randomization as R  # noqa: N812
 
+import measure
+import strength_models as models
 from measure import timed
-from strength_models import Model, classifier
+from strength_models import INF, Model, classifier
+from strength_standard import Outcome, autoattack, measured, ours_adv
 
 Row = dict[str, Any]
 ANGLES = 30.0
 PREDICTIONS = 20
+AUTOATTACK_DRAWS = 20  # for each gradient of its version "rand"
 HALF = {"autocast": torch.bfloat16, "memory_format": "channels_last"}
 
 
@@ -96,3 +109,37 @@ def variance(model: Model, draws: int = 16, repeats: int = 64) -> list[Row]:
         {"draws": row["draws"], "variance, of uniform's (median image)": float(ratio.median())}
         for row, ratio in zip(rows, ratios, strict=True)
     ]
+
+
+def rand(model: Model, budgets: list[str], seeds: int) -> Iterator[Outcome]:
+    """AutoAttack's version for networks that draw at random, then ours, with as many draws for each gradient."""
+    yield from autoattack(model, INF)
+    for budget, seed in ((budget, seed) for budget in budgets for seed in range(seeds)):
+        options = {"budget": budget, "seed": seed, "eot_samples": AUTOATTACK_DRAWS, "verbose": False}
+        attack = StrongestAttack(model.estimator, eps=model.eps, batch_size=len(model.x), **options)
+        torch.manual_seed(seed)
+        name = f"StrongestAttack {budget}, seed {seed}"
+        yield measured(name, model, INF, lambda attack=attack: ours_adv(attack, model))
+
+
+def main(
+    cache: Annotated[Path | None, typer.Option(help="keep trained models here")] = None,
+    names: Annotated[str, typer.Option("--models", help="of strength_models.MODELS")] = "digits-random",
+    images: Annotated[int, typer.Option(help="of each model, the first ones")] = 100,
+    seeds: Annotated[int, typer.Option(help="of ours")] = 2,
+    budgets: Annotated[str, typer.Option(help="of ours")] = "quick,standard",
+    json: Annotated[Path | None, typer.Option(help="also write the rows here")] = None,
+) -> None:
+    """Print what every attack leaves, and its passes for each image."""
+    torch.set_num_threads(1)
+    loaded = [models.load(name, cache, images=images) for name in names.split(",")]
+    rows = []
+    for model in loaded:
+        for outcome in rand(model, budgets.split(","), seeds):
+            rows.append(outcome.row(model, INF))
+            print(rows[-1], flush=True)
+    measure.write(json, {"about": measure.surroundings(torch.device("cpu")), "rows": rows})
+
+
+if __name__ == "__main__":
+    typer.run(main)
