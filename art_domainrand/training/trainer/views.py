@@ -9,6 +9,7 @@ import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
+from art_domainrand.attacks.domain import DomainAttack
 from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
@@ -17,6 +18,7 @@ from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.training.data.epochs import SampleKeys, Samples
+from art_domainrand.training.trainer.adversary import strengths_of
 from art_domainrand.training.trainer.objectives import Views
 from art_domainrand.training.trainer.options import TrainingOptions
 from art_domainrand.training.trainer.ranges import Ranges
@@ -43,7 +45,7 @@ class ViewMaker:
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.ranges = ranges
         self.attack = attack
-        self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
+        self.strengths = strengths_of(attack)
         self.seed = 0
         self.even: Draw | None = None  # this process's rows of the last batch's first draw, before it was placed
 
@@ -51,7 +53,8 @@ class ViewMaker:
         """Take the seed of an epoch; move the curricula on. Returns the share of eps that is reached."""
         self.seed = seed
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
-        self.attack.eps, self.attack.eps_step = self.eps * warm, self.eps_step * warm
+        for name, full in self.strengths.items():
+            setattr(self.attack, name, full * warm)
         self.attack.seed, self.attack._eps_drawn = seed_of(seed, ATTACK), 0
         if self.ranges.scheduled:
             self.ranges.warm_up(min(1.0, (number + 1) / (self.options.range_epochs + 1)))
@@ -71,7 +74,7 @@ class ViewMaker:
             clean = clean.contiguous(memory_format=torch.channels_last)
         seen = [self.randomized(clean, samples.keys, samples.rows, draw) for draw in range(draws)]
         count = math.ceil(len(clean) * attacked)
-        targets = seen[0][:count]
+        targets = (clean if isinstance(self.attack, DomainAttack) else seen[0])[:count]
         adversarial = self.attack.perturb(targets, labels[:count]) if count else targets
         return Views(clean, seen[0], seen[1] if len(seen) > 1 else None, adversarial, labels)
 
