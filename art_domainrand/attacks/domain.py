@@ -59,6 +59,7 @@ class DomainAttack(Parameters, EvasionAttack):
     """
 
     _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
+    reach = ("fraction",)
 
     pipeline: Pipeline
     evaluations: int

@@ -14,7 +14,6 @@ from art.defences.trainer.trainer import Trainer
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
-from art_domainrand.attacks.domain import DomainAttack
 from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.arrays import Array, from_array
 from art_domainrand.core.checks import Text, check_counts, check_layout, require
@@ -26,7 +25,8 @@ from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.data.sources import open_source
 from art_domainrand.training.learned.kinds import ranges_of
-from art_domainrand.training.trainer.adversary import TRAINED_WITH, training_attack
+from art_domainrand.training.trainer.accepted import check_training_attack
+from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
@@ -128,11 +128,7 @@ class DomainAdversarialTrainer(Trainer):
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
         refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
         require(fits, "classifier", rule, Text(type(classifier).__name__), refused)
-        rule = "be an FGSM, PGD or AutoPGD of this library, a DomainAttack, or a fitted PerturbationGenerator"
-        require(isinstance(attack, TRAINED_WITH), "attack", rule, Text(type(attack).__name__), TypeError)
-        pixels = not isinstance(attack, DomainAttack) or options.objective not in ("fast", "free")
-        require(pixels, "attack", f"be one on pixels with objective={options.objective!r}", Text("a DomainAttack"))
-        require(not attack.targeted, "attack", "be untargeted", Text("a targeted one"))
+        check_training_attack(attack, options.objective)
         check_trainable(classifier)
         given = randomization is not None
         ranged = options.range_kind is not None or options.range_epochs > 0

@@ -9,7 +9,6 @@ import torch
 from art.estimators.classification.pytorch import PyTorchClassifier
 from torch import Tensor
 
-from art_domainrand.attacks.domain import DomainAttack
 from art_domainrand.core.memory import onto
 from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import ATTACK, DRAW, keys_of, seed_of
@@ -18,7 +17,6 @@ from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.sampling import keyed_draws
 from art_domainrand.training.data.epochs import SampleKeys, Samples
-from art_domainrand.training.trainer.adversary import strengths_of
 from art_domainrand.training.trainer.objectives import Views
 from art_domainrand.training.trainer.options import TrainingOptions
 from art_domainrand.training.trainer.ranges import Ranges
@@ -45,7 +43,7 @@ class ViewMaker:
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.ranges = ranges
         self.attack = attack
-        self.strengths = strengths_of(attack)
+        self.reach = {name: getattr(attack, name) for name in attack.reach}
         self.seed = 0
         self.even: Draw | None = None  # this process's rows of the last batch's first draw, before it was placed
 
@@ -53,7 +51,7 @@ class ViewMaker:
         """Take the seed of an epoch; move the curricula on. Returns the share of eps that is reached."""
         self.seed = seed
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
-        for name, full in self.strengths.items():
+        for name, full in self.reach.items():
             setattr(self.attack, name, full * warm)
         self.attack.seed, self.attack._eps_drawn = seed_of(seed, ATTACK), 0
         if self.ranges.scheduled:
@@ -74,7 +72,7 @@ class ViewMaker:
             clean = clean.contiguous(memory_format=torch.channels_last)
         seen = [self.randomized(clean, samples.keys, samples.rows, draw) for draw in range(draws)]
         count = math.ceil(len(clean) * attacked)
-        targets = (clean if isinstance(self.attack, DomainAttack) else seen[0])[:count]
+        targets = (seen[0] if "eps" in self.reach else clean)[:count]
         adversarial = self.attack.perturb(targets, labels[:count]) if count else targets
         return Views(clean, seen[0], seen[1] if len(seen) > 1 else None, adversarial, labels)
 
