@@ -59,6 +59,7 @@ class DomainAttack(Parameters, EvasionAttack):
     """
 
     _estimator_requirements: ClassVar[tuple[Any, ...]] = (BaseEstimator, ClassifierMixin)
+    reach = ("fraction",)
 
     pipeline: Pipeline
     evaluations: int
@@ -106,6 +107,17 @@ class DomainAttack(Parameters, EvasionAttack):
         self._take_keywords(kwargs, ("x", "y"))
         images = self.find(x, y).images
         return images.cpu().numpy() if isinstance(images, Tensor) else images
+
+    def perturb(self, x: Tensor, y: Any = None) -> Tensor:
+        """:meth:`generate` for tensors: takes and returns tensors on the estimator's device.
+
+        :param x: Images (N, ...) as a tensor.
+        :param y: As in :meth:`generate`; tensors too.
+        :return: The images under the worst domain found, (N, ...), float32.
+        """
+        check.require(isinstance(x, Tensor), "x", "be a torch.Tensor", check.Text(type(x).__name__), TypeError)
+        images: Tensor = self.find(x, y).images
+        return images
 
     def find(self, x: Any, y: Any = None) -> Findings:
         """Like :meth:`generate`, with the draws: each finding can be made again and printed as parameters.

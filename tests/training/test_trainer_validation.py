@@ -73,7 +73,7 @@ def test_validation_is_pgd_of_ten_steps_one_step_and_the_pipeline() -> None:
     classifier = trainable()
     x, y = corners(40)
     fit(classifier, n=192, epochs=3)
-    validator = Validator(classifier, x, y, np.inf, EPS, R.Pipeline([R.Invert((1.0, 1.0))]), 4, 16)
+    validator = Validator(classifier, x, y, PGD(classifier, np.inf, EPS), R.Pipeline([R.Invert((1.0, 1.0))]), 4, 16)
     found = validator.measure()
     attack = PGD(
         classifier, eps=EPS, eps_step=EPS / 4, max_iter=10, num_random_init=1, batch_size=16, seed=4, verbose=False

@@ -42,6 +42,8 @@ class Parameters:
     estimator: Any
     norm: Any
     summary_writer: Any
+    # What says how far the attack goes, and rises where training is made harder step by step.
+    reach: ClassVar[tuple[str, ...]] = ("eps", "eps_step")
     _round: int = 0
     _compiler: Compiler | None = None
     # What has been warned of, which is done once.

@@ -185,7 +185,10 @@ def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
     :data:`PROBES` draws: gates and selectors, thresholds and rounded numbers have none.
     """
     pipeline = view.pipeline
-    smooth = [c.owner.differentiable and not isinstance(c.distribution, Choice) for c in coordinates(pipeline.chain)]
+    smooth = [
+        c.owner.has_slope(c.name.rpartition(".")[2]) and not isinstance(c.distribution, Choice)
+        for c in coordinates(pipeline.chain)
+    ]
     may = torch.tensor(smooth, dtype=torch.bool)
     if not may.any():
         return may

@@ -74,6 +74,9 @@ class MixedChains(PixelTransform):
         """Whether the chain moves no pixels."""
         return not any(moves_pixels(leaf) for leaf in leaves_of(self))
 
+    def has_slope(self, name: str) -> bool:
+        return True  # the mixture is linear in share and weights, whatever the chain is
+
     def check_channels(self, channels: int) -> None:
         self.transform.check_channels(channels)
 

@@ -99,6 +99,13 @@ class Transform(ABC):
         """
         return None
 
+    def has_slope(self, name: str) -> bool:
+        """Whether a coordinate of the transform's own can be climbed by its gradient, as far as is known beforehand.
+
+        :param name: one of :attr:`parameters`.
+        """
+        return self.differentiable
+
     def check_channels(self, channels: int) -> None:
         """Refuse images that are not taken, whatever is drawn; most transforms take any number of channels.
 

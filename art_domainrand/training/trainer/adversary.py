@@ -5,18 +5,11 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-from art_domainrand.attacks.apgd import AutoPGD
-from art_domainrand.attacks.engine.gradient_attack import GradientAttack
-from art_domainrand.attacks.fgsm import FGSM
-from art_domainrand.attacks.perturbation_generator import PerturbationGenerator
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.training.trainer.options import FAST_STEP, TINY, TrainingOptions
 
-TRAINED_WITH = (FGSM, PGD, AutoPGD, PerturbationGenerator)
-"""The attacks that a trainer takes."""
 
-
-def training_attack(attack: GradientAttack, options: TrainingOptions) -> Any:
+def training_attack(attack: Any, options: TrainingOptions) -> Any:
     """A copy of ``attack``; with "fast", one step of PGD in its ball from a random start.
 
     It is to be seeded in every epoch. Its random numbers hang on the seed and the pixels of an image alone, so they do

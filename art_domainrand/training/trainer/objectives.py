@@ -113,6 +113,16 @@ def mixing_consistency(forward: ForwardViews, views: Views, loss_of: LossOf, wei
     return loss_of(clean, views.y) + weight * spread_of(clean, first, second), second
 
 
+def worst_consistency(forward: ForwardViews, views: Views, loss_of: LossOf, weight: float) -> tuple[Tensor, Tensor]:
+    """Clean loss plus ``weight`` times the Jensen-Shannon divergence of clean image, a draw, and the worst draw.
+
+    AugMax (Wang et al., NeurIPS 2021, equation 3; its normalization layers, DuBIN, are the model's affair): the attack
+    is one on the domain, such as ``DomainAttack(classifier, preset("augmix"))``, and the pipeline the same one.
+    """
+    clean, drawn, worst = forward(views.clean, views.randomized, views.adversarial).chunk(3)
+    return loss_of(clean, views.y) + weight * spread_of(clean, drawn, worst), drawn
+
+
 def spread_of(*scores: Tensor) -> Tensor:
     """The mean Jensen-Shannon divergence of scores (B, K) of several views: that of each from their mean, averaged."""
     views = torch.stack(scores).log_softmax(2)
@@ -135,5 +145,6 @@ OBJECTIVES: dict[str, TrainingObjective] = {
     "mart": TrainingObjective(mart, weight=5.0, views=2),
     "consistency": TrainingObjective(consistency, draws=2, weight=12.0, views=4),
     "augmix": TrainingObjective(mixing_consistency, attacked=0.0, draws=2, weight=12.0, views=3),
+    "augmax": TrainingObjective(worst_consistency, weight=10.0, views=3),
 }
 """Name -> objective; "fast" and "free" of the trainer are ways to find the adversarial examples of "madry"."""

@@ -25,7 +25,8 @@ from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.data.sources import open_source
 from art_domainrand.training.learned.kinds import ranges_of
-from art_domainrand.training.trainer.adversary import TRAINED_WITH, training_attack
+from art_domainrand.training.trainer.accepted import check_training_attack
+from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.checkpoint import run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
@@ -47,7 +48,7 @@ class DomainAdversarialTrainer(Trainer):
     """Train on clean, randomized and adversarial images at once, in one loop that stays on the device.
 
     Every batch is drawn, attacked and learned from without leaving the device; the attack works on the randomized
-    images, so that both kinds of robustness are trained together.
+    images, so that both kinds of robustness are trained together; one on the domain works on the images as given.
 
     :param classifier: A ``PyTorchClassifier`` with an optimizer. Its preprocessing runs in training as in ART; a NumPy
         defence needs :class:`~art_domainrand.DifferentiableDefence` around it. Training does not change labels.
@@ -58,11 +59,11 @@ class DomainAdversarialTrainer(Trainer):
         as they are.
     :param objective: "standard" (half adversarial, a quarter randomized, a quarter clean), "madry" (adversarial only),
         "trades", "mart", "consistency" (agreement of clean image and two draws, besides), "augmix" (clean images and
-        that agreement; the attack is not used), "fast" (adversarial only, by one step of 1.25 eps from a random start
-        in place of ``attack``'s own; Wong et al. 2020), or "free" (every batch ``replays`` times, the gradient of the
-        images taken along with that of the weights; Shafahi et al. 2019, who divide the number of epochs by the
-        replays).
-    :param weight: Of the second term of "trades" (6), "mart" (5), "consistency" (12) and "augmix" (12).
+        that agreement, no attack), "augmax" (agreement with a draw and the worst, of a :class:`DomainAttack`), "fast"
+        (adversarial only, by one step of 1.25 eps from a random start in place of ``attack``'s; Wong et al. 2020), or
+        "free" (every batch ``replays`` times, the gradient of the images taken along with that of the weights; Shafahi
+        et al. 2019, who divide the number of epochs by the replays).
+    :param weight: Of the second term of "trades" (6), "mart" (5), "consistency", "augmix" (12) and "augmax" (10).
     :param awp: Size of the adversarial weight perturbation relative to the weights, such as 0.005; 0 for none.
     :param replays: Passes over a batch with "free".
     :param eps_epochs: Epochs over which eps (and eps_step) rise linearly to the attack's.
@@ -127,9 +128,7 @@ class DomainAdversarialTrainer(Trainer):
         fits = isinstance(classifier, PyTorchClassifier) and classifier.optimizer is not None
         refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
         require(fits, "classifier", rule, Text(type(classifier).__name__), refused)
-        rule = "be an FGSM, PGD or AutoPGD of this library, or a fitted PerturbationGenerator"
-        require(isinstance(attack, TRAINED_WITH), "attack", rule, Text(type(attack).__name__), TypeError)
-        require(not attack.targeted, "attack", "be untargeted", Text("a targeted one"))
+        check_training_attack(attack, options.objective)
         check_trainable(classifier)
         given = randomization is not None
         ranged = options.range_kind is not None or options.range_epochs > 0
@@ -291,8 +290,7 @@ class DomainAdversarialTrainer(Trainer):
         if data is None:
             return None
         x, y = validation_pair(data, self._indices)
-        norm, eps, seed = self.attack.norm, self.attack.eps, self.options.seed
-        return Validator(self._classifier, x, y, norm, eps, self.randomization, seed, batch_size)
+        return Validator(self._classifier, x, y, self.attack, self.randomization, self.options.seed, batch_size)
 
     def _indices(self, y: Any, n: int | None = None) -> Tensor:
         return class_indices(y, len(y) if n is None else n, self._classifier.nb_classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,7 @@ class Validator:
     classifier: PyTorchClassifier
     x: Array
     y: Array
-    norm: Any
-    eps: Any
+    attack: Any
     pipeline: Pipeline | None
     seed: int
     batch_size: int
@@ -58,14 +58,21 @@ class Validator:
         return found
 
     def attacked(self) -> dict[str, float]:
-        """``robust`` (PGD of ten steps from a random start) and ``fast`` (one step of 1.25 eps from one) accuracy."""
+        """``robust`` (PGD of ten steps from a random start) and ``fast`` (one step of 1.25 eps from one) accuracy.
+
+        For an attack on the domain ``robust`` is the accuracy under it, and there is no ``fast``.
+        """
+        if "eps" not in self.attack.reach:
+            own: Any = copy(self.attack)
+            own.seed, own.batch_size, own.verbose = self.seed, self.batch_size, False
+            return {"robust": self.accuracy(own.generate(self.x, self.y))}
         found = {}
         for name, steps, size in (("robust", PGD_STEPS, 2.5 / PGD_STEPS), ("fast", 1, FAST_STEP)):
             attack = PGD(
                 self.classifier,
-                self.norm,
-                self.eps,
-                self.eps * size + TINY,
+                self.attack.norm,
+                self.attack.eps,
+                self.attack.eps * size + TINY,
                 max_iter=steps,
                 num_random_init=1,
                 batch_size=self.batch_size,
@@ -115,7 +122,7 @@ def is_overfitted(history: list[dict[str, float]], robust: str = "robust", fast:
     Epochs of an eps curriculum's warm-up are not judged: they were trained at a smaller eps than is measured.
     """
     now = history[-1]
-    if robust not in now or now.get("eps_share", 1.0) < 1 or now[fast] - now[robust] < OVERFIT_GAP:
+    if not {robust, fast} <= set(now) or now.get("eps_share", 1.0) < 1 or now[fast] - now[robust] < OVERFIT_GAP:
         return False
     before = max((row[robust] for row in history[:-1] if robust in row), default=0.0)
     return now[robust] <= OVERFIT_SHARE * now[fast] or now[robust] <= before - OVERFIT_FALL

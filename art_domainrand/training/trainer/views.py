@@ -43,7 +43,7 @@ class ViewMaker:
         self.limits = None if pipeline is None else ClipRange(classifier.clip_values)
         self.ranges = ranges
         self.attack = attack
-        self.eps, self.eps_step = self.attack.eps, self.attack.eps_step
+        self.reach = {name: getattr(attack, name) for name in attack.reach}
         self.seed = 0
         self.even: Draw | None = None  # this process's rows of the last batch's first draw, before it was placed
 
@@ -51,7 +51,8 @@ class ViewMaker:
         """Take the seed of an epoch; move the curricula on. Returns the share of eps that is reached."""
         self.seed = seed
         warm = min(1.0, (number + 1) / (self.options.eps_epochs + 1))
-        self.attack.eps, self.attack.eps_step = self.eps * warm, self.eps_step * warm
+        for name, full in self.reach.items():
+            setattr(self.attack, name, full * warm)
         self.attack.seed, self.attack._eps_drawn = seed_of(seed, ATTACK), 0
         if self.ranges.scheduled:
             self.ranges.warm_up(min(1.0, (number + 1) / (self.options.range_epochs + 1)))
@@ -71,7 +72,7 @@ class ViewMaker:
             clean = clean.contiguous(memory_format=torch.channels_last)
         seen = [self.randomized(clean, samples.keys, samples.rows, draw) for draw in range(draws)]
         count = math.ceil(len(clean) * attacked)
-        targets = seen[0][:count]
+        targets = (seen[0] if "eps" in self.reach else clean)[:count]
         adversarial = self.attack.perturb(targets, labels[:count]) if count else targets
         return Views(clean, seen[0], seen[1] if len(seen) > 1 else None, adversarial, labels)
 
