@@ -66,7 +66,8 @@ class DepthModality(Modality):
     :param change: its own transforms, such as a sensor's noise; none that moves pixels or needs RGB. One that looks at
         neighbours, such as a blur, takes an invalid value for a distance.
     :param mode: "nearest", or "bilinear", which has a gradient in the draw.
-    :param invalid: the value of pixels without a reading; finite. Replace NaN by a number first.
+    :param invalid: the value of pixels without a reading; finite, in [0, 1] where a preprocessor has brought its
+        ``clip_values`` there. Replace NaN by a number first.
     :param magnified: what becomes of distances where the image is magnified: "kept", "divided" or "multiplied". For
         the last two a value of 0 must mean a distance (or disparity) of 0.
     :raises ValueError: for any other mode or word, an ``invalid`` that is not finite, and such transforms.
