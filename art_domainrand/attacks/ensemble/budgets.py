@@ -53,8 +53,8 @@ FULL: tuple[BudgetLine, ...] = (
     (DIRECTED_CE, 50, 9, 0.2),
 )
 
-# In L1 a climb needs many steps, in which it finds out how sparse to be, and what it ends at depends on where it
-# starts: the climb of cross-entropy from the largest ball comes again and again.
+# In L1 a climb needs many steps, in which it finds out how sparse to be, and where it ends depends on where it starts:
+# the climb of cross-entropy from the largest ball comes again and again.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (MANY_STEPS, 50, 0, 1.0),
