@@ -38,7 +38,8 @@ class MinimumNorm(GradientAttack, EvasionAttack):
     :param norm: 0 (how many entries of ``x`` differ), 1, 2, "inf" or ``np.inf``.
     :param max_iter: Points looked at of each image, each by a forward and a backward pass.
     :param targeted: Reach ``y`` instead of leaving it.
-    :param batch_size: Images at a time.
+    :param batch_size: Images at a time. Sums are rounded otherwise in another size, which a search amplifies: distances
+        from a small trained network differed by at most 0.14% in L-inf and 0.04% in L2 between batches of 1 and 24.
     :param verbose: Show a progress bar.
     :param algorithm: "auto", a portfolio: a search without a class in mind (in L0 by sigma-zero, in L1 and L2 by PDPGD
         and DDN too), searches below the best distance towards up to six classes, and a polish; or one of these alone:
@@ -46,7 +47,8 @@ class MinimumNorm(GradientAttack, EvasionAttack):
         L2), "sigma_zero" (Cina et al. 2025; L0).
     :param minimal: Always True: ART's metrics set it, to ask for the closest example, which is what this attack finds.
     :param seed: None draws what is random from ``np.random``, as ART does. With an int every random number belongs to
-        the seed and the image, so that an image has the same result in every call, batch size, order and company.
+        the seed and the image, so that an image has the same result in every call and order, and but for rounding
+        in every batch size and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
         16 where something is random.
     :param eot_draws: "fresh", "common", "antithetic" or "sobol" draws, as in :class:`~art_domainrand.PGD`.
