@@ -43,6 +43,8 @@ def several() -> dict:
         "awp": train("madry", awp=0.01),
         "free": train("free", replays=2),
         "ranges": train("madry", automatic_ranges=True),
+        "adversarial": train("madry", ranges="adversarial"),
+        "meta": train("madry", ranges="meta"),
         "one image left": train("madry", n=33, epochs=1),
     }
 

@@ -56,7 +56,9 @@ def alone() -> dict:
     return several() | {"generator": generated(0)}
 
 
-@pytest.mark.parametrize("name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator"])
+@pytest.mark.parametrize(
+    "name", ["trades", "standard", "awp", "free", "ranges", "adversarial", "meta", "one image left", "generator"]
+)
 def test_two_ranks_match_one_at_the_same_global_batch(ranks: list[dict], alone: dict, name: str) -> None:
     for key, value in alone[name]["weights"].items():
         torch.testing.assert_close(ranks[0][name]["weights"][key], value, rtol=2e-3, atol=2e-4)
@@ -65,7 +67,20 @@ def test_two_ranks_match_one_at_the_same_global_batch(ranks: list[dict], alone: 
 
 
 @pytest.mark.parametrize(
-    "name", ["trades", "standard", "awp", "free", "ranges", "one image left", "generator", "norm", "run"]
+    "name",
+    [
+        "trades",
+        "standard",
+        "awp",
+        "free",
+        "ranges",
+        "adversarial",
+        "meta",
+        "one image left",
+        "generator",
+        "norm",
+        "run",
+    ],
 )
 def test_both_ranks_end_with_the_same_weights_and_metrics(ranks: list[dict], name: str) -> None:
     assert_same(ranks[0][name]["weights"], ranks[1][name]["weights"])

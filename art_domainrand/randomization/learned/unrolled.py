@@ -32,34 +32,52 @@ class MetaGradient:
 
 
 def weighted_mean(losses: Tensor, log_odds: Tensor) -> Tensor:
-    """The mean loss; its gradient in the odds is the score function's, with the mean loss as baseline."""
+    """The mean loss; its gradient in the odds is the score function's, with the mean loss as baseline.
+
+    With several processes that is the mean of each one's own rows.
+    """
     ratios = (log_odds - log_odds.detach()).exp()
     return (ratios * losses).sum() / ratios.sum()
 
 
+def alone(part: Tensor) -> Tensor:
+    """The step of a process that has the whole batch."""
+    return part
+
+
 def through_step(
-    train: WeightLoss, validate: WeightLoss, weights: Weights, parameters: Sequence[Tensor], lr: float
+    train: WeightLoss,
+    validate: WeightLoss,
+    weights: Weights,
+    parameters: Sequence[Tensor],
+    lr: float,
+    whole: Callable[[Tensor], Tensor] = alone,
 ) -> MetaGradient:
-    """The exact gradient of ``validate(weights - lr * gradient of train)`` in ``parameters``."""
+    """The exact gradient of ``validate(weights - lr * gradient of train)`` in ``parameters``.
+
+    :param whole: what makes the gradient on this process's rows that on the whole batch.
+    """
     own = {name: value.detach().requires_grad_() for name, value in weights.items()}
     steps = torch.autograd.grad(train(own), list(own.values()), create_graph=True, materialize_grads=True)
-    loss = validate({name: value - lr * step for (name, value), step in zip(own.items(), steps, strict=True)})
-    found = torch.autograd.grad(loss, list(parameters), materialize_grads=True)
-    return MetaGradient(found, loss.detach())
+    loss, uphill = after_step(validate, own, steps, lr, whole)
+    moved = [step for step in steps if step.requires_grad]
+    against = [-lr * part for step, part in zip(steps, uphill, strict=True) if step.requires_grad]
+    found = torch.autograd.grad(moved, list(parameters), against, materialize_grads=True)
+    return MetaGradient(found, loss)
 
 
 def by_differences(
-    train: WeightLoss, validate: WeightLoss, weights: Weights, parameters: Sequence[Tensor], lr: float
+    train: WeightLoss,
+    validate: WeightLoss,
+    weights: Weights,
+    parameters: Sequence[Tensor],
+    lr: float,
+    whole: Callable[[Tensor], Tensor] = alone,
 ) -> MetaGradient:
     """The same, to second order in the length of a finite difference, from first derivatives alone."""
     own = {name: value.detach().requires_grad_() for name, value in weights.items()}
     steps = torch.autograd.grad(train(own), list(own.values()), materialize_grads=True)
-    stepped = {
-        name: (value.detach() - lr * step).requires_grad_()
-        for (name, value), step in zip(own.items(), steps, strict=True)
-    }
-    loss = validate(stepped)
-    uphill = torch.autograd.grad(loss, list(stepped.values()), materialize_grads=True)
+    loss, uphill = after_step(validate, own, steps, lr, whole)
     length = torch.stack([part.square().sum() for part in uphill]).sum().sqrt()
     share = WEIGHTS_MOVE / length.clamp_min(torch.finfo(length.dtype).tiny)
     ends = []
@@ -68,8 +86,20 @@ def by_differences(
             name: value.detach() + sign * share * part for (name, value), part in zip(own.items(), uphill, strict=True)
         }
         ends.append(torch.autograd.grad(train(moved), list(parameters), materialize_grads=True))
-    found = tuple(-lr * (above - below) / (2 * share) for above, below in zip(*ends, strict=True))
-    return MetaGradient(found, loss.detach())
+    found = tuple((-lr * (above - below) / (2 * share).to(above.device)) for above, below in zip(*ends, strict=True))
+    return MetaGradient(found, loss)
+
+
+def after_step(
+    validate: WeightLoss, own: Weights, steps: Sequence[Tensor], lr: float, whole: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The validation loss after a step, and its gradient in the weights there."""
+    stepped = {
+        name: (value.detach() - lr * whole(step.detach())).requires_grad_()
+        for (name, value), step in zip(own.items(), steps, strict=True)
+    }
+    loss = validate(stepped)
+    return loss.detach(), torch.autograd.grad(loss, list(stepped.values()), materialize_grads=True)
 
 
 def noise_share(losses: Callable[[Weights], Tensor], weights: Weights) -> Tensor:

@@ -49,6 +49,10 @@ class LearnedBatch:
     share: float
     key: int
 
+    def whole(self, gradient: Tensor) -> Tensor:
+        """From the gradient of the mean loss of these rows to that of all processes' rows."""
+        return all_reduce(gradient.to(self.clean.device) * self.share).to(gradient.device)
+
     def images(self, ranges: LearnableRanges) -> Tensor:
         """The images as they were learned from, with a gradient to the ranges; the attack's part stays (Danskin)."""
         images = self.randomize(self.clean, ranges.place(self.draw).to(self.clean.device))
@@ -114,11 +118,11 @@ class GradientRanges(LearnedRanges):
         self.batches += 1
         if self.batches % self.every:
             return
-        uphill = [gradient * batch.share for gradient in self.uphill(batch)]
+        uphill = self.uphill(batch)
         total = self.coefficient * self.learned.entropies().sum()
         spread = torch.autograd.grad(total, list(self.learned.parameters()), materialize_grads=True)
         for parameter, gradient, even in zip(self.learned.parameters(), uphill, spread, strict=True):
-            parameter.grad = -(all_reduce(gradient.to(batch.clean.device)).to(even) + even)
+            parameter.grad = -(batch.whole(gradient) + even)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.learned.project()

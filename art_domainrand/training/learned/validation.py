@@ -68,7 +68,7 @@ class MetaLearnedRanges(GradientRanges):
             return batch.losses(weights, x, y).mean()
 
         find = through_step if self.method == "exact" else by_differences
-        found = find(train, validate, batch.weights, list(self.learned.parameters()), batch.rate)
+        found = find(train, validate, batch.weights, list(self.learned.parameters()), batch.rate, batch.whole)
         return [-gradient for gradient in found.gradients]
 
     def validation(self, batch: LearnedBatch) -> tuple[Tensor, Tensor]:
