@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from art_domainrand.attacks.strongest import StrongestAttack
     from art_domainrand.attacks.union import UnionAttack
     from art_domainrand.evaluation.diagnose.diagnose import diagnose
+    from art_domainrand.generative.domain import DomainGenerator
     from art_domainrand.preprocessors.differentiable import DifferentiableDefence
     from art_domainrand.preprocessors.domain_mapping import DomainMapping
     from art_domainrand.preprocessors.domain_randomization import DomainRandomization
@@ -43,6 +44,7 @@ __all__ = [
     "DifferentiableDefence",
     "DomainAdversarialTrainer",
     "DomainAttack",
+    "DomainGenerator",
     "DomainMapping",
     "DomainRandomization",
     "LearnableRanges",
@@ -79,6 +81,7 @@ _HOMES = {
     "StrongestAttack": "art_domainrand.attacks.strongest",
     "UnionAttack": "art_domainrand.attacks.union",
     "diagnose": "art_domainrand.evaluation.diagnose.diagnose",
+    "DomainGenerator": "art_domainrand.generative.domain",
     "DifferentiableDefence": "art_domainrand.preprocessors.differentiable",
     "DomainMapping": "art_domainrand.preprocessors.domain_mapping",
     "DomainRandomization": "art_domainrand.preprocessors.domain_randomization",

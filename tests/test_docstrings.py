@@ -11,6 +11,7 @@ import pytest
 MODULES = [
     "art_domainrand",
     "art_domainrand.attacks",
+    "art_domainrand.generative",
     "art_domainrand.preprocessors",
     "art_domainrand.randomization",
     "art_domainrand.randomization.corruptions",

@@ -40,7 +40,10 @@ PRIVATE_TO_ART = re.compile(
 
 PUBLIC = [
     "art_domainrand",
-    *(f"art_domainrand.{room}" for room in ("attacks", "evaluation", "preprocessors", "randomization", "training")),
+    *(
+        f"art_domainrand.{room}"
+        for room in ("attacks", "evaluation", "generative", "preprocessors", "randomization", "training")
+    ),
     *(f"art_domainrand.evaluation.{room}" for room in ("conditions", "report", "sources", "summary")),
 ]
 

@@ -79,21 +79,19 @@ class ResidualBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Sequential):
-    """Which patches of images are real: a score for each place of a grid a quarter as fine (Isola et al. 2017).
+    """Which patches of images are real: a score for each place of a coarse grid (Isola et al. 2017).
 
     :param channels: Channels of the images.
-    :param width: Channels after the first convolution; the second doubles them.
+    :param width: Channels after the first convolution; each further one doubles them.
+    :param cell: As that of the generator: where a cell has four pixels a side, a patch has 31, else 15.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, width, 3, 2, 1),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 2 * width, 3, 2, 1),
-            norm(2 * width),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(2 * width, 1, 3, padding=1),
-        )
+    def __init__(self, channels: int, width: int, cell: int) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(0.2)]
+        for _ in range(1 if cell < 4 else 2):
+            layers += [nn.Conv2d(width, 2 * width, 3, 2, 1), norm(2 * width), nn.LeakyReLU(0.2)]
+            width *= 2
+        super().__init__(*layers, nn.Conv2d(width, 1, 3, padding=1))
 
 
 def step(few: int, many: int) -> nn.Sequential:

@@ -123,7 +123,9 @@ class PerturbationTraining:
         :return: the network, ready for use, and what the run was like.
         """
         network = seeded_network(lambda: PerturbationNetwork(shape), self.seed, 0).to(device)
-        judge = seeded_network(lambda: PatchDiscriminator(shape.channels, shape.width // 2), self.seed, 1).to(device)
+        judge = seeded_network(
+            lambda: PatchDiscriminator(shape.channels, max(1, shape.width // 2), shape.cell), self.seed, 1
+        ).to(device)
         optimizers = adam(network, self.learning_rate), adam(judge, self.learning_rate)
         epochs = []
         for epoch in range(self.epochs):
