@@ -44,6 +44,17 @@ def test_depth_with_holes_has_no_distance_that_no_surface_has(mode, invalid):
     assert len(blended[(blended - 0.625).abs().minimum((blended - invalid).abs()) > 0.05]) > 1000
 
 
+@pytest.mark.parametrize("invalid", [0.0, 1.0])
+@pytest.mark.parametrize(("shift", "reading"), [(0.25, False), (0.45, False), (0.55, True), (0.75, True)])
+def test_a_pixel_is_read_where_valid_neighbours_have_half_of_the_weight(shift, reading, invalid):
+    """Columns 0 to 7 are valid, at depths that rise; shifted by a part of a pixel, column 8 reads between 7 and 8."""
+    depth = torch.full((1, 1, 4, 16), invalid)
+    depth[..., :8] = torch.linspace(0.2, 0.9, 8)
+    seen = moved(DepthModality(mode="bilinear", invalid=invalid), depth, Translation(shift / 16, 0.0))[0, 0, 0]
+    torch.testing.assert_close(seen[8], torch.tensor(0.9 if reading else invalid))
+    torch.testing.assert_close(seen[1:8], depth[0, 0, 0, 1:8] - 0.1 * shift, atol=1e-5, rtol=0)  # a mean of neighbours
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_noise_of_the_sensor_makes_no_reading_where_there_is_none(mode):
     holes = torch.rand(8, 1, 9, 9, generator=torch.Generator().manual_seed(0)) < 0.5
