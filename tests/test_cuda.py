@@ -27,7 +27,16 @@ from art_domainrand import (
     fit_randomized,
 )
 from art_domainrand.attacks.engine.runs import LOOK_EVERY
-from art_domainrand.randomization import CORRUPTIONS, DOMAINS, TRANSFORMS, Pipeline, corrupt
+from art_domainrand.randomization import (
+    CORRUPTIONS,
+    DOMAINS,
+    TRANSFORMS,
+    DepthModality,
+    MaskModality,
+    MultiModal,
+    Pipeline,
+    corrupt,
+)
 from art_domainrand.training.trainer import loop
 
 from support.attacks import RowWise, margins, predicted, some_images
@@ -37,6 +46,19 @@ from support.trainer import corners, robust_accuracy, trainable, trainer_of, wei
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 MILD = Pipeline([TRANSFORMS[name]() for name in ("rotation", "scale", "brightness", "contrast", "gaussian_noise")])
+# Every transform, and modalities that are read in three ways.
+CHANGES = {name: cls() for name, cls in TRANSFORMS.items()} | {
+    "stacked_modalities": MultiModal(
+        {
+            "thermal": TRANSFORMS["gamma"](),
+            "depth": DepthModality(None, "bilinear", 0.0, "divided"),
+            "mask": MaskModality(),
+        },
+        [TRANSFORMS["rotation"](), TRANSFORMS["scale"]()],
+    )
+    .stacked({"thermal": 1, "depth": 1, "mask": 1})
+    .transforms[0]
+}
 PGD_8 = {"eps": 0.1, "eps_step": 0.03, "max_iter": 8, "verbose": False}
 
 
@@ -64,9 +86,9 @@ def colour(n: int = 6, size: int = 32, seed: int = 0) -> Tensor:
 # Randomization.
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_transform_gives_the_images_of_the_cpu(name):
-    pipeline, x = Pipeline(TRANSFORMS[name]()), colour()
+    pipeline, x = Pipeline(CHANGES[name]), colour()
     draw = pipeline.sample(len(x), torch.Generator().manual_seed(0))
     here, there = pipeline.apply(x, draw), pipeline.apply(x.cuda(), draw.to("cuda"))
     assert there.is_cuda
@@ -75,18 +97,18 @@ def test_a_transform_gives_the_images_of_the_cpu(name):
     assert (off > 1e-3).float().mean() < 0.005, (float(off.max()), float(off.mean()))
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_slices_commute_bit_for_bit_on_the_device(name):
-    pipeline, x = Pipeline(TRANSFORMS[name]()), colour(size=33).cuda()
+    pipeline, x = Pipeline(CHANGES[name]), colour(size=33).cuda()
     draw = pipeline.sample(len(x), torch.Generator("cuda").manual_seed(0))
     whole = pipeline.apply(x, draw)
     for part in (slice(0, 1), slice(2, 5), [5, 0]):
         assert torch.equal(pipeline.apply(x[part], draw[part]), whole[part])
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_transform_and_its_gradient_do_not_wait_for_the_device(name):
-    pipeline, x = Pipeline(TRANSFORMS[name]()), colour().cuda().requires_grad_()
+    pipeline, x = Pipeline(CHANGES[name]), colour().cuda().requires_grad_()
     draw = pipeline.sample(len(x), torch.Generator("cuda").manual_seed(0))
     for mode in ("default", "error"):  # constants are copied the first time
         torch.cuda.set_sync_debug_mode(mode)

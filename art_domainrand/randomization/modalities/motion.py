@@ -10,7 +10,11 @@ from torch import Tensor
 
 from art_domainrand.randomization.core.transform import Transform, Values, settled
 from art_domainrand.randomization.labels.reading import Sources, in_double, read_at, sources_of
+from art_domainrand.randomization.numerics.matrices import constant
 from art_domainrand.randomization.numerics.positions import Carrying, Coords, Frame, Sampling, frame_of
+
+UNIT_CORNERS = ((-0.5, 0.5, 0.5, -0.5), (-0.5, -0.5, 0.5, 0.5))
+"""Of an image of side one, x and y."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ class Motion:
         if self.geometry is None:
             return torch.ones(1, 1, 1, 1, dtype=torch.float64, device=x.device)
         frame = frame_of(x)
-        corners = torch.tensor(((-1, 1, 1, -1), (-1, -1, 1, 1)), dtype=torch.float64, device=x.device) / 2
+        corners = constant(UNIT_CORNERS, torch.float64, x.device)
         outline = Coords(corners[0, None, None] * frame.width, corners[1, None, None] * frame.height)
         seen = self._carry(outline, frame, Carrying(backward=True))
         twice = (seen.x * seen.y.roll(-1, 2) - seen.x.roll(-1, 2) * seen.y).sum(2, keepdim=True)

@@ -11,6 +11,7 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.learned.groups import group_weights
+from art_domainrand.randomization.learned.ranges import LEAST_ODDS
 from art_domainrand.training.learned.gradient import LearnedRanges
 
 
@@ -44,6 +45,8 @@ class GroupOdds(LearnedRanges):
     @torch.no_grad()
     def learn(self, values: Tensor, rows: Tensor) -> None:
         losses = values.detach().float().cpu()
-        for logits, odds, (acts, member) in zip(self.learned.logits, self.learned.odds(), self._last, strict=True):
+        for logits, (acts, member) in zip(self.learned.logits, self._last, strict=True):
             seen = acts[rows]
-            logits.copy_(group_weights(odds, losses[seen], member[rows][seen], self.rate).log())
+            # Not the odds, whose even part would come in anew at every step, and hold a steady gap of losses back.
+            weights = torch.softmax(logits, 0).clamp_min(LEAST_ODDS / len(logits))
+            logits.copy_(group_weights(weights, losses[seen], member[rows][seen], self.rate).log())

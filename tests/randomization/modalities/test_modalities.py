@@ -44,6 +44,17 @@ def test_depth_with_holes_has_no_distance_that_no_surface_has(mode, invalid):
     assert len(blended[(blended - 0.625).abs().minimum((blended - invalid).abs()) > 0.05]) > 1000
 
 
+@pytest.mark.parametrize("invalid", [0.0, 1.0])
+@pytest.mark.parametrize(("shift", "reading"), [(0.25, False), (0.45, False), (0.55, True), (0.75, True)])
+def test_a_pixel_is_read_where_valid_neighbours_have_half_of_the_weight(shift, reading, invalid):
+    """Columns 0 to 7 are valid, at depths that rise; shifted by a part of a pixel, column 8 reads between 7 and 8."""
+    depth = torch.full((1, 1, 4, 16), invalid)
+    depth[..., :8] = torch.linspace(0.2, 0.9, 8)
+    seen = moved(DepthModality(mode="bilinear", invalid=invalid), depth, Translation(shift / 16, 0.0))[0, 0, 0]
+    torch.testing.assert_close(seen[8], torch.tensor(0.9 if reading else invalid))
+    torch.testing.assert_close(seen[1:8], depth[0, 0, 0, 1:8] - 0.1 * shift, atol=1e-5, rtol=0)  # a mean of neighbours
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_noise_of_the_sensor_makes_no_reading_where_there_is_none(mode):
     holes = torch.rand(8, 1, 9, 9, generator=torch.Generator().manual_seed(0)) < 0.5
@@ -55,14 +66,30 @@ def test_noise_of_the_sensor_makes_no_reading_where_there_is_none(mode):
 @pytest.mark.parametrize(("word", "power"), [("kept", 0), ("divided", -1), ("multiplied", 1)])
 @pytest.mark.parametrize("magnification", [0.5, 0.8, 1.25, 2.0])
 def test_distances_follow_a_magnification_as_said(word, power, magnification):
-    for mode in ("nearest", "bilinear"):
+    for mode, invalid in (("nearest", 0.0), ("bilinear", 0.0), ("nearest", 1.0), ("bilinear", 1.0)):
         wall = torch.full((3, 1, 12, 16), 0.25)
-        wall[:, :, :, 8:] = 0.0
+        wall[:, :, :, 8:] = invalid
         turned = [Flip(1.0), Rotation((0, 180)), Scale(magnification), Shear(20, 10), Translation()]
-        seen = moved(DepthModality(mode=mode, magnified=word), wall, turned)
-        readings = seen[seen > 0]
+        seen = moved(DepthModality(mode=mode, invalid=invalid, magnified=word), wall, turned)
+        readings = seen[seen != invalid]
         assert 0 < len(readings) < seen.numel()
         torch.testing.assert_close(readings, torch.full_like(readings, 0.25 * magnification**power))
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_beyond_the_image_there_is_no_reading_and_no_label_whatever_images_show_there(padding):
+    both = MultiModal(
+        {"rgb": None, "depth": DepthModality(), "mask": MaskModality(fill=9), "shown": MaskModality(fill=None)},
+        Translation(3 / 8, 0.0, padding=padding),
+    )
+    columns = torch.arange(1, 9).expand(2, 8, 8)
+    pictures = {"rgb": columns[:, None] / 8, "depth": columns[:, None] / 8, "mask": columns, "shown": columns}
+    changed = {name: x.view(2, 8, 8)[0, 0] for name, x in both(pictures).items()}
+    beyond = {"zeros": [0, 0, 0], "border": [1, 1, 1], "reflection": [4, 3, 2]}[padding]
+    assert changed["mask"].tolist() == [9, 9, 9, 1, 2, 3, 4, 5]
+    assert changed["shown"].tolist() == [*beyond, 1, 2, 3, 4, 5]
+    torch.testing.assert_close(changed["depth"] * 8, torch.tensor([0.0, 0, 0, 1, 2, 3, 4, 5]))
+    torch.testing.assert_close(changed["rgb"] * 8, torch.tensor([*beyond, 1.0, 2, 3, 4, 5]), atol=1e-5, rtol=0)
 
 
 def test_a_stretch_of_one_axis_counts_by_its_area():

@@ -135,6 +135,19 @@ def test_odds_follow_the_worst_group() -> None:
         ranges_of(GroupRanges(), ONE)
 
 
+def test_a_steady_gap_of_losses_moves_the_odds_to_their_limit_and_back() -> None:
+    """Exponentiated gradient adds up, rate times gap a step, from even odds to nearly all and none."""
+    ranges = ranges_of(GroupRanges(rate=0.1), CHOICE)
+    placed = ranges.place(CHOICE.sample(256, torch.Generator().manual_seed(0))).u
+    member = CHOICE.transforms[0].member(placed[:, 0])
+    for worst in (2, 0):
+        losses = torch.full((3,), 1.0)
+        losses[worst] = 2.0
+        for _ in range(120):  # the logarithm of the odds moves by 0.1 a step
+            ranges.learn(losses[member], torch.arange(256))
+        assert float(ranges.learned.odds()[0][worst].detach()) > 0.97
+
+
 @pytest.mark.filterwarnings("ignore:validation domain too small")
 def test_meta_ranges_go_to_where_the_validation_domain_is() -> None:
     """Training images are made bright or dark; those of the domain are bright."""
