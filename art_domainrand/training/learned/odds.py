@@ -11,6 +11,7 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.learned.groups import group_weights
+from art_domainrand.randomization.learned.ranges import LEAST_ODDS
 from art_domainrand.training.learned.gradient import LearnedRanges
 
 
@@ -34,16 +35,21 @@ class GroupOdds(LearnedRanges):
         u = placed.u.cpu()
         self._last = [
             (
-                c.coordinate.acts(u),
-                torch.searchsorted(torch.tensor(c.odds, dtype=u.dtype).cumsum(0), u[:, c.column].contiguous()),
+                torch.stack([selector.acts(u) for selector in choice.selectors], 1),
+                torch.searchsorted(
+                    torch.tensor(choice.odds, dtype=u.dtype).cumsum(0), u[:, list(choice.columns)].contiguous()
+                ),
             )
-            for c in self.learned.choices
+            for choice in self.learned.choices
         ]
         return placed
 
     @torch.no_grad()
     def learn(self, values: Tensor, rows: Tensor) -> None:
         losses = values.detach().float().cpu()
-        for logits, odds, (acts, member) in zip(self.learned.logits, self.learned.odds(), self._last, strict=True):
+        for logits, (acts, member) in zip(self.learned.logits, self._last, strict=True):
             seen = acts[rows]
-            logits.copy_(group_weights(odds, losses[seen], member[rows][seen], self.rate).log())
+            each = losses[:, None].expand(seen.shape)
+            # Not the odds that are drawn from: these keep a share for everyone, which would add up step by step.
+            odds = group_weights(torch.softmax(logits, 0), each[seen], member[rows][seen], self.rate)
+            logits.copy_(odds.clamp_min(LEAST_ODDS / len(odds)).log())
