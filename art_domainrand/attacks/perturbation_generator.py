@@ -55,7 +55,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
     :param hinge_weight: Weight of the hinge on the size of the perturbation before it is projected.
     :param hinge: The size, in ``norm``, from which the hinge is felt; None for ``eps``, beyond which L-inf's never are.
     :param confidence: The margin of scores by which a success must lead until its loss has no gradient.
-    :param width: Channels of the generator.
+    :param width: Channels of the generator, >= 2.
     :param blocks: Its residual blocks.
     :param seed: Decides first weights and orders of :meth:`fit`; None takes a seed from ``np.random``. ``generate``
         draws nothing.
@@ -109,10 +109,13 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
 
     def _check_params(self) -> None:
         check.check_radius(self.norm, self.eps)
-        check.require(not isinstance(self.eps, np.ndarray), "eps", "be one number for all images", self.eps)
+        several = isinstance(self.eps, np.ndarray)
+        check.require(not several, "eps", "be one number for all images", check.Text(f"shape {np.shape(self.eps)}"))
+        first = getattr(self.estimator, "channels_first", True) is not False
+        check.require(first, "estimator", "take images (N, C, H, W)", check.Text("channels_first=False"))
         check.check_counts(epochs=self.epochs, width=self.width, blocks=self.blocks)
-        for name in ("epochs", "width"):
-            check.require(getattr(self, name) >= 1, name, "be >= 1", getattr(self, name))
+        for name, least in (("epochs", 1), ("width", 2)):
+            check.require(getattr(self, name) >= least, name, f"be >= {least}", getattr(self, name))
         for name in ("learning_rate", "gan_weight", "hinge_weight", "confidence"):
             check_weight(name, getattr(self, name))
         if self.hinge is not None:
@@ -249,9 +252,14 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         :raises ValueError: for a file of anything else, or a broken one.
         """
         state = read_network(path, cls.__name__)
-        attack = cls(estimator, width=state["shape"]["width"], blocks=state["shape"]["blocks"], **state["options"])
-        network = PerturbationNetwork(PerturbationShape(**state["shape"]))
-        network.load_state_dict(state["weights"])
+        try:
+            network = PerturbationNetwork(PerturbationShape(**state["shape"]))
+            network.load_state_dict(state["weights"])
+            options = {**state["options"], "width": network.shape.width, "blocks": network.shape.blocks}
+        except (KeyError, RuntimeError, TypeError) as error:
+            rule = f"be a whole file of {cls.__name__}"
+            raise ValueError(f"path must {rule}, got {str(path)!r}: {error}") from error
+        attack = cls(estimator, **options)
         attack.network = network.eval().requires_grad_(False)
         return attack
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -37,7 +36,9 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
     path = Path(path).expanduser()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
         said = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"path must be a file of {kind}, got {str(path)!r}, unreadable: {said}") from error
     known = isinstance(state, dict) and state.get("kind") == kind and state.get("version") == NETWORK_VERSION

@@ -112,6 +112,32 @@ def test_other_files_are_refused(attack, tmp_path):
             PerturbationGenerator.load(tmp_path / name, attack.estimator)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04K\x00."])
+def test_bytes_of_anything_else_are_refused(attack, tmp_path, content):
+    (tmp_path / "file.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="path must be a file of PerturbationGenerator"):
+        PerturbationGenerator.load(tmp_path / "file.pt", attack.estimator)
+
+
+@pytest.mark.parametrize("lost", ["shape", "options", "weights"])
+def test_a_file_that_lacks_a_part_is_refused(attack, tmp_path, lost):
+    attack.save(tmp_path / "whole.pt")
+    state = torch.load(tmp_path / "whole.pt", weights_only=True)
+    del state[lost]
+    torch.save(state, tmp_path / "part.pt")
+    with pytest.raises(ValueError, match=r"path must be a whole file of PerturbationGenerator, got '.*part.pt'"):
+        PerturbationGenerator.load(tmp_path / "part.pt", attack.estimator)
+
+
+def test_channels_must_come_first():
+    shape = (8, 8, 1)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
+    loss = nn.CrossEntropyLoss()
+    classifier = PyTorchClassifier(model, loss, shape, CLASSES, channels_first=False, device_type="cpu")
+    with pytest.raises(ValueError, match=r"estimator must take images \(N, C, H, W\), got channels_first=False"):
+        PerturbationGenerator(classifier)
+
+
 def test_targets_are_reached_by_one_generator():
     classifier = linear(CLASSES)
     attack = fitted(classifier, targeted=True, eps=0.3, epochs=20, confidence=20.0, width=16)
@@ -205,7 +231,7 @@ def test_what_makes_no_sense_is_refused(attack):
         PerturbationGenerator(classifier).save("nowhere.pt")
     with pytest.raises(ValueError, match="eps must be one number"):
         PerturbationGenerator(classifier, eps=np.full((70, 1, 1, 1), 0.1))
-    with pytest.raises(ValueError, match="width must be >= 1"):
+    with pytest.raises(ValueError, match="width must be >= 2"):
         PerturbationGenerator(classifier, width=0)
     with pytest.raises(ValueError, match="gan_weight must be a finite number >= 0"):
         PerturbationGenerator(classifier, gan_weight=-1)

@@ -238,7 +238,7 @@ def test_a_model_that_randomizes_itself_resumes_to_the_last_bit(tmp_path: Path) 
     assert_same(weights(resumed), weights(whole))
 
 
-@pytest.mark.parametrize("content", [b"", b"trash\n", b"PK\x03\x04 half a file"])
+@pytest.mark.parametrize("content", [b"", b"trash\n", b"hello", b"PK\x03\x04 half a file"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "last.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"checkpoint must be a file of this library, got '.*last.pt', unreadable: "):
@@ -248,6 +248,9 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"version": 0, "settings": {}}, tmp_path / "last.pt")
     with pytest.raises(ValueError, match="checkpoint must be of version 2, got 0"):
+        checkpoint.load(tmp_path, "last.pt", {}, CPU)
+    torch.save(torch.zeros(3), tmp_path / "last.pt")
+    with pytest.raises(ValueError, match="checkpoint must be of version 2, got None"):
         checkpoint.load(tmp_path, "last.pt", {}, CPU)
 
 

@@ -173,7 +173,7 @@ class Transform(ABC):
         :param members: in the order of those it is made of, which have places in its ``parameters``.
         :raises TypeError: for a transform that is made of none.
         """
-        change: dict[str, Any] = {"transforms": members} if hasattr(self, "transforms") else {"transform": members[0]}
+        change: dict[str, Any] = {"transform": members[0]} if hasattr(self, "transform") else {"transforms": members}
         return replace(self, **change)  # type: ignore[type-var]
 
     @abstractmethod

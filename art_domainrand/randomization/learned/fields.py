@@ -48,15 +48,17 @@ class LearnedChoice:
     """A :class:`OneOf` whose odds are learned.
 
     :param name: its place in the pipeline, "2" or "2.0".
-    :param coordinate: its selector.
-    :param column: the selector's column of the unit cube.
+    :param owner: the transform.
+    :param selectors: what it chooses by: one coordinate, or more where it is one of a chain that is drawn repeatedly.
+    :param columns: the columns of the unit cube of each of ``selectors``.
     :param members: the members that the pipeline can choose; those of weight zero stay out.
     :param odds: the pipeline's own odds of these.
     """
 
     name: str
-    coordinate: Coordinate
-    column: int
+    owner: OneOf
+    selectors: tuple[Coordinate, ...]
+    columns: tuple[int, ...]
     members: tuple[int, ...]
     odds: tuple[float, ...]
 
@@ -64,11 +66,13 @@ class LearnedChoice:
 def learned_fields(pipeline: Pipeline, family: str) -> list[LearnedField]:
     """The fields whose ranges ``family`` can narrow, in the order of the unit cube.
 
-    Coordinates that no field declares stay as they are: the grains of a field of noise, the weather of a flip.
+    Coordinates that no field declares stay as they are: the grains of a field of noise, the weather of a flip. What is
+    applied several times, as the chain of :class:`MixedChains`, has one range for all times.
     """
     found: dict[tuple[str, int], LearnedField] = {}
     for column, coordinate in enumerate(coordinates(pipeline.chain)):
         place, _, name = coordinate.name.rpartition(".")
+        place = first_place(pipeline.chain, place)
         law = coordinate.distribution
         names = [field for field in _fields(coordinate.owner) if getattr(coordinate.owner, field) is law]
         if not names or not is_range(coordinate) or not isinstance(law, FAMILIES[family]):
@@ -83,7 +87,7 @@ def learned_fields(pipeline: Pipeline, family: str) -> list[LearnedField]:
 
 def learned_choices(pipeline: Pipeline) -> list[LearnedChoice]:
     """Every :class:`OneOf` that has more than one member to choose."""
-    found = []
+    found: dict[str, LearnedChoice] = {}
     for column, coordinate in enumerate(coordinates(pipeline.chain)):
         owner = coordinate.owner
         if not isinstance(owner, OneOf):
@@ -92,8 +96,22 @@ def learned_choices(pipeline: Pipeline) -> list[LearnedChoice]:
         members = tuple(k for k, weight in enumerate(weights) if weight > 0)
         if len(members) > 1:
             odds = tuple(weights[k] / sum(weights) for k in members)
-            found.append(LearnedChoice(coordinate.name.rpartition(".")[0], coordinate, column, members, odds))
-    return found
+            place = first_place(pipeline.chain, coordinate.name.rpartition(".")[0])
+            first = LearnedChoice(place, owner, (), (), members, odds)
+            known = found.get(place, first)
+            selectors, columns = (*known.selectors, coordinate), (*known.columns, column)
+            found[place] = replace(known, selectors=selectors, columns=columns)
+    return list(found.values())
+
+
+def first_place(chain: Transform, place: str) -> str:
+    """The place, such as "0.1.4", with that of the first time for whatever is applied several times."""
+    parts, transform = [], chain
+    for index in place.split(".") if place else ():
+        repeated = isinstance(getattr(transform, "transform", None), Transform)
+        parts.append("0" if repeated else index)
+        transform = transform.transform if repeated else transform.transforms[int(index)]  # type: ignore[attr-defined]
+    return ".".join(parts)
 
 
 def narrowed(law: Distribution, low: float, high: float) -> Distribution:
@@ -131,9 +149,9 @@ def rebuilt(
     changes: dict[str, Any] = {
         name: own[id(getattr(transform, name))] for name in _fields(transform) if id(getattr(transform, name)) in own
     }
-    members: tuple[Transform, ...] = getattr(transform, "transforms", ())
     single = getattr(transform, "transform", None)
-    inner = members or ((single,) if isinstance(single, Transform) else ())
+    several: tuple[Transform, ...] = getattr(transform, "transforms", ())
+    inner = (single,) if isinstance(single, Transform) else several
     again = tuple(rebuilt(t, laws, odds, f"{place}.{k}" if place else str(k)) for k, t in enumerate(inner))
     if any(new is not old for new, old in zip(again, inner, strict=True)):
         transform = transform.with_members(again)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from art_domainrand.core.checks import require
+from art_domainrand.core.global_rng import preserved_global_rng
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.learned.names import META_METHODS
 from art_domainrand.randomization.learned.ranges import LearnableRanges
@@ -35,7 +36,7 @@ def meta_gradient(
 
     "exact" differentiates the step; "differences" takes the mixed derivative from two training losses at weights moved
     along the validation gradient (DARTS, Liu et al. 2019, equations 7 and 8), which needs no second derivatives of the
-    model and no more memory than training. The model and its buffers are left as they are.
+    model and no more memory than training. The model, its buffers and the global generators are left as they are.
 
     :param model: images -> scores (B, K).
     :param loss: scores and labels -> the loss of each sample, (B,).
@@ -53,7 +54,8 @@ def meta_gradient(
 
     def scores(moved: Weights, x: Tensor) -> Tensor:
         buffers = {name: value.detach().clone() for name, value in model.named_buffers()}
-        found: Tensor = functional_call(model, (moved, buffers), (x,))
+        with preserved_global_rng(x.device):  # dropout drops the same at all weights, or differences were of its draws
+            found: Tensor = functional_call(model, (moved, buffers), (x,))
         return found
 
     x, y = train_batch

@@ -116,10 +116,11 @@ class LearnableRanges(nn.Module):
             u = u.index_copy(1, columns, moved.to(u.dtype))
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             own_shares = torch.tensor(choice.odds, device=u.device, dtype=torch.float64)
-            chosen = _member(draw.u[:, choice.column], odds.to(u.device))
+            columns = torch.tensor(choice.columns, device=u.device)
+            chosen = _member(draw.u[:, columns], odds.to(u.device))
             # In the middle of the member's share: a selector says which, and no more.
             middle = own_shares.cumsum(0) - own_shares / 2
-            u = u.index_copy(1, torch.tensor([choice.column], device=u.device), middle[chosen][:, None].to(u.dtype))
+            u = u.index_copy(1, columns, middle[chosen].to(u.dtype))
         return replace(draw, u=u)
 
     def log_odds(self, draw: Draw) -> Tensor:
@@ -134,8 +135,9 @@ class LearnableRanges(nn.Module):
         total = torch.zeros(len(placed), dtype=torch.float32, device=placed.device)
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             odds = odds.to(placed.device)
-            chosen = _member(draw.u[:, choice.column], odds)
-            total = total + torch.where(choice.coordinate.acts(placed), odds.log()[chosen], 0.0)
+            for column, selector in zip(choice.columns, choice.selectors, strict=True):
+                chosen = _member(draw.u[:, column], odds)
+                total = total + torch.where(selector.acts(placed), odds.log()[chosen], 0.0)
         return total
 
     def forward(self, x: Tensor, draw: Draw) -> Tensor:
@@ -177,8 +179,7 @@ class LearnableRanges(nn.Module):
         weights = {}
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             by_member = dict(zip(choice.members, odds.detach().double().tolist(), strict=True))
-            owner: Any = choice.coordinate.owner
-            weights[choice.name] = [by_member.get(k, 0.0) for k in range(len(owner.transforms))]
+            weights[choice.name] = [by_member.get(k, 0.0) for k in range(len(choice.owner.transforms))]
         return Pipeline(rebuilt(self.pipeline.chain, laws, weights))
 
     def to_json(self) -> str:
@@ -220,5 +221,5 @@ def _straight(raw: Tensor, limited: Tensor) -> Tensor:
 
 
 def _member(u: Tensor, odds: Tensor) -> Tensor:
-    """Which member each point (n,) chooses, int64, at the odds (M,)."""
+    """Which member each point chooses, int64, at the odds (M,)."""
     return torch.bucketize(u.double().contiguous(), odds.detach().double().cumsum(0)[:-1], right=True)

@@ -35,10 +35,12 @@ class GroupOdds(LearnedRanges):
         u = placed.u.cpu()
         self._last = [
             (
-                c.coordinate.acts(u),
-                torch.searchsorted(torch.tensor(c.odds, dtype=u.dtype).cumsum(0), u[:, c.column].contiguous()),
+                torch.stack([selector.acts(u) for selector in choice.selectors], 1),
+                torch.searchsorted(
+                    torch.tensor(choice.odds, dtype=u.dtype).cumsum(0), u[:, list(choice.columns)].contiguous()
+                ),
             )
-            for c in self.learned.choices
+            for choice in self.learned.choices
         ]
         return placed
 
@@ -47,6 +49,7 @@ class GroupOdds(LearnedRanges):
         losses = values.detach().float().cpu()
         for logits, (acts, member) in zip(self.learned.logits, self._last, strict=True):
             seen = acts[rows]
-            # Not the odds, whose even part would come in anew at every step, and hold a steady gap of losses back.
-            weights = torch.softmax(logits, 0).clamp_min(LEAST_ODDS / len(logits))
-            logits.copy_(group_weights(weights, losses[seen], member[rows][seen], self.rate).log())
+            each = losses[:, None].expand(seen.shape)
+            # Not the odds that are drawn from: these keep a share for everyone, which would add up step by step.
+            odds = group_weights(torch.softmax(logits, 0), each[seen], member[rows][seen], self.rate)
+            logits.copy_(odds.clamp_min(LEAST_ODDS / len(odds)).log())

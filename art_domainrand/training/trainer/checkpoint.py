@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -31,11 +30,14 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (EOFError, IndexError, RuntimeError, UnpicklingError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
         said = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
-    got = Text(f"{state.get('version')!r} in {str(path)!r}")
-    require(state.get("version") == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
+    version = state.get("version") if isinstance(state, dict) else None
+    got = Text(f"{version!r} in {str(path)!r}")
+    require(version == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
     for key, value in settings.items():
         was = state["settings"].get(key)
         require(was == value, key, f"be {was!r}, as in the run to resume in {str(path)!r}", value)

@@ -183,14 +183,21 @@ class TrainingRun:
         return {name: all_reduce(g) for (name, _), g in zip(trained, gradients, strict=True) if g is not None}
 
     def losses(self, weights: dict[str, Tensor], images: Tensor, y: Tensor) -> Tensor:
-        """The cross-entropy of each image (B,) at other ``weights``, which leaves the model as it is."""
-        parallel = self.forward.model
+        """The cross-entropy of each image (B,) at other ``weights``, which leaves the model as it is.
+
+        What is random in the classifier draws the same in every call until the next step, and draws on as if there had
+        been none: else differences of two losses would be those of two draws.
+        """
+        parallel, streams = self.forward.model, [stream.state() for stream in self.streams]
         buffers = {name: value.detach().clone() for name, value in self.net.named_buffers()}
         self.forward.model = partial(functional_call, self.net, (weights, buffers))  # type: ignore[assignment]
         try:
-            return functional.cross_entropy(self.forward(images), y, reduction="none")
+            with preserved_global_rng(self.device):
+                return functional.cross_entropy(self.forward(images), y, reduction="none")
         finally:
             self.forward.model = parallel
+            for stream, before in zip(self.streams, streams, strict=True):
+                stream.restore(before)
 
     def learned_batch(self, views: Views, share: float) -> LearnedBatch:
         """What ranges that follow a gradient are shown of the batch that was just learned from."""

@@ -83,6 +83,20 @@ def test_both_methods_agree_on_the_odds_and_leave_the_model_as_found() -> None:
     assert all(weight.grad is None for weight in problem.model.parameters())
 
 
+def test_dropout_is_no_part_of_the_differences_and_leaves_the_generator_as_found() -> None:
+    problem = Problem()
+    problem.model.insert(4, nn.Dropout(0.5))
+    before = torch.get_rng_state()
+    exact, near = (
+        meta_gradient(
+            problem.model, losses, problem.ranges, problem.train, problem.validation, 0.3, draw=problem.draw, method=way
+        ).gradients[0]
+        for way in ("exact", "differences")
+    )
+    torch.testing.assert_close(near, exact, rtol=2e-2, atol=2e-2 * float(exact.abs().max()))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_noise_is_the_share_of_the_standard_error() -> None:
     """A linear loss: the gradient of a sample is the sample itself."""
     samples = torch.randn(8000, 5, generator=torch.Generator().manual_seed(0))

@@ -79,6 +79,43 @@ def test_a_field_of_several_coordinates_has_one_range() -> None:
     assert all(isinstance(law, R.Beta) for law in frozen.parameters.values())
 
 
+CHAIN = R.OneOf([R.Rotation((-30.0, 30.0)), R.Clipped(R.Brightness((-0.3, 0.3))), R.Contrast((0.5, 1.5))])
+
+
+@pytest.mark.parametrize("family", ["box", "beta"])
+@pytest.mark.parametrize("whole", [R.RandomDepth(CHAIN, (1, 3)), R.MixedChains(R.RandomDepth(CHAIN, (1, 2)), 3)])
+def test_what_is_applied_several_times_has_one_law_for_all_times(family: str, whole: R.Transform) -> None:
+    ranges = LearnableRanges([whole], family)
+    assert [name.rpartition(".")[2] for name in ranges.names] == ["angle", "shift", "factor"]
+    with torch.no_grad():
+        ranges.bounds.add_(torch.tensor([[0.1, 0.3, 0.2], [-0.3, -0.1, -0.2]]))
+        ranges.logits[0].copy_(torch.tensor([0.0, 1.0, -1.0]))
+    draw, frozen = even(pipeline=ranges.pipeline), ranges.to_pipeline()
+    torch.testing.assert_close(ranges(X, draw), frozen.apply(X, draw), atol=1e-3, rtol=0)
+    assert not torch.allclose(frozen.apply(X, draw), ranges.pipeline.apply(X, draw), atol=1e-2)
+    selectors = [k for k, name in enumerate(frozen.parameters) if name.endswith("selector")]
+    depths = [k for k, name in enumerate(frozen.parameters) if name.endswith("depth")]
+    times = whole.depth if isinstance(whole, R.RandomDepth) else whole.transform.depth
+    log_odds, placed = ranges.odds()[0].log(), ranges.place(draw).u
+    total = torch.zeros(len(placed))
+    for place, column in enumerate(selectors):
+        depth = times[0] + (placed[:, depths[place // times[1]]] * (times[1] - times[0] + 1)).long()
+        reached = depth > place % times[1]
+        total += torch.where(reached, log_odds[CHAIN.member(placed[:, column])], 0.0)
+    torch.testing.assert_close(ranges.log_odds(draw), total)
+
+
+def test_modalities_keep_what_they_learned() -> None:
+    members = {"rgb": R.ImageModality([R.Brightness((-0.2, 0.2))]), "depth": R.DepthModality()}
+    scene = R.MultiModal(members, R.Rotation())
+    ranges = LearnableRanges(scene.stacked({"rgb": 3, "depth": 1}))
+    with torch.no_grad():
+        ranges.bounds.add_(0.5)
+    x, draw = X.expand(64, 4, 8, 8), even(pipeline=ranges.pipeline)
+    torch.testing.assert_close(ranges(x, draw), ranges.to_pipeline().apply(x, draw), atol=1e-3, rtol=0)
+    assert R.MultiModal.of(ranges.to_pipeline()).modalities["depth"] == scene.modalities["depth"]
+
+
 @pytest.mark.parametrize("family", ["box", "beta"])
 def test_the_same_draw_gives_the_same_bits_and_slices_commute(family: str) -> None:
     ranges, draw = moved(family), even()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from art_domainrand import DomainRandomization
 from art_domainrand import randomization as R  # noqa: N812
 from art_domainrand.randomization.core.beta import beta_divergence
 from art_domainrand.training.learned import AdversarialRanges, DoraemonRanges, GroupRanges, MetaRanges
@@ -15,7 +16,7 @@ from art_domainrand.training.learned.kinds import ranges_of
 from art_domainrand.training.learned.settings import RANGE_KINDS
 
 from support.estimators import cnn
-from support.trainer import assert_same, corners, trainable, trainer_of, weights, with_norm
+from support.trainer import assert_same, corners, trainable, trainer_of, weights, with_dropout, with_norm
 
 ONE = R.Pipeline([R.Brightness((-0.4, 0.4))])
 CHOICE = R.Pipeline([R.OneOf([R.Brightness((-0.1, 0.1)), R.Brightness((0.3, 0.4)), R.Flip()])])
@@ -148,6 +149,32 @@ def test_a_steady_gap_of_losses_moves_the_odds_to_their_limit_and_back() -> None
         assert float(ranges.learned.odds()[0][worst].detach()) > 0.97
 
 
+def test_odds_keep_no_memory_of_where_they_began() -> None:
+    """A small difference adds up, step by step, to where every other group has its last share."""
+    ranges = ranges_of(GroupRanges(rate=0.05), CHOICE)
+    losses = torch.tensor([0.5, 0.5, 1.0])
+    for seed in range(500):
+        placed = ranges.place(CHOICE.sample(64, torch.Generator().manual_seed(seed))).u
+        ranges.learn(losses[CHOICE.transforms[0].member(placed[:, 0])], torch.arange(64))
+    assert float(ranges.learned.odds()[0][2].detach()) > 0.98
+    for seed in range(500):
+        placed = ranges.place(CHOICE.sample(64, torch.Generator().manual_seed(seed))).u
+        ranges.learn(losses.flip(0)[CHOICE.transforms[0].member(placed[:, 0])], torch.arange(64))
+    assert float(ranges.learned.odds()[0][0].detach()) > 0.98
+
+
+def test_groups_in_a_chain_that_is_repeated_share_their_odds() -> None:
+    pipeline = R.Pipeline([R.RandomDepth(CHOICE.transforms[0], (0, 3))])
+    ranges = ranges_of(GroupRanges(rate=0.2), pipeline)
+    for seed in range(40):
+        placed = ranges.place(pipeline.sample(64, torch.Generator().manual_seed(seed))).u
+        reached = (placed[:, :1] * 4).long() > torch.arange(3)
+        columns = [k for k, name in enumerate(pipeline.parameters) if name.endswith("selector")]
+        hard = (CHOICE.transforms[0].member(placed[:, columns]) == 1) & reached
+        ranges.learn(hard.sum(1).float(), torch.arange(64))
+    assert float(ranges.learned.odds()[0][1].detach()) > 0.9
+
+
 @pytest.mark.filterwarnings("ignore:validation domain too small")
 def test_meta_ranges_go_to_where_the_validation_domain_is() -> None:
     """Training images are made bright or dark; those of the domain are bright."""
@@ -212,12 +239,17 @@ def test_a_resumed_run_is_the_same_run(tmp_path, options) -> None:
     assert history[0]["entropy"] != history[-1]["entropy"]
 
 
-def test_following_a_gradient_leaves_the_model_as_it_is() -> None:
-    """A step that moves nothing trains the same weights and statistics as no step."""
+@pytest.mark.parametrize("randomized", ["model", "preprocessor", "neither"])
+def test_following_a_gradient_leaves_the_model_as_it_is(randomized: str) -> None:
+    """A step that moves nothing trains the same weights and statistics as no step, whatever the classifier draws."""
     x, y = corners(48)
     found = []
     for ranges in (None, AdversarialRanges("box", rate=1e-30)):
-        classifier = trainable(with_norm())
+        defence = DomainRandomization(R.Brightness((-0.1, 0.1)), clip_values=(0, 1), apply_fit=True, seed=3)
+        classifier = trainable(
+            with_dropout() if randomized == "model" else with_norm(),
+            preprocessing_defences=[defence] if randomized == "preprocessor" else None,
+        )
         trainer_of(classifier, randomization=ONE, ranges=ranges).fit(x, y, batch_size=16, nb_epochs=2)
         found.append(weights(classifier))
     assert_same(*found)
