@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,16 +71,6 @@ class StackedModalities(PixelTransform):
         """What it is made of, in the order of its coordinates: the geometry, then each modality's own."""
         own = [modality.change for modality in self.modalities]
         return tuple(transform for transform in (self.geometry, *own) if transform is not None)
-
-    def parts_of(self, transforms: Sequence[Transform]) -> dict[str, Any]:
-        """The fields ``geometry`` and ``modalities`` with others in the place of :attr:`transforms`.
-
-        :param transforms: as many, in the same order.
-        """
-        rest = iter(transforms)
-        geometry = None if self.geometry is None else next(rest)
-        changed = [m if m.change is None else replace(m, change=next(rest)) for m in self.modalities]  # type: ignore[type-var]
-        return {"geometry": geometry, "modalities": tuple(changed)}
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
