@@ -20,8 +20,8 @@ HOUSE = Package("art_domainrand", ROOT)
 LAYERS = [
     {"core"},
     {"randomization"},
-    {"estimators"},
     {"generative"},
+    {"estimators"},
     {"preprocessors"},
     {"attacks"},
     {"data", "images", "scenes", "evaluation", "training"},

@@ -71,6 +71,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
     norm: Any
     eps: Any
     targeted: bool
+    verbose: bool
     # Trainers move the step size with eps, and "fast" takes over how the model is run: nothing steps here.
     eps_step: ClassVar[float] = 0.0
     memory_format: ClassVar[None] = None
@@ -148,7 +149,13 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         perturbing = self._perturbing(inputs)
         shape = PerturbationShape.of_images(inputs.x, inputs.classes if self.targeted else 0, self.width, self.blocks)
         training = PerturbationTraining(
-            self.epochs, self.batch_size, self.learning_rate, self.gan_weight, self.hinge_weight, seed
+            self.epochs,
+            self.batch_size,
+            self.learning_rate,
+            self.gan_weight,
+            self.hinge_weight,
+            seed,
+            self.verbose,
         )
         self.network, self.record = training.run(
             shape,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +18,7 @@ from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
-from art_domainrand.generative.files import read_network, write_network
+from art_domainrand.generative.files import read_network, weights_digest, write_network
 from art_domainrand.generative.networks import cell_for, frozen_weights
 from art_domainrand.generative.record import VARIETY, FitRecord, sign_of_few, sign_of_victory, variety
 from art_domainrand.generative.translating import TranslationTraining
@@ -90,6 +90,7 @@ class DomainGenerator(Domain):
         learning_rate: float = 1e-3,
         seed: int | None = None,
         device: torch.device | str | None = None,
+        verbose: bool = False,
     ) -> Self:
         """Learn to turn images like ``source`` into images like ``target``; returns the object itself, now fitted.
 
@@ -103,6 +104,7 @@ class DomainGenerator(Domain):
         :param learning_rate: Adam's; it falls over the second half.
         :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
         :param device: where it is trained, such as an estimator's ``device``; None: where ``source`` is.
+        :param verbose: show a progress bar.
         :raises ValueError: for images of another shape, dtype or range, and options outside their bounds.
 
         Warns (RuntimeWarning) if there are too few images, if the discriminator wins, and of mode collapse.
@@ -120,7 +122,9 @@ class DomainGenerator(Domain):
         require(weight is None or weight >= 0, "weight", "be None or >= 0", weight)
         cell = cell_for(*x.shape[2:]) if self.cell is None else self.cell
         shape = TranslationShape(x.shape[1], self.noise, self.width, self.blocks, cell)
-        training = TranslationTraining(epochs, batch_size, learning_rate, consistency, weight, checked_seed(seed))
+        training = TranslationTraining(
+            epochs, batch_size, learning_rate, consistency, weight, checked_seed(seed), verbose
+        )
         with torch.inference_mode(False), torch.enable_grad():
             network, record = training.run(shape, x, t, torch.device(device or x.device))
         self._take(network, record)
@@ -147,6 +151,14 @@ class DomainGenerator(Domain):
         # Not fields: two fits of one object have the same parameters and differ in what they have seen.
         object.__setattr__(self, "_networks", {None: frozen_weights(network.cpu())})
         object.__setattr__(self, "_record", record)
+        object.__setattr__(self, "_digest", weights_digest(network))
+
+    def __repr__(self) -> str:
+        """The fields, and of a fitted one a hash of the weights, by which a run that goes on knows it from another."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.is_fitted:
+            shown["weights"] = self._digest  # type: ignore[attr-defined]
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

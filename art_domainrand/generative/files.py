@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from torch import nn
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.files import whole_file
@@ -44,3 +46,11 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
     named = Text(f"{str(path)!r}")
     require(known, "path", f"be a file of {kind}, version {NETWORK_VERSION}", named)
     return dict(state)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """A short hash of a network's weights, the same in every process."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

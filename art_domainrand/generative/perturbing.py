@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from art_domainrand.generative.batches import keyed_rows
 from art_domainrand.generative.losses import least_squares
@@ -102,6 +103,7 @@ class PerturbationTraining:
     :param gan_weight: the weight of the discriminator's judgement; 0 trains without one.
     :param hinge_weight: the weight of what perturbations are too large by.
     :param seed: of the first weights and of the order.
+    :param verbose: whether to show a progress bar.
     """
 
     epochs: int
@@ -110,6 +112,7 @@ class PerturbationTraining:
     gan_weight: float
     hinge_weight: float
     seed: int
+    verbose: bool = False
 
     def run(
         self, shape: PerturbationShape, n: int, batch_of: Callable[[Tensor, int], PerturbedBatch], device: torch.device
@@ -128,7 +131,7 @@ class PerturbationTraining:
         ).to(device)
         optimizers = adam(network, self.learning_rate), adam(judge, self.learning_rate)
         epochs = []
-        for epoch in range(self.epochs):
+        for epoch in tqdm(range(self.epochs), desc="PerturbationGenerator", leave=False, disable=not self.verbose):
             sums = Sums()
             for rows in keyed_rows(self.seed, n, self.batch_size, epoch):
                 sums.add(self.step(network, judge, optimizers, batch_of(rows, epoch)), len(rows))

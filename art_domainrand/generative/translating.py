@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from art_domainrand.generative.batches import keyed_order
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
@@ -38,6 +39,7 @@ class TranslationTraining:
     :param consistency: what keeps an image's content.
     :param weight: the weight of that; None for that of its paper.
     :param seed: of first weights, order, noise and patches.
+    :param verbose: whether to show a progress bar.
     """
 
     epochs: int
@@ -46,6 +48,7 @@ class TranslationTraining:
     consistency: Consistency
     weight: float | None
     seed: int
+    verbose: bool = False
 
     def run(
         self, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device
@@ -67,7 +70,7 @@ class TranslationTraining:
         )
         optimizers: list[Any] = [adam(network, self.learning_rate), adam(judge, self.learning_rate)]
         epochs, number = [], 0
-        for epoch in range(self.epochs):
+        for epoch in tqdm(range(self.epochs), desc="DomainGenerator", leave=False, disable=not self.verbose):
             for optimizer in [*optimizers, *content.optimizers]:
                 optimizer.param_groups[0]["lr"] = self.learning_rate * min(1.0, 2 * (1 - epoch / self.epochs))
             sums = Sums()
