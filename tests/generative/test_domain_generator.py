@@ -73,7 +73,8 @@ def test_a_saved_generator_makes_the_same_bits(domain, tmp_path):
     np.testing.assert_array_equal(full(again, SOURCE), full(domain, SOURCE))
     np.testing.assert_array_equal(full(pickle.loads(pickle.dumps(domain)), SOURCE), full(domain, SOURCE))
     assert again.record is None
-    assert repr(again) == repr(domain) != repr(fitted(seed=2))
+    known = [repr(one).split("weights=")[1] for one in (again, domain, fitted(seed=2))]
+    assert known[0] == known[1] != known[2]
     assert len(domain.record.epochs) == 2
     assert FitRecord.from_dict(domain.record.to_dict()) == domain.record
     (tmp_path / "broken.pt").write_bytes(b"nothing")
