@@ -11,9 +11,11 @@ from art_domainrand import DomainAdversarialTrainer, DomainAttack, worst_of
 from art_domainrand.attacks.engine.draw_stage import sloped
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization import Brightness, Contrast, Invert, MixedChains, OneOf, Pipeline, RandomDepth, preset
+from art_domainrand.training import AdversarialRanges
 from art_domainrand.training.data.epochs import SampleKeys, Samples
 from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.objectives import OBJECTIVES, Views
+from art_domainrand.training.trainer.run import TrainingRun
 from art_domainrand.training.trainer.views import ViewMaker
 
 from support.estimators import cnn
@@ -111,6 +113,16 @@ def test_a_curriculum_of_eps_is_one_of_the_fraction_of_the_ranges():
     views.begin_epoch(1, 0)
     assert own.fraction == 0.5
     assert run.attack.fraction == 1.0
+
+
+def test_ranges_that_learn_beside_it_are_shown_no_perturbation(monkeypatch):
+    x, y = corners(8)
+    run, seen = trainer(trainable(), ranges=AdversarialRanges(every=1)), []
+    shown = TrainingRun.learned_batch
+    monkeypatch.setattr(TrainingRun, "learned_batch", lambda *given: seen.append(shown(*given)) or seen[-1])
+    run.fit(x, y, batch_size=8, nb_epochs=1)
+    assert len(seen) == 1
+    assert float(seen[0].perturbation.abs().max()) == 0
 
 
 @pytest.mark.parametrize("objective", ["fast", "free"])

@@ -204,7 +204,9 @@ class TrainingRun:
         randomization = self.views.randomization
         assert randomization is not None
         assert self.views.even is not None
-        attacked = views.adversarial - views.randomized[: len(views.adversarial)]
+        # An attack on the domain starts from clean images, and adds nothing to randomized ones.
+        start = views.randomized[: len(views.adversarial)] if "eps" in self.views.reach else views.adversarial
+        attacked = views.adversarial - start
         return LearnedBatch(
             clean=views.clean,
             y=views.y,
