@@ -29,6 +29,10 @@ FAMILIES: dict[str, tuple[type[Distribution], ...]] = {
 """Name -> the distributions that it can narrow so that the result has a name of its own."""
 
 
+LEAST_WIDTH = 0.02
+"""No box is narrower than this share of its range."""
+
+
 @dataclass(frozen=True)
 class LearnedField:
     """A field of a transform whose range is learned.
@@ -75,7 +79,7 @@ def learned_fields(pipeline: Pipeline, family: str) -> list[LearnedField]:
         place = first_place(pipeline.chain, place)
         law = coordinate.distribution
         names = [field for field in _fields(coordinate.owner) if getattr(coordinate.owner, field) is law]
-        if not names or not is_range(coordinate) or not isinstance(law, FAMILIES[family]):
+        if not names or not is_range(coordinate) or not isinstance(law, FAMILIES[family]) or not can_be_cut(law):
             continue
         known = found.get((place, id(law)))
         title = ".".join(part for part in (place, names[0] if len(names) == 1 else name) if part)
@@ -112,6 +116,17 @@ def first_place(chain: Transform, place: str) -> str:
         parts.append("0" if repeated else index)
         transform = transform.transform if repeated else transform.transforms[int(index)]  # type: ignore[attr-defined]
     return ".".join(parts)
+
+
+def can_be_cut(law: Distribution) -> bool:
+    """Whether the narrowest box in ``law`` is a distribution, too."""
+    if not isinstance(law, TruncatedNormal):
+        return True
+    try:
+        narrowed(law, 0.0, LEAST_WIDTH)  # every box of this width has the same mass
+    except ValueError:
+        return False
+    return True
 
 
 def narrowed(law: Distribution, low: float, high: float) -> Distribution:

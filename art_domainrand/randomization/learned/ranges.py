@@ -17,6 +17,7 @@ from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
 from art_domainrand.randomization.learned.fields import (
     FAMILIES,
+    LEAST_WIDTH,
     learned_choices,
     learned_fields,
     narrowed,
@@ -26,8 +27,6 @@ from art_domainrand.randomization.learned.fields import (
 from art_domainrand.randomization.numerics.incomplete_beta import beta_icdf
 from art_domainrand.randomization.serialize import from_dict, to_dict
 
-LEAST_WIDTH = 0.02
-"""No box is narrower than this share of its range."""
 LEAST_SHAPE, MOST_SHAPE = 0.2, 500.0
 """Between these the shapes of a beta distribution are learned."""
 LEAST_ODDS = 0.01

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from art_domainrand.core.global_rng import global_rng_state, preserved_global_rng, restore_global_rng
+
 Weights = dict[str, Tensor]
 """The trained weights of a model, by name."""
 WeightLoss = Callable[[Weights], Tensor]
@@ -45,6 +47,22 @@ def alone(part: Tensor) -> Tensor:
     return part
 
 
+def repeating(train: WeightLoss, weights: Weights) -> WeightLoss:
+    """``train`` with the same random numbers at every call: what differs is then due to the weights, not to dropout.
+
+    The global generators are left as they were.
+    """
+    device = next((value.device for value in weights.values()), None)
+    start = global_rng_state(device)
+
+    def again(moved: Weights) -> Tensor:
+        with preserved_global_rng(device):
+            restore_global_rng(start, device)
+            return train(moved)
+
+    return again
+
+
 def through_step(
     train: WeightLoss,
     validate: WeightLoss,
@@ -57,6 +75,7 @@ def through_step(
 
     :param whole: what makes the gradient on this process's rows that on the whole batch.
     """
+    train = repeating(train, weights)
     own = {name: value.detach().requires_grad_() for name, value in weights.items()}
     steps = torch.autograd.grad(train(own), list(own.values()), create_graph=True, materialize_grads=True)
     loss, uphill = after_step(validate, own, steps, lr, whole)
@@ -75,6 +94,7 @@ def by_differences(
     whole: Callable[[Tensor], Tensor] = alone,
 ) -> MetaGradient:
     """The same, to second order in the length of a finite difference, from first derivatives alone."""
+    train = repeating(train, weights)
     own = {name: value.detach().requires_grad_() for name, value in weights.items()}
     steps = torch.autograd.grad(train(own), list(own.values()), materialize_grads=True)
     loss, uphill = after_step(validate, own, steps, lr, whole)

@@ -121,3 +121,29 @@ def test_wrong_arguments_are_refused() -> None:
                 draw=problem.draw,
                 method=method,
             )
+
+
+def test_the_differences_of_a_model_with_dropout_are_of_its_weights_alone() -> None:
+    """Dropout draws the same units at every loss that is compared; otherwise the difference would be its noise."""
+    problem = Problem()
+    problem.model = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Dropout(0.5), nn.Linear(32, 4)
+    ).double()
+    found = []
+    for method in ("exact", "differences"):
+        torch.manual_seed(7)
+        found.append(
+            meta_gradient(
+                problem.model,
+                losses,
+                problem.ranges,
+                problem.train,
+                problem.validation,
+                0.3,
+                draw=problem.draw,
+                method=method,
+            )
+        )
+    assert found[0].loss == found[1].loss
+    for exact, near in zip(found[0].gradients, found[1].gradients, strict=True):
+        torch.testing.assert_close(near, exact, rtol=2e-2, atol=2e-2 * float(exact.abs().max()))

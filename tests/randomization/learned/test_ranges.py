@@ -70,6 +70,19 @@ def test_normal_ranges_are_cut_by_a_box() -> None:
     torch.testing.assert_close(found, ranges.to_pipeline().parameters["0.angle"].icdf(draw.u[:, 0]), atol=1e-3, rtol=0)
 
 
+def test_what_could_not_be_frozen_is_not_learned() -> None:
+    """A window far out in a tail: of a part of it float32 could not draw, and so it stays as it is."""
+    tail, window = R.TruncatedNormal(0.0, 10.0, 28.0, 29.5), R.TruncatedNormal(0.0, 10.0, -5.0, 20.0)
+    assert LearnableRanges([R.Rotation(window), R.Rotation(tail)], "box").names == ("0.angle",)
+    ranges = LearnableRanges([R.Rotation(window)], "box")
+    for low in (0.0, 0.5, 0.98):
+        with torch.no_grad():
+            ranges.bounds.copy_(torch.tensor([[low], [low + 0.02]]))
+        assert ranges.to_pipeline().parameters["0.angle"].support[0] >= -5.0
+    with pytest.raises(ValueError, match="pipeline must have a"):
+        LearnableRanges([R.Rotation(tail)], "box")
+
+
 def test_a_field_of_several_coordinates_has_one_range() -> None:
     ranges = LearnableRanges([R.Perspective()], "beta")
     assert len(ranges.names) < len(ranges.pipeline.parameters)
