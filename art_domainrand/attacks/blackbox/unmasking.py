@@ -37,14 +37,27 @@ class MaskedSamples:
 
     That a search without gradients does better is a sign of it (Athalye et al. 2018, section 3.1; Carlini et al. 2019).
     It holds for every reason alike: gradients that are zero, not finite, shattered, or those of something else. What is
-    compared is how far the gradient stages and a few queries of Square have raised the sample's own margin. A sample
-    that has looked masked once stays so: Square has raised its margin since, which gradients have not.
+    compared is how far the gradient stages and a few queries of Square have raised the sample's own margin. Where their
+    random starts have raised it, as behind a coarse rounding, that says nothing: so who has no gradient at all at the
+    original looks masked at once. A sample that has looked masked once stays so: Square has raised its margin since,
+    which gradients have not.
     """
 
     def __init__(self, inputs: Inputs) -> None:
         self.inputs = inputs
         self.masked = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
         self.doubtful = self.masked.clone()
+        self.looked = self.masked.clone()
+
+    def look_at_gradients(self, ids: Tensor) -> None:
+        """Note who of ``ids`` (A,) has a gradient of the margin that is zero or not finite everywhere; once of each."""
+        new = ids[~self.looked[ids]]
+        self.looked[new] = True
+        if len(new):
+            evaluator = self.inputs.evaluator(new, self.inputs.criterion(new, "margin"), PROPOSE)
+            rows = torch.arange(len(new), device=new.device)
+            gradient = evaluator.evaluate(self.inputs.x[new], rows).gradient.flatten(1)
+            self.masked[new] |= ((gradient == 0) | ~gradient.isfinite()).all(1)
 
     def compare(self, ids: Tensor, known: Tensor, by_scores: Tensor) -> None:
         """Note what the margins ``by_scores`` (A,) that a probe came to say of the samples ``ids`` (A,).
@@ -94,6 +107,7 @@ class ProbingRun(JudgedRun):
 
     def run(self) -> None:
         everyone = self.ids
+        self.masking.look_at_gradients(everyone)
         super().run()
         # Whoever has left the batch was fooled, which is as far as one can get.
         reached = torch.full_like(self.before, torch.inf)

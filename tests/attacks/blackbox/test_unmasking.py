@@ -9,6 +9,7 @@ from torch import nn
 
 from art_domainrand import StrongestAttack
 from art_domainrand.attacks import strongest
+from art_domainrand.attacks.blackbox import unmasking
 from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
 from art_domainrand.attacks.ensemble.budgets import Budget
 
@@ -86,6 +87,16 @@ def test_where_gradients_are_masked_samples_fall_without_them_and_it_is_said(rea
     masked, by_square = (int(said.split(word)[1].split()[0]) for word in ("gradients of", "broke"))
     assert (~by_gradients).sum() * 0.7 <= masked <= (~by_gradients).sum()
     assert 5 <= by_square <= (broken & ~by_gradients).sum(), "the ones broken, but for those by a stroke of luck"
+
+
+@pytest.mark.parametrize("reason", ["rounded", "not a number"])
+def test_who_has_no_gradient_at_all_looks_masked_whatever_random_starts_have_found(reason, monkeypatch):
+    """Also where a probe comes to nothing; gradients that are there, small or shattered, are left to the probe."""
+    monkeypatch.setattr(unmasking.MaskedSamples, "compare", lambda *args: None)
+    said = attacked(reason)[-1]
+    assert said is not None
+    assert int(said.split("gradients of")[1].split()[0]) == (~without(reason)).sum() > 0
+    assert all(attacked(other)[-1] is None for other in ("none", "shattered", "of another sign"))
 
 
 @pytest.mark.parametrize("norm", [2, 1])
