@@ -31,7 +31,7 @@ class AdversarialRanges:
     family: str = "beta"
     entropy: float = 0.05
     rate: float = 0.02
-    every: int = 1
+    every: int = 2
 
     def __post_init__(self) -> None:
         check_steps(self)
@@ -57,8 +57,8 @@ class MetaRanges:
     validation_domain: Any = field(default=None, repr=False, compare=False)
     family: str = "beta"
     entropy: float = 0.0
-    rate: float = 0.02
-    every: int = 1
+    rate: float = 0.05
+    every: int = 2
     method: str = "differences"
     batch_size: int = 128
 

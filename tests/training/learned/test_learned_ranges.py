@@ -1,6 +1,7 @@
 """Ranges that move in training: where planted losses and successes must lead them, and whole runs."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def planted(pipeline: R.Pipeline, loss, seed: int = 0) -> LearnedBatch:
 
 
 def followed(settings, pipeline: R.Pipeline, loss, steps: int = 25):
-    ranges = ranges_of(settings, pipeline)
+    ranges = ranges_of(replace(settings, every=1), pipeline)
     for step in range(steps):
         ranges.follow(planted(pipeline, loss, step))
     return ranges
@@ -182,7 +183,7 @@ def test_meta_ranges_go_to_where_the_validation_domain_is() -> None:
     u = ONE.sample(500, torch.Generator().manual_seed(0)).u[:, 0]
     means = []
     for shift in (0.35, -0.35):
-        settings = MetaRanges(((x + np.float32(shift)).clip(0, 1), y), rate=0.1)
+        settings = MetaRanges(((x + np.float32(shift)).clip(0, 1), y), rate=0.1, every=1)
         trainer = trainer_of(trainable(cnn()), randomization=ONE, ranges=settings)
         trainer.fit(x, y, batch_size=16, nb_epochs=4)
         means.append(float(trainer.ranges.to_pipeline().parameters["0.shift"].icdf(u).mean()))
@@ -192,7 +193,7 @@ def test_meta_ranges_go_to_where_the_validation_domain_is() -> None:
 
 OPTIONS = [
     {"ranges": "adversarial"},
-    {"ranges": AdversarialRanges("box", every=2), "objective": "trades"},
+    {"ranges": AdversarialRanges("box", every=1), "objective": "trades"},
     {"ranges": DoraemonRanges(buffer=24 + 8), "objective": "madry"},
     {"ranges": "groups", "objective": "consistency"},
     {"ranges": MetaRanges(corners(32, 5)), "objective": "madry"},
