@@ -17,6 +17,7 @@ from art_domainrand.training.population.space import searched_numbers, suggested
 optuna = pytest.importorskip("optuna")
 
 SPACE = Pipeline([Rotation((-30, 30)), Sometimes(Brightness((-0.4, 0.4)), 0.5)])
+TURNS = Pipeline(Rotation((-30, 30)))
 FORK = multiprocessing.get_context("fork")  # a fresh interpreter would import torch and ART first
 
 
@@ -38,12 +39,12 @@ def test_a_known_optimum_is_come_near_to_and_the_limits_are_kept():
 
 def test_a_search_is_a_function_of_its_seed_and_goes_on_as_it_would_have(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    whole = search_pipeline(near, SPACE, n_trials=14, seed=3)
-    part = search_pipeline(near, SPACE, n_trials=5, seed=3, study=url)
-    resumed = search_pipeline(near, SPACE, n_trials=14, seed=3, study=url)
+    whole = search_pipeline(near, TURNS, n_trials=12, seed=3)
+    part = search_pipeline(near, TURNS, n_trials=5, seed=3, study=url)
+    resumed = search_pipeline(near, TURNS, n_trials=12, seed=3, study=url)
     assert resumed == whole
     assert part.completed == 5
-    assert search_pipeline(near, SPACE, n_trials=14, seed=4) != whole
+    assert search_pipeline(near, TURNS, n_trials=12, seed=4) != whole
 
 
 def test_a_space_is_walked_in_the_order_of_its_document():
@@ -69,7 +70,7 @@ def stopping_at_the_third(url, seen):
             os.kill(os.getpid(), signal.SIGKILL)
         return near(pipeline)
 
-    search_pipeline(objective, SPACE, n_trials=8, study=url)
+    search_pipeline(objective, TURNS, n_trials=6, study=url)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
@@ -85,10 +86,10 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path):
         again.append(pipeline)
         return near(pipeline)
 
-    found = search_pipeline(objective, SPACE, n_trials=8, study=url)
-    assert (found.completed, len(again)) == (8, 6), "two were complete; the third, cut off, does not count"
+    found = search_pipeline(objective, TURNS, n_trials=6, study=url)
+    assert (found.completed, len(again)) == (6, 4), "two were complete; the third, cut off, does not count"
     states = [trial.state.name for trial in optuna.load_study(study_name="pipeline", storage=url).trials]
-    assert states == ["COMPLETE"] * 2 + ["RUNNING"] + ["COMPLETE"] * 6
+    assert states == ["COMPLETE"] * 2 + ["RUNNING"] + ["COMPLETE"] * 4
 
 
 def working(url, counts):
@@ -96,13 +97,13 @@ def working(url, counts):
         time.sleep(0.02)
         return near(pipeline)
 
-    counts.put(search_pipeline(objective, SPACE, n_trials=12, study=url).completed)
+    counts.put(search_pipeline(objective, TURNS, n_trials=8, study=url).completed)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 def test_workers_share_the_trials_of_a_study(tmp_path):
     url, counts = f"sqlite:///{tmp_path / 'study.db'}", FORK.Queue()
-    search_pipeline(near, SPACE, n_trials=1, study=url)
+    search_pipeline(near, TURNS, n_trials=1, study=url)
     workers = [FORK.Process(target=working, args=(url, counts)) for _ in range(2)]
     for worker in workers:
         worker.start()
@@ -110,7 +111,7 @@ def test_workers_share_the_trials_of_a_study(tmp_path):
         worker.join(100)
     assert [worker.exitcode for worker in workers] == [0, 0]
     study = optuna.load_study(study_name="pipeline", storage=url)
-    assert 12 <= len(study.trials) <= 13
+    assert 8 <= len(study.trials) <= 9
     assert len({trial.user_attrs["pipeline"] for trial in study.trials}) == len(study.trials)
 
 
