@@ -6,8 +6,9 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from art.defences.preprocessor import JpegCompression
 from art.defences.trainer import AdversarialTrainer
-from art.estimators.classification import PyTorchClassifier
+from art.estimators.classification import EnsembleClassifier, PyTorchClassifier
 from torch import nn
 
 from art_domainrand import DomainAdversarialTrainer, DomainRandomization, PerturbationGenerator
@@ -183,6 +184,19 @@ def test_the_gradient_comes_through_preprocessing():
     assert 0 < np.abs(fitted(random, epochs=1).generate(X) - X).max() <= 0.1
     viewed = fitted(make_classifier(), epochs=1, eot_samples=2, randomization=[Brightness((-0.1, 0.1))])
     assert 0 < np.abs(viewed.generate(X) - X).max() <= 0.1
+
+
+def test_a_numpy_defence_and_an_ensemble_are_climbed_too():
+    jpeg = JpegCompression(clip_values=(0, 1), quality=90, channels_first=True)
+    several = [make_classifier(), make_classifier()]
+    for classifier in (
+        make_classifier(preprocessing_defences=jpeg),
+        EnsembleClassifier(several, clip_values=(0, 1), channels_first=True),
+    ):
+        y = classifier.predict(X).argmax(1)
+        adv = fitted(classifier, y=y, epochs=3).generate(X)
+        assert np.abs(adv - X).max() <= 0.1
+        assert (margins(classifier, adv, y) > margins(classifier, X, y)).mean() > 0.9
 
 
 def test_pixels_under_a_mask_stay(attack):
