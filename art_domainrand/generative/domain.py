@@ -88,6 +88,7 @@ class DomainGenerator(Domain):
         epochs: int = 20,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
+        restarts: int = 1,
         seed: int | None = None,
         device: torch.device | str | None = None,
         verbose: bool = False,
@@ -102,6 +103,8 @@ class DomainGenerator(Domain):
         :param epochs: passes over the larger set.
         :param batch_size: images of each set at a time.
         :param learning_rate: Adam's; it falls over the second half.
+        :param restarts: train from so many first weights, and keep what the discriminator can tell from the target
+            least: now and then one settles on a wrong map.
         :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
         :param device: where it is trained, such as an estimator's ``device``; None: where ``source`` is.
         :param verbose: show a progress bar.
@@ -115,8 +118,9 @@ class DomainGenerator(Domain):
             check_unit_range(name, images)
         x, t = (images.detach() for images in given.values())
         require(x.shape[1] == t.shape[1], "target", f"have {x.shape[1]} channels, as source", t.shape[1])
-        check_counts(epochs=epochs, batch_size=batch_size)
+        check_counts(epochs=epochs, batch_size=batch_size, restarts=restarts)
         require(epochs >= 1, "epochs", "be >= 1", epochs)
+        require(restarts >= 1, "restarts", "be >= 1", restarts)
         require(learning_rate > 0, "learning_rate", "be > 0", learning_rate)
         require(consistency in CONSISTENCIES, "consistency", f"be one of {list(CONSISTENCIES)}", consistency)
         require(weight is None or weight >= 0, "weight", "be None or >= 0", weight)
@@ -126,7 +130,7 @@ class DomainGenerator(Domain):
             epochs, batch_size, learning_rate, consistency, weight, checked_seed(seed), verbose
         )
         with torch.inference_mode(False), torch.enable_grad():
-            network, record = training.run(shape, x, t, torch.device(device or x.device))
+            network, record = training.best_of(restarts, shape, x, t, torch.device(device or x.device))
         self._take(network, record)
         for sign in [*sign_of_few("DomainGenerator", source=len(x), target=len(t)), *self._signs(x, t, record)]:
             warnings.warn(sign, RuntimeWarning, stacklevel=2)

@@ -8,13 +8,14 @@ others of their image by what they were (CUT, Park et al., ECCV 2020).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from art_domainrand.core.random import TRIAL, seed_of
 from art_domainrand.generative.batches import keyed_order
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
 from art_domainrand.generative.losses import least_squares
@@ -49,6 +50,20 @@ class TranslationTraining:
     weight: float | None
     seed: int
     verbose: bool = False
+
+    def best_of(
+        self, restarts: int, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device
+    ) -> tuple[TranslationNetwork, FitRecord]:
+        """Train from several first weights, and keep what the discriminator can tell from the target least.
+
+        Unpaired translation can settle on a wrong map, such as strokes that stay bright where they should turn dark,
+        which its own losses tell.
+
+        :param restarts: how many; the first is :meth:`run`.
+        """
+        seeds = [self.seed, *(seed_of(self.seed, TRIAL, number) for number in range(1, restarts))]
+        found = [replace(self, seed=seed).run(shape, source, target, device) for seed in seeds]
+        return min(found, key=lambda one: one[1].late("realism"))
 
     def run(
         self, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device

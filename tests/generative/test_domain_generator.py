@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from art_domainrand import DomainGenerator, DomainRandomization, domain_mapping
+from art_domainrand.core.random import TRIAL, seed_of
 from art_domainrand.evaluation import evaluate
 from art_domainrand.evaluation.conditions import Randomized
 from art_domainrand.generative import FitRecord
@@ -65,6 +66,14 @@ def test_the_seed_decides_and_nothing_else_moves():
     np.testing.assert_array_equal(full(fitted(), SOURCE), one)
     assert np.abs(full(fitted(seed=1), SOURCE) - one).max() > 1e-3
     assert np.abs(full(fitted(consistency="contrastive"), SOURCE) - one).max() > 1e-3
+
+
+def test_of_several_restarts_the_most_real_is_kept():
+    several = fitted(restarts=3)
+    runs = {seed: fitted(seed=seed) for seed in (0, *(seed_of(0, TRIAL, number) for number in (1, 2)))}
+    best = min(runs.values(), key=lambda one: one.record.late("realism"))
+    np.testing.assert_array_equal(full(several, SOURCE), full(best, SOURCE))
+    assert best is not runs[0] or len({one.record.late("realism") for one in runs.values()}) == 3
 
 
 def test_a_saved_generator_makes_the_same_bits(domain, tmp_path):
