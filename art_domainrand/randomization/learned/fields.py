@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.bounds import plain_bound
 from art_domainrand.randomization.core.composites import OneOf
@@ -127,6 +128,16 @@ def can_be_cut(law: Distribution) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_learnable(argument: str, pipeline: Pipeline, family: str) -> None:
+    """Raise ValueError for a pipeline that has nothing to learn.
+
+    :param argument: the name of the argument it was given as.
+    """
+    learned = bool(learned_fields(pipeline, family) or learned_choices(pipeline))
+    kinds = " or ".join(law.__name__ for law in FAMILIES[family])
+    require(learned, argument, f"have a {kinds} range or a OneOf to learn", Text(repr(pipeline)))
 
 
 def narrowed(law: Distribution, low: float, high: float) -> Distribution:

@@ -18,6 +18,7 @@ from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_
 from art_domainrand.randomization.learned.fields import (
     FAMILIES,
     LEAST_WIDTH,
+    check_learnable,
     learned_choices,
     learned_fields,
     narrowed,
@@ -59,9 +60,7 @@ class LearnableRanges(nn.Module):
         self.pipeline: Pipeline = pipeline_from("pipeline", pipeline)
         self.family = family
         self.fields, self.choices = learned_fields(self.pipeline, family), learned_choices(self.pipeline)
-        kinds = " or ".join(law.__name__ for law in FAMILIES[family])
-        learned = bool(self.fields or self.choices)
-        require(learned, "pipeline", f"have a {kinds} range or a OneOf to learn", Text(repr(self.pipeline)))
+        check_learnable("pipeline", self.pipeline, family)
         ends = torch.tensor([[0.0], [1.0]] if family == "box" else [[0.0], [0.0]], dtype=torch.float32)
         self.bounds = nn.Parameter(ends.repeat(1, len(self.fields)))
         self.logits = nn.ParameterList(
