@@ -205,11 +205,14 @@ class LearnableRanges(nn.Module):
         fits = isinstance(document, dict) and set(document) == keys
         require(fits, "document", f"be a mapping with the keys {sorted(keys)}", Text(text[:80]))
         ranges = cls(from_dict(document["pipeline"]), document["family"])
-        state = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
         try:
-            ranges.load_state_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in state.items()})
+            rows = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
+            state = {name: torch.tensor(row, dtype=torch.float32) for name, row in rows.items()}
+            ranges.load_state_dict(state)
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"document must hold the parameters of its pipeline: {error}") from None
+        finite = all(bool(row.isfinite().all()) for row in state.values())
+        require(finite, "document", "hold finite parameters", Text(str(rows)[:200]))
         return ranges
 
 

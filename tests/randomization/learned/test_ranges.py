@@ -212,7 +212,10 @@ def test_wrong_arguments_and_documents_are_refused() -> None:
         LearnableRanges(PIPELINE, "gauss")
     with pytest.raises(ValueError, match="pipeline must have a Uniform or LogUniform range or a OneOf to learn"):
         LearnableRanges([R.Flip()])
-    for text in ("{", "[]", LearnableRanges(PIPELINE).to_json().replace('"logits": [', '"logits": [[1.0], ')):
+    right = LearnableRanges(PIPELINE).to_json()
+    head, _, tail = right.partition('"bounds": ')
+    wrong = (head + '"bounds": ' + tail.replace("0.0", "NaN", 1), head + '"bounds": [], "logits": 5}')
+    for text in ("{", "[]", "5", right.replace('"logits": [', '"logits": [[1.0], '), *wrong):
         with pytest.raises(ValueError, match="document must"):
             LearnableRanges.from_json(text)
 
