@@ -183,7 +183,7 @@ def rebuilt(
         transform = transform.with_members(again)
     if place in odds:
         changes["weights"] = tuple(odds[place])
-    return replace(transform, **changes) if changes else transform  # type: ignore[type-var]
+    return transform.with_fields(changes) if changes else transform
 
 
 def _fields(transform: Transform) -> list[str]:

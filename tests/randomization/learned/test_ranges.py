@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.randomization.domains import Histogram
 from art_domainrand.randomization.learned import LearnableRanges, group_weights
 
 PIPELINE = R.Pipeline(
@@ -127,6 +128,14 @@ def test_modalities_keep_what_they_learned() -> None:
     x, draw = X.expand(64, 4, 8, 8), even(pipeline=ranges.pipeline)
     torch.testing.assert_close(ranges(x, draw), ranges.to_pipeline().apply(x, draw), atol=1e-3, rtol=0)
     assert R.MultiModal.of(ranges.to_pipeline()).modalities["depth"] == scene.modalities["depth"]
+
+
+def test_a_fitted_domain_stays_fitted() -> None:
+    domain = Histogram(R.Uniform(1.0, 5.0)).fit(X.square())
+    ranges, draw = LearnableRanges([domain], "box"), even(pipeline=R.Pipeline([domain]))
+    with torch.no_grad():
+        ranges.bounds.copy_(torch.tensor([[0.6], [0.9]]))
+    torch.testing.assert_close(ranges.to_pipeline().apply(X, draw), ranges(X, draw), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("family", ["box", "beta"])
