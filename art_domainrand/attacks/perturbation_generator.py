@@ -23,7 +23,7 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.random import checked_seed
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.refused import check_estimator
-from art_domainrand.generative.files import read_network, write_network
+from art_domainrand.generative.files import read_network, whole_file_of, write_network
 from art_domainrand.generative.perturbing import PerturbationNetwork, PerturbationShape, PerturbationTraining
 from art_domainrand.generative.record import SAME_FROM, FitRecord, sign_of_few, sign_of_victory, similarity
 
@@ -259,13 +259,10 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         :raises ValueError: for a file of anything else, or a broken one.
         """
         state = read_network(path, cls.__name__)
-        try:
+        with whole_file_of(cls.__name__, path):
             network = PerturbationNetwork(PerturbationShape(**state["shape"]))
             network.load_state_dict(state["weights"])
             options = {**state["options"], "width": network.shape.width, "blocks": network.shape.blocks}
-        except (KeyError, RuntimeError, TypeError) as error:
-            rule = f"be a whole file of {cls.__name__}"
-            raise ValueError(f"path must {rule}, got {str(path)!r}: {error}") from error
         attack = cls(estimator, **options)
         attack.network = network.eval().requires_grad_(False)
         return attack

@@ -18,7 +18,7 @@ from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
-from art_domainrand.generative.files import read_network, weights_digest, write_network
+from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.networks import cell_for, frozen_weights
 from art_domainrand.generative.record import VARIETY, FitRecord, sign_of_few, sign_of_victory, variety
 from art_domainrand.generative.translating import TranslationTraining
@@ -56,6 +56,7 @@ class DomainGenerator(Domain):
     blocks: int = 2
     cell: int | None = None
     units: ClassVar[Mapping[str, str]] = {"severity": "from 1 to 5"}
+    seen: ClassVar[tuple[str, ...]] = ("_networks", "_record", "_digest")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -223,9 +224,10 @@ class DomainGenerator(Domain):
         :raises ValueError: for a file of anything else, or a broken one.
         """
         state = read_network(path, cls.__name__)
-        shape = TranslationShape(**state["shape"])
+        with whole_file_of(cls.__name__, path):
+            shape = TranslationShape(**state["shape"])
+            network = TranslationNetwork(shape)
+            network.load_state_dict(state["weights"])
         domain = cls(severity, shape.noise, shape.width, shape.blocks, shape.cell)
-        network = TranslationNetwork(shape)
-        network.load_state_dict(state["weights"])
         domain._take(network, None)
         return domain

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,16 @@ def weights_digest(network: nn.Module) -> str:
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
+
+
+@contextmanager
+def whole_file_of(kind: str, path: str | Path) -> Iterator[None]:
+    """Say which file it is, should it lack what is taken from it in the ``with`` block, or not fit.
+
+    :param kind: what it is of.
+    :param path: the file.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(f"path must be a whole file of {kind}, got {str(path)!r}: {error}") from error

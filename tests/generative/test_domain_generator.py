@@ -12,7 +12,7 @@ from art_domainrand.core.random import TRIAL, seed_of
 from art_domainrand.evaluation import evaluate
 from art_domainrand.evaluation.conditions import Randomized
 from art_domainrand.generative import FitRecord
-from art_domainrand.randomization import OneOf, Pipeline, Rotation, to_dict
+from art_domainrand.randomization import LearnableRanges, OneOf, Pipeline, Rotation, to_dict
 
 from support.estimators import make_classifier
 
@@ -89,6 +89,24 @@ def test_a_saved_generator_makes_the_same_bits(domain, tmp_path):
     (tmp_path / "broken.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"path must be a file of DomainGenerator.*broken\.pt"):
         DomainGenerator.load(tmp_path / "broken.pt")
+
+
+@pytest.mark.parametrize("lost", ["shape", "weights"])
+def test_a_file_that_lacks_a_part_is_refused(domain, tmp_path, lost):
+    domain.save(tmp_path / "whole.pt")
+    state = torch.load(tmp_path / "whole.pt", weights_only=True)
+    del state[lost]
+    torch.save(state, tmp_path / "part.pt")
+    with pytest.raises(ValueError, match=r"path must be a whole file of DomainGenerator, got '.*part\.pt'"):
+        DomainGenerator.load(tmp_path / "part.pt")
+
+
+def test_learned_severities_keep_the_network(domain):
+    ranges = LearnableRanges(domain.with_fields({"severity": (1.0, 5.0)}), "box")
+    with torch.no_grad():
+        ranges.bounds.copy_(torch.tensor([[0.5], [0.7]]))
+    x, draw = torch.from_numpy(SOURCE), ranges.pipeline.sample(80, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ranges.to_pipeline().apply(x, draw), ranges(x, draw), atol=1e-4, rtol=0)
 
 
 def test_an_image_is_mapped_alike_in_any_batch(domain):

@@ -53,6 +53,9 @@ class Transform(ABC):
     units: ClassVar[Mapping[str, str]] = {}
     """What each range is measured in: the field's name -> "degrees", "pixels", "share", ..."""
 
+    seen: ClassVar[tuple[str, ...]] = ()
+    """Attributes beside the fields in which one that can be fitted keeps what it has seen."""
+
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
             value = as_python(getattr(self, field.name))
@@ -175,6 +178,17 @@ class Transform(ABC):
         """
         change: dict[str, Any] = {"transform": members[0]} if hasattr(self, "transform") else {"transforms": members}
         return replace(self, **change)  # type: ignore[type-var]
+
+    def with_fields(self, changes: Mapping[str, Any]) -> Transform:
+        """The same with other fields, having seen what this one was fitted to, if anything.
+
+        :param changes: name -> value.
+        """
+        made: Transform = replace(self, **changes)  # type: ignore[type-var]
+        for name in self.seen:
+            if hasattr(self, name):
+                object.__setattr__(made, name, getattr(self, name))
+        return made
 
     @abstractmethod
     def apply(self, x: Tensor, values: Values) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class ReferenceDomain(Domain):
 
     :param severity: from 1 to 5, the full map.
     """
+
+    seen: ClassVar[tuple[str, ...]] = ("_fitted",)
 
     def fit(self, references: Tensor | NDArray[Any]) -> Self:
         """Measure reference images; returns the object itself, now fitted.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.bounds import plain_bound
 from art_domainrand.randomization.core.composites import OneOf
@@ -129,6 +130,16 @@ def can_be_cut(law: Distribution) -> bool:
     return True
 
 
+def check_learnable(argument: str, pipeline: Pipeline, family: str) -> None:
+    """Raise ValueError for a pipeline that has nothing to learn.
+
+    :param argument: the name of the argument it was given as.
+    """
+    learned = bool(learned_fields(pipeline, family) or learned_choices(pipeline))
+    kinds = " or ".join(law.__name__ for law in FAMILIES[family])
+    require(learned, argument, f"have a {kinds} range or a OneOf to learn", Text(repr(pipeline)))
+
+
 def narrowed(law: Distribution, low: float, high: float) -> Distribution:
     """The distribution given that its point of the unit interval falls into [``low``, ``high``]."""
     if (low, high) == (0.0, 1.0):
@@ -172,7 +183,7 @@ def rebuilt(
         transform = transform.with_members(again)
     if place in odds:
         changes["weights"] = tuple(odds[place])
-    return replace(transform, **changes) if changes else transform  # type: ignore[type-var]
+    return transform.with_fields(changes) if changes else transform
 
 
 def _fields(transform: Transform) -> list[str]:

@@ -18,6 +18,7 @@ from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_
 from art_domainrand.randomization.learned.fields import (
     FAMILIES,
     LEAST_WIDTH,
+    check_learnable,
     learned_choices,
     learned_fields,
     narrowed,
@@ -59,9 +60,7 @@ class LearnableRanges(nn.Module):
         self.pipeline: Pipeline = pipeline_from("pipeline", pipeline)
         self.family = family
         self.fields, self.choices = learned_fields(self.pipeline, family), learned_choices(self.pipeline)
-        kinds = " or ".join(law.__name__ for law in FAMILIES[family])
-        learned = bool(self.fields or self.choices)
-        require(learned, "pipeline", f"have a {kinds} range or a OneOf to learn", Text(repr(self.pipeline)))
+        check_learnable("pipeline", self.pipeline, family)
         ends = torch.tensor([[0.0], [1.0]] if family == "box" else [[0.0], [0.0]], dtype=torch.float32)
         self.bounds = nn.Parameter(ends.repeat(1, len(self.fields)))
         self.logits = nn.ParameterList(
@@ -206,11 +205,14 @@ class LearnableRanges(nn.Module):
         fits = isinstance(document, dict) and set(document) == keys
         require(fits, "document", f"be a mapping with the keys {sorted(keys)}", Text(text[:80]))
         ranges = cls(from_dict(document["pipeline"]), document["family"])
-        state = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
         try:
-            ranges.load_state_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in state.items()})
+            rows = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
+            state = {name: torch.tensor(row, dtype=torch.float32) for name, row in rows.items()}
+            ranges.load_state_dict(state)
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"document must hold the parameters of its pipeline: {error}") from None
+        finite = all(bool(row.isfinite().all()) for row in state.values())
+        require(finite, "document", "hold finite parameters", Text(str(rows)[:200]))
         return ranges
 
 

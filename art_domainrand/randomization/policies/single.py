@@ -31,7 +31,7 @@ def trivial_augment(bins: int | None = 31, mode: str = "nearest") -> Pipeline:
     def signed(most: float) -> Distribution:
         return Uniform(-most, most) if bins is None else either_way(steps(0.0, most, bins))
 
-    bits: Distribution = Uniform(1.5, 8.0)
+    bits: Distribution = Uniform(2.0, 8.0)
     threshold: Distribution = Uniform(0.0, 1.0)
     if bins is not None:
         bits = Choice(tuple(8.0 - round(step) for step in steps(0.0, 6.0, bins)))

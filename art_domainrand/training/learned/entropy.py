@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
+from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.beta import beta_divergence, beta_entropy, beta_log_density
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
@@ -41,6 +42,8 @@ class EntropyMaximizingRanges(LearnedRanges):
 
     def __init__(self, pipeline: Pipeline, success: float, step: float, buffer: int, first_width: float) -> None:
         super().__init__(pipeline, "beta")
+        rule = "have a Uniform or LogUniform range to open"
+        require(len(self.learned.fields) > 0, "randomization", rule, Text(repr(pipeline)))
         self.success, self.step, self.buffer = success, step, buffer
         self.learned.bounds.data.fill_(math.log(shape_of_width(first_width)))
         columns = sum(len(field.columns) for field in self.learned.fields)
@@ -54,11 +57,11 @@ class EntropyMaximizingRanges(LearnedRanges):
         u = placed.u.cpu()
         columns = [column for field in self.learned.fields for column in field.columns]
         acts = [self.coordinates[column].acts(u) for column in columns]
-        self._last = (u[:, columns].float(), torch.stack(acts, 1) if acts else self.acting[: len(u)])
+        self._last = (u[:, columns].float(), torch.stack(acts, 1))
         return placed
 
     def learn(self, values: Tensor, rows: Tensor) -> None:
-        if self._last is None or not self.learned.fields:
+        if self._last is None:
             return
         points, acting = (part[rows] for part in self._last)
         self.points, self.acting = torch.cat((self.points, points)), torch.cat((self.acting, acting))

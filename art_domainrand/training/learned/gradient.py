@@ -13,6 +13,7 @@ from torch import Tensor
 
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.randomization.core.transform import Draw
+from art_domainrand.randomization.learned.fields import check_learnable
 from art_domainrand.randomization.learned.ranges import LearnableRanges
 from art_domainrand.randomization.learned.unrolled import Weights
 from art_domainrand.training.trainer.distributed import all_reduce
@@ -67,6 +68,7 @@ class LearnedRanges(Ranges):
 
     def __init__(self, pipeline: Pipeline, family: str) -> None:
         super().__init__(pipeline)
+        check_learnable("randomization", pipeline, family)
         self.learned = LearnableRanges(pipeline, family)
 
     @property

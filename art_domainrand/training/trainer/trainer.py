@@ -141,6 +141,7 @@ class DomainAdversarialTrainer(Trainer):
         self.randomization = pipeline_from("randomization", randomization) if randomization is not None else None
         self.history: History = []
         self.ranges: Ranges | None = None
+        ranges_of(options.range_settings, self.randomization)  # refuses a randomization that they cannot move
 
     @property
     def pipeline(self) -> Pipeline | None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.randomization.domains import Histogram
 from art_domainrand.randomization.learned import LearnableRanges, group_weights
 
 PIPELINE = R.Pipeline(
@@ -129,6 +130,14 @@ def test_modalities_keep_what_they_learned() -> None:
     assert R.MultiModal.of(ranges.to_pipeline()).modalities["depth"] == scene.modalities["depth"]
 
 
+def test_a_fitted_domain_stays_fitted() -> None:
+    domain = Histogram(R.Uniform(1.0, 5.0)).fit(X.square())
+    ranges, draw = LearnableRanges([domain], "box"), even(pipeline=R.Pipeline([domain]))
+    with torch.no_grad():
+        ranges.bounds.copy_(torch.tensor([[0.6], [0.9]]))
+    torch.testing.assert_close(ranges.to_pipeline().apply(X, draw), ranges(X, draw), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("family", ["box", "beta"])
 def test_the_same_draw_gives_the_same_bits_and_slices_commute(family: str) -> None:
     ranges, draw = moved(family), even()
@@ -212,7 +221,10 @@ def test_wrong_arguments_and_documents_are_refused() -> None:
         LearnableRanges(PIPELINE, "gauss")
     with pytest.raises(ValueError, match="pipeline must have a Uniform or LogUniform range or a OneOf to learn"):
         LearnableRanges([R.Flip()])
-    for text in ("{", "[]", LearnableRanges(PIPELINE).to_json().replace('"logits": [', '"logits": [[1.0], ')):
+    right = LearnableRanges(PIPELINE).to_json()
+    head, _, tail = right.partition('"bounds": ')
+    wrong = (head + '"bounds": ' + tail.replace("0.0", "NaN", 1), head + '"bounds": [], "logits": 5}')
+    for text in ("{", "[]", "5", right.replace('"logits": [', '"logits": [[1.0], '), *wrong):
         with pytest.raises(ValueError, match="document must"):
             LearnableRanges.from_json(text)
 
