@@ -230,7 +230,8 @@ class TrainingRun:
         hits = self.ranges.learns_from == "hits"
         values = correct(scores, y) if hits else functional.cross_entropy(scores.detach(), y, reduction="none")
         shards = [Shard.of(len(samples.keys), rank, self.world_size).images for rank in range(self.world_size)]
-        sizes = [images - (images - math.ceil(images * attacked)) // 2 for images in shards]
+        share = attacked or 1.0  # without an attack all scores are those of randomized images
+        sizes = [images - (images - math.ceil(images * share)) // 2 for images in shards]
         own = sizes[self.rank]
         rows = all_gather(samples.rows[:own].to(self.device), sizes)
         self.ranges.learn(all_gather(values[:own].float(), sizes), rows.cpu())

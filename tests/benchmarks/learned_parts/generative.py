@@ -73,14 +73,14 @@ def on_texture(x: np.ndarray, seed: int) -> np.ndarray:
     return ((0.45 + 0.55 * paper) * (1 - images) + 0.25 * ink * images).numpy()
 
 
-def domains(seed: int, epochs: int) -> dict[str, float]:
+def domains(seed: int, epochs: int, restarts: int) -> dict[str, float]:
     """Accuracy on the target domain of classifiers that were trained on source images, mapped in several ways."""
     learn, test = digits(16, seed=seed)
     half = len(learn) // 2  # the target has other digits than the source: no pairs
     x, y = learn.x[:half], learn.y[:half]
     target, unseen = on_texture(learn.x[half:], 2 * seed), on_texture(test.x, 2 * seed + 1)
     domain = DomainGenerator()
-    _, fitting = measure.timed(lambda: domain.fit(x, target, epochs=epochs, seed=seed))
+    _, fitting = measure.timed(lambda: domain.fit(x, target, epochs=epochs, restarts=restarts, seed=seed))
     mapped = {
         "source as it is": x,
         "moments": domain_mapping(x, "moments", 5, target),
@@ -107,6 +107,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=7, help="of the timing")
     parser.add_argument("--epochs", type=int, default=15, help="of the learned domain")
+    parser.add_argument("--restarts", type=int, default=3, help="of the learned domain")
     parser.add_argument("--json", type=Path, default=None)
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> None:
         warnings.filterwarnings("ignore", category=UserWarning, module="art")
         for title, part in (
             ("AdvGAN at L-inf 0.2, accuracy in %", lambda seed: perturbations(seed, asked.rounds)),
-            ("Inverted digits on texture, accuracy in %", lambda seed: domains(seed, asked.epochs)),
+            ("Inverted digits on texture, accuracy in %", lambda seed: domains(seed, asked.epochs, asked.restarts)),
         ):
             found = [part(seed) for seed in range(asked.seeds)]
             tables[title] = found
