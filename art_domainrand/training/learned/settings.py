@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from art_domainrand.core.checks import Text, require
+from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.randomization.learned.names import META_METHODS, RANGE_FAMILIES
 
 
@@ -41,9 +41,9 @@ class AdversarialRanges:
 class MetaRanges:
     """Ranges and odds that go down the loss on a validation domain, through the model's next step.
 
-    :param validation_domain: images (N, ...) in the units of ``clip_values`` and class indices (N,) of the domain that
-        the model is to do well on; by default ``fit``'s validation data. A RuntimeWarning says if it is too small: more
-        than half of the squared length of its loss's gradient is sampling noise.
+    :param validation_domain: images (N, ...) in the units of ``clip_values`` and class indices (N,) or one-hot labels
+        (N, K) of the domain that the model is to do well on; by default ``fit``'s validation data. A RuntimeWarning
+        says if it is too small: more than half of the squared length of its loss's gradient is sampling noise.
     :param family: as for :class:`AdversarialRanges`.
     :param entropy: how much a nat of entropy is worth in nats of what a step gains on the validation loss, >= 0.
     :param rate: as for :class:`AdversarialRanges`.
@@ -65,14 +65,16 @@ class MetaRanges:
     def __post_init__(self) -> None:
         check_steps(self)
         require(self.method in META_METHODS, "method", f"be one of {list(META_METHODS)}", self.method)
+        check_counts(batch_size=self.batch_size)
         require(self.batch_size >= 8, "batch_size", "be >= 8", self.batch_size)
         given = self.validation_domain
-        fits = given is None or (
-            isinstance(given, (tuple, list)) and len(given) == 2 and len(given[0]) == len(given[1])
-        )
-        rule = "be None or a pair of images and as many class indices"
-        require(fits, "validation_domain", rule, Text(type(given).__name__))
-        require(given is None or len(given[0]) >= 8, "validation_domain", "hold at least 8 images", Text("fewer"))
+        if given is None:
+            return
+        pair = isinstance(given, (tuple, list)) and len(given) == 2
+        got = f"{len(given[0])} images and {len(given[1])} labels" if pair else type(given).__name__
+        fits = pair and len(given[0]) == len(given[1])
+        require(fits, "validation_domain", "be None or a pair of images and as many labels", Text(got))
+        require(len(given[0]) >= 8, "validation_domain", "hold at least 8 images", len(given[0]))
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class DoraemonRanges:
         for name in ("success", "first_width"):
             require(0 < getattr(self, name) < 1, name, "be in (0, 1)", getattr(self, name))
         require(self.step > 0, "step", "be > 0", self.step)
+        check_counts(buffer=self.buffer)
         require(self.buffer >= 32, "buffer", "be >= 32", self.buffer)
 
 
@@ -123,6 +126,7 @@ def check_steps(settings: AdversarialRanges | MetaRanges) -> None:
     require(settings.family in RANGE_FAMILIES, "family", f"be one of {list(RANGE_FAMILIES)}", settings.family)
     require(settings.entropy >= 0, "entropy", "be >= 0", settings.entropy)
     require(settings.rate > 0, "rate", "be > 0", settings.rate)
+    check_counts(every=settings.every)
     require(settings.every >= 1, "every", "be >= 1", settings.every)
 
 

@@ -123,7 +123,7 @@ def _try(optuna: Any, study: Any, trial: Any, objective: Any, document: Any, cho
 
     def report(value: float) -> None:
         nonlocal steps
-        trial.report(float(value), steps)
+        trial.report(_number("report", "be given", value), steps)
         steps += 1
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -132,7 +132,7 @@ def _try(optuna: Any, study: Any, trial: Any, objective: Any, document: Any, cho
         transforms = suggested(document["transforms"], trial.suggest_float, choices)
         pipeline = from_dict(document | {"transforms": transforms})
         trial.set_user_attr("pipeline", to_json(pipeline))
-        value = float(objective(pipeline, report))
+        value = _number("objective", "return", objective(pipeline, report))
         require(math.isfinite(value), "objective", "return a finite number", value)
     except optuna.TrialPruned:
         study.tell(trial, state=states.PRUNED)
@@ -143,10 +143,19 @@ def _try(optuna: Any, study: Any, trial: Any, objective: Any, document: Any, cho
         study.tell(trial, value)
 
 
+def _number(name: str, verb: str, value: Any) -> float:
+    """The number that an objective gave, also as an array or tensor of one."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must {verb} a number, got {value!r}") from None
+
+
 def _opened(optuna: Any, url: str | None, name: str, direction: str, prune: bool, space: dict[str, Any]) -> Any:
     """The study, which is of this space."""
     storage = None
     if url is not None:
+        require("://" in url, "study", 'be the URL of a database, such as "sqlite:///search.db"', url)
         waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
         storage = optuna.storages.RDBStorage(url, engine_kwargs=waiting)
     pruner = optuna.pruners.MedianPruner() if prune else optuna.pruners.NopPruner()

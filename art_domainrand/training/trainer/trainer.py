@@ -34,7 +34,7 @@ from art_domainrand.training.trainer.objectives import OBJECTIVES
 from art_domainrand.training.trainer.options import REPLAYS, TrainingOptions
 from art_domainrand.training.trainer.ranges import Ranges
 from art_domainrand.training.trainer.run import TrainingRun
-from art_domainrand.training.trainer.trainable import check_distributable, check_trainable, class_indices
+from art_domainrand.training.trainer.trainable import check_distributable, check_trainable, class_indices, judged_on
 from art_domainrand.training.trainer.validation import Validator, measured, validation_pair
 
 WATCHED = 256
@@ -279,7 +279,7 @@ class DomainAdversarialTrainer(Trainer):
 
     def _run(self, steps: int, nb_epochs: int) -> TrainingRun:
         attack = training_attack(self.attack, self.options)
-        self.ranges = ranges_of(self.options.range_settings, self.randomization)
+        self.ranges = ranges_of(judged_on(self.options.range_settings, self._classifier), self.randomization)
         return TrainingRun(self._classifier, attack, self.randomization, self.options, steps, nb_epochs, self.ranges)
 
     def _seen(self, images: int) -> int:

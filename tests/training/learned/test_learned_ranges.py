@@ -320,8 +320,12 @@ def test_options_that_do_not_go_together_are_refused(options, message) -> None:
         (lambda: AdversarialRanges(every=0), "every must be >= 1"),
         (lambda: MetaRanges(rate=0.0), "rate must be > 0"),
         (lambda: MetaRanges(method="implicit"), "method must be one of"),
-        (lambda: MetaRanges(corners(4)), "validation_domain must hold at least 8 images"),
-        (lambda: MetaRanges((np.zeros((9, 1, 8, 8)), np.zeros(8))), "validation_domain must be None or a pair"),
+        (lambda: MetaRanges(corners(4)), "validation_domain must hold at least 8 images, got 4"),
+        (
+            lambda: MetaRanges((np.zeros((9, 1, 8, 8)), np.zeros(8))),
+            "validation_domain must be .* and 8 labels",
+        ),
+        (lambda: MetaRanges(corners(9)[0]), "validation_domain must be None or a pair .* got ndarray"),
         (lambda: DoraemonRanges(success=1.0), r"success must be in \(0, 1\)"),
         (lambda: DoraemonRanges(buffer=8), "buffer must be >= 32"),
         (lambda: GroupRanges(0.0), "rate must be > 0"),
@@ -329,6 +333,39 @@ def test_options_that_do_not_go_together_are_refused(options, message) -> None:
 )
 def test_settings_name_the_rule_and_the_value(make, message) -> None:
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda x, y: (x, y + 4), r"class indices in \[0, 4\)"),
+        (lambda x, y: (x.repeat(3, 1), y), r"x must have images of shape \(1, 8, 8\), got \(3, 8, 8\)"),
+        (lambda x, y: (x.transpose(0, 2, 3, 1), y), "the estimator's input_shape"),
+        (lambda x, y: ((x * 255).astype(np.uint8), y), "divide x by 255"),
+        (lambda x, y: (x, np.full((len(x), 4), 0.25)), "one-hot"),
+    ],
+)
+def test_a_validation_domain_that_the_model_cannot_be_judged_on_is_refused(changed, message) -> None:
+    x, y = corners(32)
+    trainer = trainer_of(trainable(), randomization=ONE, ranges=MetaRanges(changed(x, y)))
+    with pytest.raises(ValueError, match=f"validation_domain: .*{message}"):
+        trainer.fit(x, y, batch_size=16, nb_epochs=1)
+
+
+def test_a_validation_domain_takes_labels_in_the_forms_that_fit_takes() -> None:
+    x, y = corners(48)
+    found = []
+    for labels in (y, np.eye(4)[y], torch.from_numpy(y)[:, None]):
+        trainer = trainer_of(trainable(), randomization=ONE, ranges=MetaRanges((x, labels)))
+        trainer.fit(x, y, batch_size=16, nb_epochs=1)
+        found.append(trainer.ranges.to_pipeline())
+    assert found[0] == found[1] == found[2] != ONE
+
+
+@pytest.mark.parametrize("make", [lambda: AdversarialRanges(every=1.5), lambda: DoraemonRanges(buffer=64.0)])
+def test_counts_of_settings_are_whole(make) -> None:
+    with pytest.raises(TypeError, match="must be an int"):
         make()
 
 

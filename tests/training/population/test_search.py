@@ -175,3 +175,16 @@ def test_without_optuna_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r'pip install "art-domainrand\[search\]"'):
         search_pipeline(near, SPACE)
+
+
+@pytest.mark.parametrize("value", [None, "high", [0.1, 0.2]])
+def test_an_objective_that_gives_no_number_is_named(value):
+    with pytest.raises(TypeError, match="objective must return a number, got"):
+        search_pipeline(lambda pipeline, report: value, SPACE, n_trials=1)
+    with pytest.raises(TypeError, match="report must be given a number, got"):
+        search_pipeline(lambda pipeline, report: report(value), SPACE, n_trials=1)
+
+
+def test_a_study_is_a_url():
+    with pytest.raises(ValueError, match=r"study must be the URL of a database, such as .*, got 'search\.db'"):
+        search_pipeline(near, SPACE, study="search.db")
