@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from art_domainrand.core.arrays import from_array
-from art_domainrand.core.checks import Text, require
 from art_domainrand.randomization.core.pipeline import Pipeline
 from art_domainrand.training.learned.ascent import AscendingRanges
 from art_domainrand.training.learned.entropy import EntropyMaximizingRanges
@@ -43,9 +42,6 @@ def meta_learned(settings: MetaRanges, pipeline: Pipeline) -> MetaLearnedRanges:
     domain = None
     if settings.validation_domain is not None:
         x, y = (part if isinstance(part, torch.Tensor) else from_array(part) for part in settings.validation_domain)
-        indices = y.dim() == 1 and not y.is_floating_point() and bool((y >= 0).all())
-        got = Text(f"{y.dtype} of shape {tuple(y.shape)}, the smallest {y.min():g}")
-        require(indices, "validation_domain", "have class indices (N,) as its labels", got)
         domain = (x.to(torch.float32), y.to(torch.int64))
     steps = (settings.entropy, settings.rate, settings.every)
     return MetaLearnedRanges(pipeline, settings.family, *steps, settings.method, settings.batch_size, domain)

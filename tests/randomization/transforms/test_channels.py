@@ -25,7 +25,7 @@ from art_domainrand.randomization import (
 from art_domainrand.randomization.core.transform import Kind
 
 RGB = (0, 1, 2)
-STILL = [name for name, cls in TRANSFORMS.items() if cls.carry is Transform.carry]
+STILL = [name for name, cls in TRANSFORMS.items() if cls.carry is Transform.carry and cls().tracked]
 MOVING = [name for name in TRANSFORMS if name not in STILL]
 
 
