@@ -217,7 +217,7 @@ ROWS = [
         "domain_trainer",
         "Trainer: DomainAdversarialTrainer",
         "fresh draws in every epoch, on the device",
-        "FGSM, PGD, AutoPGD; the others say so",
+        "FGSM, PGD, AutoPGD, DomainAttack, PerturbationGenerator; the others say so",
         domain_trainer_with_randomization,
         domain_trainer_with_attack,
         refuses=dict.fromkeys(

@@ -79,7 +79,7 @@ def check_searched(attack: Any, norm: str) -> None:
     :raises TypeError: for what is neither a name nor callable.
     """
     named = isinstance(attack, str)
-    rule = "be the name of an attack or make one"
+    rule = "be the name of an attack or make one, as the method against of a PerturbationGenerator does"
     require(named or callable(attack), "attack", rule, Text(type(attack).__name__), TypeError)
     if not named or isinstance(attack, RecordedName):
         return
