@@ -153,5 +153,5 @@ def existing(place: str, form: str) -> Path:
     """A path that is there; ``form`` is how it is to be written."""
     require(place, "data", f"be written as {form}", Text("no path"))
     path = Path(place).expanduser()
-    require(path.exists(), "data", f"be written as {form}, of what there is,", place)
+    require(path.exists(), "data", f"be written as {form} and name what exists", place)
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import torch
 
-from art_domainrand.core.checks import require
+from art_domainrand.core.arguments import nearest
+from art_domainrand.core.checks import Text, require
 from art_domainrand.training.learned.settings import RANGE_KINDS, AdversarialRanges, MetaRanges, RangeSettings
 from art_domainrand.training.trainer.checkpoint import plain_setting
 from art_domainrand.training.trainer.objectives import OBJECTIVES
@@ -53,7 +55,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         known = isinstance(self.objective, str) and self.objective in WAYS
-        require(known, "objective", f"be one of {list(WAYS)}", self.objective)
+        require(known, "objective", f"be one of {list(WAYS)}", with_nearest(self.objective, WAYS))
         require(self.weight is None or is_number(self.weight), "weight", "be None or a number >= 0", self.weight)
         weighted = [name for name, objective in OBJECTIVES.items() if objective.weight is not None]
         rule = f"be None with objective={self.objective!r} (only {weighted} have a second term)"
@@ -89,7 +91,7 @@ class TrainingOptions:
         known = self.ranges is None or isinstance(self.ranges, RangeSettings)
         known |= isinstance(self.ranges, str) and self.ranges in RANGE_KINDS
         rule = f"be None, one of {list(RANGE_KINDS)} or settings such as AdversarialRanges()"
-        require(known, "ranges", rule, self.ranges)
+        require(known, "ranges", rule, with_nearest(self.ranges, RANGE_KINDS))
         both = self.automatic_ranges and self.ranges is not None
         require(not both, "automatic_ranges", "be False with ranges", True)
         follows = isinstance(self.range_settings, (AdversarialRanges, MetaRanges))
@@ -149,3 +151,8 @@ def warn(message: str, stacklevel: int) -> None:
 def is_number(value: Any) -> bool:
     """Whether ``value`` is a finite real number >= 0."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < float("inf")
+
+
+def with_nearest(given: Any, known: Iterable[str]) -> Any:
+    """What an error says of an unknown name ``given``: itself, and the nearest of those ``known``."""
+    return Text(f"{given!r}{nearest(given, list(known))}") if isinstance(given, str) else given

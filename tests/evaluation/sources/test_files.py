@@ -94,7 +94,7 @@ def test_missing_arrays_and_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"hold arrays x and y.*\['images', 'y'\]"):
         open_data(f"npz:{tmp_path / 'a.npz'}")
     for kind in ("npz", "imagefolder", "cifar10c"):
-        with pytest.raises(ValueError, match="of what there is"):
+        with pytest.raises(ValueError, match="name what exists, got"):
             open_data(f"{kind}:{tmp_path / 'missing'}")
         with pytest.raises(ValueError, match="no path"):
             open_data(kind)

@@ -292,6 +292,8 @@ def test_meta_takes_the_validation_data_where_it_has_no_domain() -> None:
     [
         ({"ranges": "wide"}, "ranges must be None, one of"),
         ({"ranges": 3}, "ranges must be None, one of"),
+        ({"ranges": "adverserial"}, "did you mean 'adversarial'"),
+        ({"objective": "trade"}, "did you mean 'trades'"),
         ({"ranges": "adversarial", "range_epochs": 2}, "range_epochs must be 0 with ranges"),
         ({"ranges": "doraemon", "automatic_ranges": True}, "automatic_ranges must be False with ranges"),
         ({"ranges": "meta", "objective": "free"}, "ranges must not follow a gradient"),
