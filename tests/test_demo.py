@@ -29,7 +29,7 @@ MODELS = ("standard", "adversarial", "randomized", "both")
 CELLS = ("clean", "fgsm", "pgd", "shift", "shift_pgd")
 EPOCHS = int(os.environ.get("DEMO_EPOCHS", "6"))
 """A fifth of the command's show what each kind of training is good for; ``.ci/run`` asks for all of them."""
-OF_THE_GAIN = 1 if EPOCHS >= 16 else 0.25
+OF_THE_GAIN = 1 if EPOCHS >= 16 else 0.25  # points that are asked for: 45, 25 and 40 of a whole run
 
 
 def global_state():
@@ -49,11 +49,11 @@ def demo(tmp_path_factory):
     return result, out, Report.load(out / "report.json")
 
 
-def test_adversarial_training_gains_45_points_under_pgd(demo):
+def test_adversarial_training_gains_under_pgd(demo):
     assert demo[2].gain("adversarial", "standard", "pgd") >= 45 * OF_THE_GAIN
 
 
-def test_randomization_gains_25_points_under_shift(demo):
+def test_randomization_gains_under_shift(demo):
     assert demo[2].gain("randomized", "standard", "shift") >= 25 * OF_THE_GAIN
 
 
