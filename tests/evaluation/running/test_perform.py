@@ -40,6 +40,7 @@ def test_a_linear_model_falls_where_the_margin_is_less_than_eps_times_the_dual_n
     y = scores.argmax(1)
     radius = np.abs(scores[:, 0] - scores[:, 1]) / np.linalg.norm(weights[0] - weights[1], dual)
     grid = np.quantile(radius, [0, 0.2, 0.4, 0.6, 0.8, 1]) * [0.5, 1, 1, 1, 1, 1.1] + 1e-5
+    rounding = np.spacing(np.float32(1)) / 2  # no pixel of the cube is nearer than this to what was computed
     family = [Attacked("fgsm", float(eps), norm) for eps in grid]
     rows = perform(model, family, block_of(x, y), classes=NAMES).rows
     for place, eps in enumerate(grid):
@@ -47,7 +48,7 @@ def test_a_linear_model_falls_where_the_margin_is_less_than_eps_times_the_dual_n
         # In L1 the optimum changes one pixel until the box stops it, so it is met only for balls within the box.
         clear = np.abs(radius - eps) > 1e-3 * radius if norm != "l1" else (eps < 0.4) & (np.abs(radius - eps) > 0.01)
         assert (some["right"] == (radius > eps))[clear].all()
-        assert (some[norm] <= eps * (1 + 1e-4)).all()
+        assert (some[norm] <= eps * (1 + 1e-4) + rounding).all()
 
 
 def test_a_family_is_arts_own_attack_where_that_is_named(classifier, images):
