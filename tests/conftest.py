@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+# Two processes of tests share the cores: a thread that has nothing to do must not spin. Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import pytest
@@ -42,6 +46,12 @@ SLOW = {
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
+def pytest_collection_finish() -> None:
+    # What was imported stays for good. statsmodels collects garbage at every correction, half a second with all of it.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure() -> None:

@@ -41,6 +41,11 @@ class Package:
         """The modules that are folders."""
         return {self.module(path) for path in self.folder.rglob("__init__.py")}
 
+    @cached_property
+    def files(self) -> list[str]:
+        """The modules that are no folders."""
+        return sorted({self.module(path) for path in self.folder.rglob("*.py")} - self.packages)
+
     def module(self, path: Path) -> str:
         """The dotted name of a file."""
         parts = (self.name, *path.relative_to(self.folder).with_suffix("").parts)
@@ -53,7 +58,7 @@ class Package:
         A name taken from a folder counts as taken from the file that defines it: a folder's ``__init__`` is a front
         door, not a floor.
         """
-        return {module: self._imports_of(module) - {module} for module in self.trees if module not in self.packages}
+        return {module: self._imports_of(module) - {module} for module in self.files}
 
     def _imports_of(self, module: str) -> set[str]:
         found = set()
