@@ -12,7 +12,7 @@ from PIL import Image
 from art_domainrand.data import digits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TEST = 128
+TEST = 80
 
 
 @pytest.fixture

@@ -82,12 +82,13 @@ def noticed_and_not_taken_for_success(build: Build) -> Callable[[MakeAttack], No
         estimator = build()
         mean, often = mean_prediction(estimator, X)
         y = mean.argmax(1)
-        assert often.mean() > 0.05
+        assert often[: N // 2].mean() > 0.05
         with open_estimator(estimator) as source:
             assert is_random(source, torch.from_numpy(X))
         asks = {"early_stop": True, "loss": "margin"} if name_of(make) in ("FGSM", "PGD") else {}
-        found = called_fooled(make(estimator, eps=1e-6, **asks), X, y.numpy())
-        assert not found[often < 0.5].any()
+        few = slice(None, N // 2)  # who is not fooled costs an ensemble every attack it has
+        found = called_fooled(make(estimator, eps=1e-6, **asks), X[few], y[few].numpy())
+        assert not found[often[few] < 0.5].any()
         # An ensemble of attacks is over as soon as all are broken; at EPS two are not.
         eps = 3 * EPS if name_of(make) == "StrongestAttack" else EPS
         adversarial = make(estimator, eps=eps, eot_samples=2, **asks).generate(X, y.numpy())
