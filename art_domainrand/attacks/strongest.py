@@ -1,6 +1,8 @@
 """The strongest robustness test here: an ensemble of gradient attacks without parameters to tune."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,15 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 
 from art_domainrand.attacks.auto.auto_stage import AutoPlan, auto_stage
-from art_domainrand.attacks.blackbox.unmasking import unmasking_blocks
+from art_domainrand.attacks.blackbox.square_steps import SquarePlan
+from art_domainrand.attacks.blackbox.unmasking import square_stage, unmasking_blocks
 from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.config import check_name
+from art_domainrand.attacks.engine.evaluator import AGREEING_DRAWS
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
+from art_domainrand.attacks.engine.runs import JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.ensemble.budgets import (
     BUDGETS,
@@ -24,6 +29,7 @@ from art_domainrand.attacks.ensemble.budgets import (
     LINEAR,
     MANY_STEPS,
     ONE_STEP,
+    SQUARE,
     BudgetLine,
 )
 from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
@@ -36,16 +42,18 @@ from art_domainrand.estimators.refused import check_estimator
 
 # Draws per gradient where the estimator is random and the user does not say.
 RANDOM_EOT_SAMPLES = 16
+# Tells the random numbers of the Square runs of lines, from here on, from those that look for masked gradients.
+RUNS_OF_LINES = 1000
 
 
 class StrongestAttack(GradientAttack, EvasionAttack):
     """A parameter-free ensemble in the spirit of AutoAttack's gradient part (Croce & Hein 2020), at less cost.
 
-    FGSM and PGD on the margin clear the easy samples; Auto-PGD on cross-entropy and, towards one class after the other,
-    on the targeted difference of logits ratio, and short climbs from directed starts (Liu et al. 2022, A3) work on what
-    is left. Later stages skip samples that earlier ones brought nowhere near the boundary although they did lower the
-    margin, which is where the time of AutoAttack goes. A sample keeps its first success, or else the point of largest
-    margin. See :data:`~art_domainrand.attacks.ensemble.budgets.BUDGETS`.
+    FGSM and PGD on the margin, in L1 Auto-PGD in its place, clear the easy samples; Auto-PGD on cross-entropy and,
+    towards one class after the other, on the targeted difference of logits ratio, and short climbs from directed starts
+    (Liu et al. 2022, A3) work on what is left. Later stages skip samples that earlier ones brought nowhere near the
+    boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample keeps its first
+    success, or else the point of largest margin. See :data:`~art_domainrand.attacks.ensemble.budgets.BUDGETS`.
 
     :param estimator: Any classifier of ART with class gradients.
     :param norm: "inf", ``np.inf``, 1 or 2.
@@ -54,8 +62,9 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         towards ``y``, with restarts in place of classes.
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
-    :param budget: "quick", "standard", or "full", which in the end skips no sample and costs what AutoAttack's gradient
-        part does. Each begins with all of the one before, so that more is never weaker for any sample.
+    :param budget: "quick", "standard", or "full", which skips no sample in its own first stages and ends with 5,000
+        queries of Square for who is near: it costs what AutoAttack does. Each begins with all of the one before, so
+        that more is never weaker for any sample.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means
@@ -111,15 +120,23 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         blocks = (BUDGETS_IN_L1 if balls.norm == 1 else BUDGETS)[self.budget].blocks
         unmasking = unmasking_blocks(balls, [block.unmasking for block in blocks])
         stages: list[Stage] = []
+        searches = count(RUNS_OF_LINES)
         for block, by_scores in zip(blocks, unmasking, strict=True):
-            stages += [stage for line in block.lines for stage in stages_of(balls, samples, line)] + by_scores
+            stages += [stage for line in block.lines for stage in stages_of(balls, samples, line, searches)] + by_scores
         return stages
 
 
-def stages_of(balls: Balls, samples: int, line: BudgetLine) -> list[Stage]:
-    """The stages of one line of a budget, one for each of its turns; gradients are means over ``samples`` draws."""
+def stages_of(balls: Balls, samples: int, line: BudgetLine, searches: Iterator[int]) -> list[Stage]:
+    """The stages of one line of a budget, one for each of its turns; gradients are means over ``samples`` draws.
+
+    ``searches`` numbers those without gradients.
+    """
     kind, max_iter, turns, reach = line
     worth = within_reach(balls.inputs, TOP_CLASSES, reach)
+    if kind == SQUARE:  # a query of a random estimator is a mean over as many draws
+        queries = -(-max_iter // (AGREEING_DRAWS if balls.inputs.random else 1))
+        plans = [SquarePlan(queries, run=next(searches)) for _ in range(turns)]
+        return [square_stage(balls, plan, JudgedRun, worth) for plan in plans]
     stepping = stepping_stages(balls, samples, kind, max_iter, turns)
     stages = stepping or auto_stages(balls, AutoPlan(max_iter, samples=samples), kind, turns)
     return [replace(stage, worthwhile=worth, samples=samples) for stage in stages]

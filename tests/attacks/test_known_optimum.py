@@ -101,7 +101,10 @@ class Net(nn.Sequential):
 @pytest.mark.parametrize("norm", [np.inf, 2, 1])
 @pytest.mark.parametrize(("binary", "scale", "budget"), [(False, 1.0, "standard"), (True, 30.0, "quick")])
 def test_the_ensemble_is_the_best_of_its_parts_on_every_sample(norm, binary, scale, budget):
-    """FGSM and PGD-50 on the margin with cosine steps are parts: what they fool it fools, and no margin is smaller."""
+    """FGSM and PGD-50 on the margin with cosine steps are parts: what they fool it fools, and no margin is smaller.
+
+    In L1 Auto-PGD has the place of PGD, which comes for who is nearly fooled.
+    """
     classifier, x = wrap(Net(scale, 1)), np.random.default_rng(2).random((16, 1, 8, 8)).astype(np.float32)
     x = (x > 0.5).astype(np.float32) if binary else x
     y = classifier.predict(x).argmax(1)
@@ -112,7 +115,7 @@ def test_the_ensemble_is_the_best_of_its_parts_on_every_sample(norm, binary, sca
         FGSM(classifier, norm, eps, batch_size=100),
         PGD(classifier, norm, eps, eps / 2, max_iter=50, step_schedule="cosine", loss="margin", **QUIET),
     ]
-    for part in parts:
+    for part in parts[: 1 if norm == 1 else 2]:
         adv = part.generate(x, y)
         fooled = classifier.predict(adv).argmax(1) != y
         assert (broken >= fooled).all()

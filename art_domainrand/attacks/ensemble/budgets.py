@@ -11,11 +11,12 @@ BudgetLine = tuple[str, int, int, float]
 
 What is run is FGSM, one step of eps on the estimator's loss; PGD on the margin with cosine steps; the same from
 directed starts, one after the other in so many turns; one step towards each of so many classes, as if the model were
-linear; or a loss that Auto-PGD climbs, "targeted_dlr" towards so many classes. A line runs on samples that are not
-fooled yet and, with a reach below one, whose margin is down to that share of what it is on the original.
+linear; Square, so many queries in each of so many runs; or a loss that Auto-PGD climbs, "targeted_dlr" towards so many
+classes. A line runs on samples that are not fooled yet and, with a reach below one, whose margin is down to that share
+of what it is on the original.
 """
 
-ONE_STEP, MANY_STEPS, LINEAR = "FGSM", "PGD", "linear"
+ONE_STEP, MANY_STEPS, LINEAR, SQUARE = "FGSM", "PGD", "linear", "Square"
 
 # Steps from directed starts, and the loss that they climb.
 DIRECTED, DIRECTED_CE = "directed", "directed, cross-entropy"
@@ -51,30 +52,42 @@ FULL: tuple[BudgetLine, ...] = (
     ("cross_entropy", 100, 0, 0.65),
     (DIRECTED, 25, 9, 0.65),
     (DIRECTED_CE, 50, 9, 0.2),
+    (SQUARE, 5000, 1, 0.3),
 )
 
-# In L1 a climb needs many steps, in which it finds out how sparse to be, and where it ends depends on where it starts:
-# the climb of cross-entropy from the largest ball comes again and again.
+# In L1 Auto-PGD from the largest ball comes in place of PGD, which leaves a third more in as many passes; then short
+# climbs of either loss. Where one ends depends on where it starts, and who will ever fall is down to a tenth soon.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
-    (MANY_STEPS, 50, 0, 1.0),
-    (LINEAR, 1, 9, 0.1),
-    ("cross_entropy", 100, 0, 0.65),
+    (LINEAR, 1, 1, 1.0),
+    ("cross_entropy", 50, 0, 1.0),
+    (LINEAR, 1, 9, 0.3),
+    ("margin", 25, 0, 0.3),
+    ("cross_entropy", 100, 0, 0.1),
+    ("margin", 50, 0, 0.1),
+    (MANY_STEPS, 50, 0, 0.1),
+    ("cross_entropy", 25, 0, 0.1),
 )
 
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
-    ("cross_entropy", 100, 0, 0.65),
-    ("cross_entropy", 50, 0, 0.5),
-    ("cross_entropy", 50, 0, 0.5),
-    ("targeted_dlr", 50, 4, 0.4),
+    ("cross_entropy", 50, 0, 0.2),
+    ("cross_entropy", 100, 0, 0.15),
+    ("targeted_dlr", 50, 4, 0.1),
+    (DIRECTED_CE, 25, 2, 0.3),
+    ("margin", 100, 0, 0.3),
     ("cross_entropy", 100, 0, 0.3),
+    ("cross_entropy", 100, 0, 0.3),
+    ("margin", 100, 0, 0.2),
+    ("cross_entropy", 100, 0, 0.2),
 )
 
 FULL_IN_L1: tuple[BudgetLine, ...] = (
     ("cross_entropy", 100, 0, 1.0),
     ("targeted_dlr", 100, 9, 1.0),
+    (MANY_STEPS, 50, 0, 0.65),
     ("cross_entropy", 100, 0, 0.65),
     (DIRECTED, 25, 9, 0.2),
+    (SQUARE, 5000, 1, 0.2),
 )
 
 
