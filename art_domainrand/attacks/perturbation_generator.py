@@ -23,7 +23,7 @@ from art_domainrand.core.arguments import suggesting_names
 from art_domainrand.core.random import checked_seed
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.refused import check_estimator
-from art_domainrand.generative.files import read_network, whole_file_of, write_network
+from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.perturbing import PerturbationNetwork, PerturbationShape, PerturbationTraining
 from art_domainrand.generative.record import SAME_FROM, FitRecord, sign_of_few, sign_of_victory, similarity
 
@@ -217,6 +217,11 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
 
     def _perturbing(self, inputs: Inputs) -> Perturbing:
         return Perturbing(inputs, Balls(inputs, self.norm, self.eps))
+
+    @property
+    def digest(self) -> str | None:
+        """A hash of the weights, by which a run that goes on knows them from others; None before :meth:`fit`."""
+        return None if self.network is None else weights_digest(self.network)
 
     def against(self, estimator: Any, norm: Any = None, eps: Any = None) -> PerturbationGenerator:
         """The same generator as an attack on another estimator: how far its perturbations carry over.

@@ -18,7 +18,7 @@ from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
-from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
+from art_domainrand.generative.files import absolute, read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.networks import cell_for, frozen_weights
 from art_domainrand.generative.record import VARIETY, FitRecord, sign_of_few, sign_of_victory, variety
 from art_domainrand.generative.translating import TranslationTraining
@@ -26,6 +26,7 @@ from art_domainrand.generative.translation_network import TranslationNetwork, Tr
 from art_domainrand.randomization.core.distributions import Constant, Range
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import HIGHEST, Domain
+from art_domainrand.randomization.kept import KeptInFile
 
 FULL_MAP = Constant(HIGHEST)
 """The severity of the full map."""
@@ -35,7 +36,7 @@ VIEWED = 256
 
 
 @dataclass(frozen=True, eq=False)
-class DomainGenerator(Domain):
+class DomainGenerator(Domain, KeptInFile):
     """Make images look like those of a target set, by a small network; call :meth:`fit` once, or :meth:`load`.
 
     The sets are unpaired: of no source image the target need hold the counterpart. Differentiable, and each image
@@ -56,7 +57,8 @@ class DomainGenerator(Domain):
     blocks: int = 2
     cell: int | None = None
     units: ClassVar[Mapping[str, str]] = {"severity": "from 1 to 5"}
-    seen: ClassVar[tuple[str, ...]] = ("_networks", "_record", "_digest")
+    seen: ClassVar[tuple[str, ...]] = ("_networks", "_record", "_digest", "_file")
+    kept_as: ClassVar[str] = "domain.generator"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -152,16 +154,18 @@ class DomainGenerator(Domain):
             )
         return signs
 
-    def _take(self, network: TranslationNetwork, record: FitRecord | None) -> None:
+    def _take(self, network: TranslationNetwork, record: FitRecord | None, file: Path | None = None) -> None:
         # Not fields: two fits of one object have the same parameters and differ in what they have seen.
         object.__setattr__(self, "_networks", {None: frozen_weights(network.cpu())})
         object.__setattr__(self, "_record", record)
         object.__setattr__(self, "_digest", weights_digest(network))
+        object.__setattr__(self, "_file", file)
 
     def __repr__(self) -> str:
         """The fields, and of a fitted one a hash of the weights, by which a run that goes on knows it from another."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.is_fitted:
+            shown["cell"] = self._shape.cell  # which a loaded one is told
             shown["weights"] = self._digest  # type: ignore[attr-defined]
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -214,6 +218,7 @@ class DomainGenerator(Domain):
         require(self.is_fitted, "domain", "be fitted first, by its method fit", Text("one that is not"))
         weights = self._networks[None].state_dict()  # type: ignore[attr-defined]
         write_network(path, type(self).__name__, {"shape": vars(self._shape), "weights": weights})
+        object.__setattr__(self, "_file", absolute(path))
 
     @classmethod
     def load(cls, path: str | Path, severity: Range = HIGHEST) -> Self:
@@ -229,5 +234,25 @@ class DomainGenerator(Domain):
             network = TranslationNetwork(shape)
             network.load_state_dict(state["weights"])
         domain = cls(severity, shape.noise, shape.width, shape.blocks, shape.cell)
-        domain._take(network, None)
+        domain._take(network, None, absolute(path))
+        return domain
+
+    def kept(self) -> dict[str, Any]:
+        file = getattr(self, "_file", None)
+        got = Text("one that is not, and a document can only name its file")
+        require(file is not None, "domain", "be saved first, by DomainGenerator.save", got)
+        return {"file": str(file), "weights": self._digest, "severity": self.severity}  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_kept(cls, file: str, weights: str | None = None, severity: Range = HIGHEST) -> Self:  # type: ignore[override]
+        """The generator that a document names; no pickle is run.
+
+        :param file: what :meth:`save` has written.
+        :param weights: the hash that the weights must have; None takes any.
+        :param severity: from 1 to 5, the full map.
+        :raises ValueError: as :meth:`load` does, and for other weights.
+        """
+        domain = cls.load(file, severity)
+        found = domain._digest  # type: ignore[attr-defined]
+        require(weights in (None, found), "weights", f"be {found}, those of {file}", weights)
         return domain

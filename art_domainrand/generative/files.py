@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,16 @@ import torch
 from torch import nn
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
 
 NETWORK_VERSION = 1
 """The version of the file's layout."""
+
+
+def absolute(path: str | Path) -> Path:
+    """Where a file is, also for who works in another folder."""
+    return Path(path).expanduser().resolve()
 
 
 def write_network(path: str | Path, kind: str, state: Mapping[str, Any]) -> None:
@@ -52,10 +57,7 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
 
 def weights_digest(network: nn.Module) -> str:
     """A short hash of a network's weights, the same in every process."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return tensors_digest(network.state_dict())
 
 
 @contextmanager

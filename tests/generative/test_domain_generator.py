@@ -12,7 +12,7 @@ from art_domainrand.core.random import TRIAL, seed_of
 from art_domainrand.evaluation import evaluate
 from art_domainrand.evaluation.conditions import Randomized
 from art_domainrand.generative import FitRecord
-from art_domainrand.randomization import LearnableRanges, OneOf, Pipeline, Rotation, to_dict
+from art_domainrand.randomization import LearnableRanges, OneOf, Pipeline, Rotation
 
 from support.estimators import make_classifier
 
@@ -142,8 +142,6 @@ def test_it_stands_wherever_a_domain_does(domain):
     conditions = {"learned": Randomized(Pipeline([domain]), draws=2)}
     found = evaluate(make_classifier(), conditions, (SOURCE, np.zeros(80, int)), diagnosed=False)
     assert found.outcomes.of("model", "learned")["linf"].max() > 0.1
-    with pytest.raises(ValueError, match="a name in the tables, got DomainGenerator"):
-        to_dict(Pipeline([domain]))
 
 
 def test_images_of_other_sizes_are_taken(domain):
