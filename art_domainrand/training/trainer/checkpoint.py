@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
@@ -77,9 +78,16 @@ def attack_settings(attack: Any) -> dict[str, Any]:
     """What an attack is, apart from what changes no result or is replaced in training."""
     left_out = {"batch_size", "verbose", "summary_writer", "seed"}
     names = [name for name in attack.attack_params if name not in left_out and hasattr(attack, name)]
-    return {"attack": type(attack).__name__} | {
+    found = {"attack": type(attack).__name__} | {
         f"attack.{name}": plain_setting(getattr(attack, name)) for name in names
     }
+    learned = getattr(attack, "digest", None)
+    return found | ({} if learned is None else {"attack.weights": learned})
+
+
+def domain_settings(domain: tuple[Tensor, Tensor] | None) -> str | None:
+    """What a validation domain is that training follows, images and labels: a hash of them."""
+    return None if domain is None else tensors_digest(dict(zip(("images", "labels"), domain, strict=True)))
 
 
 def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
