@@ -20,7 +20,15 @@ from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
 from art_domainrand.generative.files import absolute, read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.networks import cell_for, frozen_weights
-from art_domainrand.generative.record import VARIETY, FitRecord, sign_of_few, sign_of_victory, variety
+from art_domainrand.generative.record import (
+    VARIETY,
+    VIEWED,
+    FitRecord,
+    sign_of_disagreement,
+    sign_of_few,
+    sign_of_victory,
+    variety,
+)
 from art_domainrand.generative.translating import TranslationTraining
 from art_domainrand.generative.translation_network import TranslationNetwork, TranslationShape
 from art_domainrand.randomization.core.distributions import Constant, Range
@@ -30,9 +38,6 @@ from art_domainrand.randomization.kept import KeptInFile
 
 FULL_MAP = Constant(HIGHEST)
 """The severity of the full map."""
-
-VIEWED = 256
-"""Of so many generated images the variety is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +112,14 @@ class DomainGenerator(Domain, KeptInFile):
         :param batch_size: images of each set at a time.
         :param learning_rate: Adam's; it falls over the second half.
         :param restarts: train from so many first weights, and keep what the discriminator can tell from the target
-            least: now and then one settles on a wrong map.
+            least: now and then one settles on a wrong map, which shows where they disagree.
         :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
         :param device: where it is trained, such as an estimator's ``device``; None: where ``source`` is.
         :param verbose: show a progress bar.
         :raises ValueError: for images of another shape, dtype or range, and options outside their bounds.
 
-        Warns (RuntimeWarning) if there are too few images, if the discriminator wins, and of mode collapse.
+        Warns (RuntimeWarning) if there are too few images, if the discriminator wins, of mode collapse, and if restarts
+        disagree.
         """
         given = {"source": as_images("source", source), "target": as_images("target", target)}
         for name, images in given.items():
@@ -142,7 +148,7 @@ class DomainGenerator(Domain, KeptInFile):
     def _signs(self, source: Tensor, target: Tensor, record: FitRecord) -> list[str]:
         """What to warn of, now that the generator is fitted."""
         advice = "lower learning_rate, train for fewer epochs, or give more images"
-        signs = sign_of_victory(record, "DomainGenerator", advice)
+        signs = sign_of_victory(record, "DomainGenerator", advice) + sign_of_disagreement(record, "DomainGenerator")
         seeds = torch.arange(min(VIEWED, len(source)), device=source.device)
         with torch.no_grad():
             made = self.full(source[:VIEWED].float(), {"seed": seeds})
