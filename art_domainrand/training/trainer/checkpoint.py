@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
+from art_domainrand.core.plain_files import read_plain
 
 LAST, BEST = "last.pt", "best.pt"
 CHECKPOINT_VERSION = 2
@@ -29,13 +30,7 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     path = folder / name
     if not path.exists():
         return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
-        said = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
+    state: dict[str, Any] = read_plain(path, "checkpoint", "be a file of this library", device)
     version = state.get("version") if isinstance(state, dict) else None
     got = Text(f"{version!r} in {str(path)!r}")
     require(version == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
