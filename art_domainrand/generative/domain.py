@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arguments import argument_names, suggesting_names
 from art_domainrand.core.arrays import as_images, check_unit_range
 from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
@@ -86,6 +87,7 @@ class DomainGenerator(Domain, KeptInFile):
         """What :meth:`fit` was like, epoch by epoch; None before it, and for a loaded generator."""
         return getattr(self, "_record", None)
 
+    @suggesting_names
     def fit(
         self,
         source: Tensor | NDArray[Any],
@@ -99,7 +101,7 @@ class DomainGenerator(Domain, KeptInFile):
         restarts: int = 1,
         seed: int | None = None,
         device: torch.device | str | None = None,
-        verbose: bool = False,
+        verbose: bool = True,
     ) -> Self:
         """Learn to turn images like ``source`` into images like ``target``; returns the object itself, now fitted.
 
@@ -142,7 +144,7 @@ class DomainGenerator(Domain, KeptInFile):
             network, record = training.best_of(restarts, shape, x, t, torch.device(device or x.device))
         self._take(network, record)
         for sign in [*sign_of_few("DomainGenerator", source=len(x), target=len(t)), *self._signs(x, t, record)]:
-            warnings.warn(sign, RuntimeWarning, stacklevel=2)
+            warnings.warn(sign, RuntimeWarning, stacklevel=3)  # at the call, beyond what checks names
         return self
 
     def _signs(self, source: Tensor, target: Tensor, record: FitRecord) -> list[str]:
@@ -227,6 +229,7 @@ class DomainGenerator(Domain, KeptInFile):
         object.__setattr__(self, "_file", absolute(path))
 
     @classmethod
+    @suggesting_names
     def load(cls, path: str | Path, severity: Range = HIGHEST) -> Self:
         """The generator of a file; no pickle is run.
 
@@ -262,3 +265,7 @@ class DomainGenerator(Domain, KeptInFile):
         found = domain._digest  # type: ignore[attr-defined]
         require(weights in (None, found), "weights", f"be {found}, those of {file}", weights)
         return domain
+
+
+_OF_FIT = dict.fromkeys(argument_names(DomainGenerator.fit), "the method fit takes it")
+DomainGenerator.__init__ = suggesting_names(DomainGenerator.__init__, _OF_FIT)  # type: ignore[method-assign]

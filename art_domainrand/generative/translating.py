@@ -41,6 +41,7 @@ class TranslationTraining:
     :param weight: the weight of that; None for that of its paper.
     :param seed: of first weights, order, noise and patches.
     :param verbose: whether to show a progress bar.
+    :param title: what it is called.
     """
 
     epochs: int
@@ -50,6 +51,7 @@ class TranslationTraining:
     weight: float | None
     seed: int
     verbose: bool = False
+    title: str = "DomainGenerator"
 
     def best_of(
         self, restarts: int, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device
@@ -63,7 +65,10 @@ class TranslationTraining:
         :return: the network and its record, which says how alike the maps of the others are.
         """
         seeds = [self.seed, *(seed_of(self.seed, TRIAL, number) for number in range(1, restarts))]
-        found = [replace(self, seed=seed).run(shape, source, target, device) for seed in seeds]
+        found = []
+        for number, seed in enumerate(seeds, 1):
+            title = f"{self.title}, {number} of {restarts}" if restarts > 1 else self.title
+            found.append(replace(self, seed=seed, title=title).run(shape, source, target, device))
         network, record = min(found, key=lambda one: one[1].late("realism"))
         x = source[:VIEWED].to(device, torch.float32)
         with torch.no_grad():
@@ -91,7 +96,7 @@ class TranslationTraining:
         )
         optimizers: list[Any] = [adam(network, self.learning_rate), adam(judge, self.learning_rate)]
         epochs, number = [], 0
-        for epoch in tqdm(range(self.epochs), desc="DomainGenerator", leave=False, disable=not self.verbose):
+        for epoch in tqdm(range(self.epochs), desc=self.title, leave=False, disable=not self.verbose):
             for optimizer in [*optimizers, *content.optimizers]:
                 optimizer.param_groups[0]["lr"] = self.learning_rate * min(1.0, 2 * (1 - epoch / self.epochs))
             sums = Sums()

@@ -77,6 +77,13 @@ def test_of_several_restarts_the_most_real_is_kept():
     assert best is not runs[0] or len({one.record.late("realism") for one in runs.values()}) == 3
 
 
+def test_progress_is_shown_unless_told(capsys):
+    fitted(restarts=2)
+    assert "DomainGenerator, 2 of 2" in capsys.readouterr().err
+    fitted(verbose=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_restarts_that_disagree_are_told():
     """Cosines in closed form; of tiny networks that saw one epoch, none has the map yet, and each makes its own."""
     x = torch.from_numpy(SOURCE)
