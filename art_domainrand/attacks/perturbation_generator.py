@@ -19,11 +19,11 @@ from art_domainrand.attacks.engine.gradient_attack import GradientAttack, ordina
 from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.generative.perturbed import OnePassStage, Perturbing, TrainingBatch
 from art_domainrand.core import checks as check
-from art_domainrand.core.arguments import suggesting_names
+from art_domainrand.core.arguments import argument_names, suggesting_names
 from art_domainrand.core.random import checked_seed
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.refused import check_estimator
-from art_domainrand.generative.files import read_network, whole_file_of, write_network
+from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.perturbing import PerturbationNetwork, PerturbationShape, PerturbationTraining
 from art_domainrand.generative.record import SAME_FROM, FitRecord, sign_of_few, sign_of_victory, similarity
 
@@ -48,7 +48,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         proportion.
     :param targeted: Reach ``y`` instead of leaving it.
     :param batch_size: Images at a time, in :meth:`fit` too.
-    :param verbose: Show a progress bar.
+    :param verbose: Show a progress bar in :meth:`fit`.
     :param epochs: Passes of :meth:`fit` over its images.
     :param learning_rate: Adam's, for generator and discriminator.
     :param gan_weight: Weight of the discriminator's judgement beside that of the margin; 0 trains without one.
@@ -89,7 +89,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         eps: float = 0.3,
         targeted: bool = False,
         batch_size: int = 128,
-        verbose: bool = False,
+        verbose: bool = True,
         *,
         epochs: int = 30,
         learning_rate: float = 2e-3,
@@ -145,7 +145,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
             self._train(inputs, seed)
             signs = [*sign_of_few("PerturbationGenerator", x=len(images)), *self._signs(inputs)]
         for sign in signs:
-            warnings.warn(sign, RuntimeWarning, stacklevel=2)
+            warnings.warn(sign, RuntimeWarning, stacklevel=3)  # at the call, beyond what checks names
         return self
 
     def _train(self, inputs: Inputs, seed: int) -> None:
@@ -218,6 +218,12 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
     def _perturbing(self, inputs: Inputs) -> Perturbing:
         return Perturbing(inputs, Balls(inputs, self.norm, self.eps))
 
+    @property
+    def digest(self) -> str | None:
+        """A hash of the weights, by which a run that goes on knows them from others; None before :meth:`fit`."""
+        return None if self.network is None else weights_digest(self.network)
+
+    @suggesting_names
     def against(self, estimator: Any, norm: Any = None, eps: Any = None) -> PerturbationGenerator:
         """The same generator as an attack on another estimator: how far its perturbations carry over.
 
@@ -251,6 +257,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         write_network(path, type(self).__name__, state)
 
     @classmethod
+    @suggesting_names
     def load(cls, path: str | Path, estimator: Any) -> Self:
         """The attack of a saved generator; no pickle is run.
 
@@ -266,6 +273,10 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         attack = cls(estimator, **options)
         attack.network = network.eval().requires_grad_(False)
         return attack
+
+
+_OF_INIT = dict.fromkeys(argument_names(PerturbationGenerator), "PerturbationGenerator(...) takes it")
+PerturbationGenerator.fit = suggesting_names(PerturbationGenerator.fit, _OF_INIT)  # type: ignore[method-assign]
 
 
 def check_weight(name: str, value: Any) -> None:

@@ -49,6 +49,7 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
     """
     norms = [norm_name(norm) for norm in config.norm] or ["linf"]
     radii = [read_eps(eps, "eps") for eps in config.eps]
+    check_shared(norms, radii)
     for_preset = config.preset is not None and not config.attack
     found: list[Condition] = [Clean()]
     if config.preset is not None:
@@ -77,6 +78,22 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
         if isinstance(condition, Attacked):
             attack_entry(condition)
     return distinctly_named(found)
+
+
+def check_shared(norms: Sequence[str], radii: Sequence[float]) -> None:
+    """Refuse radii that one of several norms cannot take: every norm takes all of them.
+
+    :param norms: by name.
+    :param radii: for all of them.
+    :raises ValueError: for one in L0, which counts elements, that is no whole number.
+    """
+    parts = [eps for eps in radii if eps != int(eps)] if "l0" in norms and len(norms) > 1 else []
+    advice = (
+        "; every norm takes every eps: run l0 by itself, or give conditions with an eps of their own in --config, such "
+        "as {type: attacked, attack: minimum, norm: l0, eps: 10}"
+    )
+    got = Text(f"{parts[0]:g}{advice}" if parts else "none")
+    require(not parts, "eps", "be whole numbers with norm l0, which counts the elements that differ", got)
 
 
 def distinctly_named(conditions: Sequence[Condition]) -> dict[str, Condition]:

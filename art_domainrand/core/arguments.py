@@ -27,6 +27,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "random_state": ("seed",),
 }
 
+FEW_VARIANTS = 3
+"""So many variants of a name are said."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -40,8 +43,15 @@ def argument_names(function: Callable[..., Any]) -> list[str]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """What to add to an error about a ``name``: what we call it among those ``known``, or the nearest of them."""
-    found = [other for other in ELSEWHERE.get(name.lower(), ()) if other in known] or get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    found = [other for other in ELSEWHERE.get(name.lower(), ()) if other in known][:1]
+    found = found or variants(name, known) or get_close_matches(name, known, 1)
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
+
+
+def variants(name: str, known: Sequence[str]) -> list[str]:
+    """Those of the ``known`` names that are ``name`` and another word, if they are few: "idbh" is two of them."""
+    found = [other for other in known if name and other.lower().startswith(f"{name.lower()}_")]
+    return found if len(found) <= FEW_VARIANTS else []
 
 
 def unexpected(name: str, known: Sequence[str], others: Sequence[str] = ()) -> str:

@@ -14,7 +14,7 @@ from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arguments import require as require
 from art_domainrand.core.arrays import Array as Array
 from art_domainrand.core.pixels import TOLERANCE as TOLERANCE
-from art_domainrand.core.pixels import outside
+from art_domainrand.core.pixels import bounds_of_features, outside
 
 # How far the sum of a soft label may be from one; float16 labels round in the third digit.
 LABEL_SUM_SLACK = 1e-2
@@ -134,12 +134,8 @@ def clip_bounds(
     """The estimator's ``clip_values`` as two tensors that broadcast against images (N, *features), or (None, None)."""
     if clip_values is None:
         return None, None
-    bounds = [torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values]
-    flat = [bound.dim() == 1 and bound.numel() == np.prod(features) for bound in bounds]
-    low, high = (bound.reshape(features) if of_each else bound for bound, of_each in zip(bounds, flat, strict=True))
-    fits = broadcasts(tuple(low.shape), features) and broadcasts(tuple(high.shape), features)
-    require(fits, "clip_values", f"be numbers or broadcast to features {features}", tuple(low.shape))
-    return low, high
+    low, high = (torch.as_tensor(np.asarray(v), dtype=torch.float32, device=device) for v in clip_values)
+    return bounds_of_features(low, high, features)
 
 
 def sizes_for(name: str, values: Any, norm: float, shape: tuple[int, ...]) -> float | Tensor:

@@ -40,8 +40,8 @@ def read_as(hint: Any, value: Any, path: str, readers: Mapping[type, Reader]) ->
 
 
 @cache
-def field_hints(cls: type) -> dict[str, Any]:
-    """The types of the fields of ``cls``, looked up in its module."""
+def field_hints(cls: Any) -> dict[str, Any]:
+    """The types of the fields of a class, or of the arguments of a function, looked up in its module."""
     return get_type_hints(cls)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -36,17 +37,18 @@ class ClipRange:
         self._low, self._high = torch.from_numpy(low.copy()), torch.from_numpy(high.copy())
         self._is_unit = bool(np.all(low == 0) and np.all(high == 1))
         self._said = False
-        self._placed: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._placed: dict[tuple[torch.dtype, torch.device, torch.Size], tuple[Tensor, Tensor]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_placed": {}}
 
     def bounds(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both ends in the dtype and on the device of ``x``; copied there once."""
-        key = (x.dtype, x.device)
+        """Both ends in the dtype and on the device of ``x`` (N, ...), and as its features lie; copied there once."""
+        key = (x.dtype, x.device, x.shape[1:])
         if key not in self._placed:
             with torch.inference_mode(False):
-                self._placed[key] = (self._low.to(x), self._high.to(x))
+                low, high = bounds_of_features(self._low, self._high, tuple(x.shape[1:]))
+                self._placed[key] = (low.to(x), high.to(x))
         return self._placed[key]
 
     def to_unit(self, x: Tensor) -> Tensor:
@@ -65,16 +67,43 @@ class ClipRange:
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError if a value of ``x`` is NaN or outside the range; waits for the device."""
-        said = outside(x, self._low, self._high)
+        said = outside(x, *bounds_of_features(self._low, self._high, tuple(x.shape[1:])))
         if said is not None:
             raise ValueError(f"x must {said}")
 
     def check_or_warn(self, x: Tensor) -> None:
         """Say once if some of ``x`` is outside the range; ValueError as in :func:`outside`; waits for the device."""
-        said = outside(x, self._low, self._high)
+        said = outside(x, *bounds_of_features(self._low, self._high, tuple(x.shape[1:])))
         if said is not None and not self._said:
             self._said = True
             warnings.warn(f"x should {said}; it is clipped before it is randomized", RuntimeWarning, stacklevel=4)
+
+
+def bounds_of_features(low: Tensor, high: Tensor, features: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """``clip_values`` as two tensors that broadcast against images (N, *features).
+
+    As in ART they may have an axis for the batch, too; flat ones of all features are taken as an estimator has them.
+
+    :raises ValueError: for any other shape.
+    """
+    return _bound_of_features(low, features), _bound_of_features(high, features)
+
+
+def _bound_of_features(bound: Tensor, features: tuple[int, ...]) -> Tensor:
+    shape = tuple(bound.shape)
+    if bound.dim() == len(features) + 1 and shape[0] == 1:
+        bound = bound[0]
+    elif len(features) > 1 and bound.dim() == 1 and bound.numel() == math.prod(features):
+        bound = bound.reshape(features)
+    try:
+        fits = np.broadcast_shapes(tuple(bound.shape), features) == features
+    except ValueError:
+        fits = False
+    if not fits:
+        channels = (len(bound), *[1] * (len(features) - 1)) if bound.dim() == 1 and len(bound) == features[0] else None
+        advice = "" if channels is None else f"; a value for each channel has shape {channels}"
+        raise ValueError(f"clip_values must be numbers or broadcast to features {features}, got shape {shape}{advice}")
+    return bound
 
 
 def outside(x: Tensor, low: Tensor, high: Tensor) -> str | None:

@@ -13,29 +13,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from art_domainrand.core.arguments import argument_names, suggesting_names
 from art_domainrand.core.arrays import as_images, check_unit_range
 from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
-from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
+from art_domainrand.generative.files import absolute, read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.networks import cell_for, frozen_weights
-from art_domainrand.generative.record import VARIETY, FitRecord, sign_of_few, sign_of_victory, variety
+from art_domainrand.generative.record import (
+    VARIETY,
+    VIEWED,
+    FitRecord,
+    sign_of_disagreement,
+    sign_of_few,
+    sign_of_victory,
+    variety,
+)
 from art_domainrand.generative.translating import TranslationTraining
 from art_domainrand.generative.translation_network import TranslationNetwork, TranslationShape
 from art_domainrand.randomization.core.distributions import Constant, Range
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import HIGHEST, Domain
+from art_domainrand.randomization.kept import KeptInFile
 
 FULL_MAP = Constant(HIGHEST)
 """The severity of the full map."""
 
-VIEWED = 256
-"""Of so many generated images the variety is measured."""
-
 
 @dataclass(frozen=True, eq=False)
-class DomainGenerator(Domain):
+class DomainGenerator(Domain, KeptInFile):
     """Make images look like those of a target set, by a small network; call :meth:`fit` once, or :meth:`load`.
 
     The sets are unpaired: of no source image the target need hold the counterpart. Differentiable, and each image
@@ -56,7 +63,8 @@ class DomainGenerator(Domain):
     blocks: int = 2
     cell: int | None = None
     units: ClassVar[Mapping[str, str]] = {"severity": "from 1 to 5"}
-    seen: ClassVar[tuple[str, ...]] = ("_networks", "_record", "_digest")
+    seen: ClassVar[tuple[str, ...]] = ("_networks", "_record", "_digest", "_file")
+    kept_as: ClassVar[str] = "domain.generator"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,6 +87,7 @@ class DomainGenerator(Domain):
         """What :meth:`fit` was like, epoch by epoch; None before it, and for a loaded generator."""
         return getattr(self, "_record", None)
 
+    @suggesting_names
     def fit(
         self,
         source: Tensor | NDArray[Any],
@@ -92,7 +101,7 @@ class DomainGenerator(Domain):
         restarts: int = 1,
         seed: int | None = None,
         device: torch.device | str | None = None,
-        verbose: bool = False,
+        verbose: bool = True,
     ) -> Self:
         """Learn to turn images like ``source`` into images like ``target``; returns the object itself, now fitted.
 
@@ -105,13 +114,14 @@ class DomainGenerator(Domain):
         :param batch_size: images of each set at a time.
         :param learning_rate: Adam's; it falls over the second half.
         :param restarts: train from so many first weights, and keep what the discriminator can tell from the target
-            least: now and then one settles on a wrong map.
+            least: now and then one settles on a wrong map, which shows where they disagree.
         :param seed: an int >= 0 makes the result repeatable; None takes fresh entropy. No global generator is touched.
         :param device: where it is trained, such as an estimator's ``device``; None: where ``source`` is.
         :param verbose: show a progress bar.
         :raises ValueError: for images of another shape, dtype or range, and options outside their bounds.
 
-        Warns (RuntimeWarning) if there are too few images, if the discriminator wins, and of mode collapse.
+        Warns (RuntimeWarning) if there are too few images, if the discriminator wins, of mode collapse, and if restarts
+        disagree.
         """
         given = {"source": as_images("source", source), "target": as_images("target", target)}
         for name, images in given.items():
@@ -134,13 +144,13 @@ class DomainGenerator(Domain):
             network, record = training.best_of(restarts, shape, x, t, torch.device(device or x.device))
         self._take(network, record)
         for sign in [*sign_of_few("DomainGenerator", source=len(x), target=len(t)), *self._signs(x, t, record)]:
-            warnings.warn(sign, RuntimeWarning, stacklevel=2)
+            warnings.warn(sign, RuntimeWarning, stacklevel=3)  # at the call, beyond what checks names
         return self
 
     def _signs(self, source: Tensor, target: Tensor, record: FitRecord) -> list[str]:
         """What to warn of, now that the generator is fitted."""
         advice = "lower learning_rate, train for fewer epochs, or give more images"
-        signs = sign_of_victory(record, "DomainGenerator", advice)
+        signs = sign_of_victory(record, "DomainGenerator", advice) + sign_of_disagreement(record, "DomainGenerator")
         seeds = torch.arange(min(VIEWED, len(source)), device=source.device)
         with torch.no_grad():
             made = self.full(source[:VIEWED].float(), {"seed": seeds})
@@ -152,16 +162,18 @@ class DomainGenerator(Domain):
             )
         return signs
 
-    def _take(self, network: TranslationNetwork, record: FitRecord | None) -> None:
+    def _take(self, network: TranslationNetwork, record: FitRecord | None, file: Path | None = None) -> None:
         # Not fields: two fits of one object have the same parameters and differ in what they have seen.
         object.__setattr__(self, "_networks", {None: frozen_weights(network.cpu())})
         object.__setattr__(self, "_record", record)
         object.__setattr__(self, "_digest", weights_digest(network))
+        object.__setattr__(self, "_file", file)
 
     def __repr__(self) -> str:
         """The fields, and of a fitted one a hash of the weights, by which a run that goes on knows it from another."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.is_fitted:
+            shown["cell"] = self._shape.cell  # which a loaded one is told
             shown["weights"] = self._digest  # type: ignore[attr-defined]
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
@@ -214,8 +226,10 @@ class DomainGenerator(Domain):
         require(self.is_fitted, "domain", "be fitted first, by its method fit", Text("one that is not"))
         weights = self._networks[None].state_dict()  # type: ignore[attr-defined]
         write_network(path, type(self).__name__, {"shape": vars(self._shape), "weights": weights})
+        object.__setattr__(self, "_file", absolute(path))
 
     @classmethod
+    @suggesting_names
     def load(cls, path: str | Path, severity: Range = HIGHEST) -> Self:
         """The generator of a file; no pickle is run.
 
@@ -229,5 +243,29 @@ class DomainGenerator(Domain):
             network = TranslationNetwork(shape)
             network.load_state_dict(state["weights"])
         domain = cls(severity, shape.noise, shape.width, shape.blocks, shape.cell)
-        domain._take(network, None)
+        domain._take(network, None, absolute(path))
         return domain
+
+    def kept(self) -> dict[str, Any]:
+        file = getattr(self, "_file", None)
+        got = Text("one that is not, and a document can only name its file")
+        require(file is not None, "domain", "be saved first, by DomainGenerator.save", got)
+        return {"file": str(file), "weights": self._digest, "severity": self.severity}  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_kept(cls, file: str, weights: str | None = None, severity: Range = HIGHEST) -> Self:  # type: ignore[override]
+        """The generator that a document names; no pickle is run.
+
+        :param file: what :meth:`save` has written.
+        :param weights: the hash that the weights must have; None takes any.
+        :param severity: from 1 to 5, the full map.
+        :raises ValueError: as :meth:`load` does, and for other weights.
+        """
+        domain = cls.load(file, severity)
+        found = domain._digest  # type: ignore[attr-defined]
+        require(weights in (None, found), "weights", f"be {found}, those of {file}", weights)
+        return domain
+
+
+_OF_FIT = dict.fromkeys(argument_names(DomainGenerator.fit), "the method fit takes it")
+DomainGenerator.__init__ = suggesting_names(DomainGenerator.__init__, _OF_FIT)  # type: ignore[method-assign]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,17 @@ import torch
 from torch import nn
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
+from art_domainrand.core.plain_files import read_plain
 
 NETWORK_VERSION = 1
 """The version of the file's layout."""
+
+
+def absolute(path: str | Path) -> Path:
+    """Where a file is, also for who works in another folder."""
+    return Path(path).expanduser().resolve()
 
 
 def write_network(path: str | Path, kind: str, state: Mapping[str, Any]) -> None:
@@ -37,13 +43,7 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
     :raises ValueError: for a file of another kind or version, and one that is broken or holds more than weights.
     """
     path = Path(path).expanduser()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
-        said = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"path must be a file of {kind}, got {str(path)!r}, unreadable: {said}") from error
+    state = read_plain(path, "path", f"be a file of {kind}")
     known = isinstance(state, dict) and state.get("kind") == kind and state.get("version") == NETWORK_VERSION
     named = Text(f"{str(path)!r}")
     require(known, "path", f"be a file of {kind}, version {NETWORK_VERSION}", named)
@@ -52,10 +52,7 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
 
 def weights_digest(network: nn.Module) -> str:
     """A short hash of a network's weights, the same in every process."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    return tensors_digest(network.state_dict())
 
 
 @contextmanager

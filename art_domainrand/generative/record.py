@@ -21,6 +21,12 @@ SAME_FROM = 0.95
 VARIETY = 0.25
 """Generated images have collapsed where they vary by less than this share of what the target images do."""
 
+ALIKE_FROM = 0.5
+"""Two runs have learned the same map where it makes images that are so similar on average, as cosines."""
+
+VIEWED = 256
+"""Of so many generated images it is looked at how they vary."""
+
 FEWEST_LEARNED = 64
 """Fewer images than these are learned by heart."""
 
@@ -30,13 +36,16 @@ class FitRecord:
     """The means of each epoch, by name: losses and shares.
 
     :param epochs: one mapping for each epoch.
+    :param agreements: of each other restart, how alike the images are that its map and the one that was kept make, as
+        :func:`agreement` says.
     """
 
     epochs: tuple[Mapping[str, float], ...]
+    agreements: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {"epochs": [dict(epoch) for epoch in self.epochs]}
+        return {"epochs": [dict(epoch) for epoch in self.epochs], "agreements": list(self.agreements)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> FitRecord:
@@ -44,7 +53,7 @@ class FitRecord:
 
         :param document: what it returned.
         """
-        return cls(tuple(dict(epoch) for epoch in document["epochs"]))
+        return cls(tuple(dict(epoch) for epoch in document["epochs"]), tuple(document.get("agreements", ())))
 
     def late(self, name: str) -> float:
         """The mean of one quantity over the last epochs.
@@ -89,6 +98,21 @@ def sign_of_victory(record: FitRecord, what: str, advice: str) -> list[str]:
     ]
 
 
+def sign_of_disagreement(record: FitRecord, what: str) -> list[str]:
+    """What to warn of if restarts have not all learned the same map: the images alone do not say which is right.
+
+    :param record: of the run that was kept.
+    :param what: the name of what was fitted.
+    """
+    others = [one for one in record.agreements if one < ALIKE_FROM]
+    if not others:
+        return []
+    return [
+        f"{what}: restarts disagree, {len(others)} of the {len(record.agreements)} others learned another map than the "
+        f"one that was kept (mean cosine of images {min(others):.2f}); look at mapped images, or raise restarts"
+    ]
+
+
 def sign_of_few(what: str, **counts: int) -> list[str]:
     """What to warn of if there are too few images to learn from, by the names of the arguments.
 
@@ -107,6 +131,16 @@ def similarity(perturbations: Tensor) -> float:
     rows = torch.nn.functional.normalize(perturbations.flatten(1).double(), dim=1)
     n = len(rows)
     return float((rows.sum(0).square().sum() - rows.square().sum()) / (n * (n - 1)))
+
+
+def agreement(one: Tensor, other: Tensor) -> float:
+    """How alike two maps' images (N, ...) of the same originals are, N >= 2: 1 for the same, -1 for the opposite.
+
+    It is the mean cosine of what is particular to an image, its difference from the mean over all.
+    """
+    parts = [images.flatten(1).double() for images in (one, other)]
+    own = [torch.nn.functional.normalize(rows - rows.mean(0), dim=1) for rows in parts]
+    return float((own[0] * own[1]).sum(1).mean())
 
 
 def variety(images: Tensor) -> float:

@@ -20,7 +20,7 @@ from art_domainrand.generative.batches import keyed_order
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
 from art_domainrand.generative.losses import least_squares
 from art_domainrand.generative.networks import adam, frozen_weights, take_step
-from art_domainrand.generative.record import FitRecord, Sums
+from art_domainrand.generative.record import VIEWED, FitRecord, Sums, agreement
 from art_domainrand.generative.translation_network import (
     TranslationNetwork,
     TranslationShape,
@@ -41,6 +41,7 @@ class TranslationTraining:
     :param weight: the weight of that; None for that of its paper.
     :param seed: of first weights, order, noise and patches.
     :param verbose: whether to show a progress bar.
+    :param title: what it is called.
     """
 
     epochs: int
@@ -50,20 +51,30 @@ class TranslationTraining:
     weight: float | None
     seed: int
     verbose: bool = False
+    title: str = "DomainGenerator"
 
     def best_of(
         self, restarts: int, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device
     ) -> tuple[TranslationNetwork, FitRecord]:
         """Train from several first weights, and keep what the discriminator can tell from the target least.
 
-        Unpaired translation can settle on a wrong map, such as strokes that stay bright where they should turn dark,
-        which its own losses tell.
+        Unpaired translation can settle on a wrong map, such as strokes that stay bright where they should turn dark.
+        Its own losses do not always tell, but the restarts do: right maps are alike.
 
         :param restarts: how many; the first is :meth:`run`.
+        :return: the network and its record, which says how alike the maps of the others are.
         """
         seeds = [self.seed, *(seed_of(self.seed, TRIAL, number) for number in range(1, restarts))]
-        found = [replace(self, seed=seed).run(shape, source, target, device) for seed in seeds]
-        return min(found, key=lambda one: one[1].late("realism"))
+        found = []
+        for number, seed in enumerate(seeds, 1):
+            title = f"{self.title}, {number} of {restarts}" if restarts > 1 else self.title
+            found.append(replace(self, seed=seed, title=title).run(shape, source, target, device))
+        network, record = min(found, key=lambda one: one[1].late("realism"))
+        x = source[:VIEWED].to(device, torch.float32)
+        with torch.no_grad():
+            made = network(x)
+            alike = tuple(agreement(made, other(x)) for other, _ in found if other is not network)
+        return network, replace(record, agreements=alike)
 
     def run(
         self, shape: TranslationShape, source: Tensor, target: Tensor, device: torch.device
@@ -85,7 +96,7 @@ class TranslationTraining:
         )
         optimizers: list[Any] = [adam(network, self.learning_rate), adam(judge, self.learning_rate)]
         epochs, number = [], 0
-        for epoch in tqdm(range(self.epochs), desc="DomainGenerator", leave=False, disable=not self.verbose):
+        for epoch in tqdm(range(self.epochs), desc=self.title, leave=False, disable=not self.verbose):
             for optimizer in [*optimizers, *content.optimizers]:
                 optimizer.param_groups[0]["lr"] = self.learning_rate * min(1.0, 2 * (1 - epoch / self.epochs))
             sums = Sums()

@@ -3,6 +3,7 @@
 A document is ``{"version": 1, "transforms": [...]}``. Every transform is a mapping with its name from ``TRANSFORMS``
 under "type" (a domain's is "domain." and its name from ``DOMAINS``, or "domain.unforeseen";
 those of ``COMPOSITIONS`` and "random_corruption" are the others) and its arguments; those left out have their defaults.
+One that was learned, such as "domain.generator", has the "file" that it was saved to and a hash of its "weights".
 A distribution is a number, a pair [low, high], or a mapping such as ``{"type": "log_uniform", "low": 0.5, "high": 2}``;
 a modality is a mapping with the type "image", "depth" or "mask".
 """
@@ -12,9 +13,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,7 @@ from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
+from art_domainrand.randomization.kept import KEPT, KeptInFile, kept_class
 from art_domainrand.randomization.modalities.kinds import MODALITIES
 from art_domainrand.randomization.modalities.modality import Modality
 from art_domainrand.randomization.modalities.stacked import StackedModalities
@@ -84,7 +88,7 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
 
     :param pipeline: the pipeline.
     :raises ValueError: for what has no name in the tables: a Kornia module, a domain fitted to references, a class of
-        your own.
+        your own; and for a learned domain that was not saved.
     """
     return {"version": DOCUMENT_VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
 
@@ -184,6 +188,10 @@ def _is_json(path: Path) -> bool:
 
 def _write(value: Any, path: str) -> Any:
     """Write one argument; ``path`` says where it stands."""
+    if isinstance(value, KeptInFile):
+        with _placed(path):
+            parts = value.kept()
+        return {"type": value.kept_as, **{key: _write(part, f"{path}.{key}") for key, part in parts.items()}}
     if isinstance(value, (Transform, Distribution, Modality)):
         name = _NAMES.get(type(value))
         if name is None:
@@ -211,9 +219,36 @@ def _build(table: Mapping[str, type], value: dict[str, Any], path: str) -> Any:
     _check_keys(value, path, ["type", *known], needed)
     hints = field_hints(cls)
     parts = {key: read_as(hints[key], value[key], f"{path}.{key}", _READERS) for key in known if key in value}
-    try:
+    with _placed(path):
         return cls(**parts)
-    except (TypeError, ValueError) as error:
+
+
+def _build_transform(value: dict[str, Any], path: str) -> Any:
+    """Build a transform, or read one that a file holds."""
+    name = value.get("type")
+    if not isinstance(name, str) or name not in KEPT:
+        return _build(_TRANSFORM_TYPES, value, path)
+    cls = kept_class(name)
+    hints = field_hints(cls.from_kept)
+    known = list(signature(cls.from_kept).parameters)
+    _check_keys(value, path, ["type", *known], known[:1])
+    parts = {key: read_as(hints[key], value[key], f"{path}.{key}", _READERS) for key in known if key in value}
+    with _placed(path):
+        return cls.from_kept(**parts)
+
+
+def transform_class_name(document: Any) -> str:
+    """The name of the class of the transform that a document describes, without building it."""
+    kind = str(document.get("type") if isinstance(document, Mapping) else document)
+    return KEPT[kind][1] if kind in KEPT else getattr(_TRANSFORM_TYPES.get(kind), "__name__", kind)
+
+
+@contextmanager
+def _placed(path: str) -> Iterator[None]:
+    """Say where in the document it is that the ``with`` block refuses something, or finds no file."""
+    try:
+        yield
+    except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
@@ -237,7 +272,7 @@ _TRANSFORM_TYPES: dict[str, type[Transform]] = {
 }
 _NAMES = {cls: name for table in (_TRANSFORM_TYPES, DISTRIBUTIONS, MODALITIES) for name, cls in table.items()}
 _READERS: dict[type, Reader] = {
-    Transform: partial(_build, _TRANSFORM_TYPES),
+    Transform: _build_transform,
     Distribution: partial(_build, DISTRIBUTIONS),
     Modality: partial(_build, MODALITIES),
 }

@@ -6,7 +6,17 @@ from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, CompositeAttack, DomainAttack, MinimumNorm, StrongestAttack, diagnose
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    CompositeAttack,
+    DomainAttack,
+    MinimumNorm,
+    PerturbationGenerator,
+    StrongestAttack,
+    diagnose,
+)
 from art_domainrand.randomization import Brightness
 
 from support.estimators import CLASSES, SHAPE, cnn
@@ -87,3 +97,23 @@ def test_masks_of_integers_are_masks(classifier, images, labels, kind):
     np.testing.assert_allclose(whole, as_art.generate(images, labels, mask=mask), atol=1e-6)
     assert (whole != images)[mask].any()
     assert not (whole != images)[~mask].any()
+
+
+UNTRAINED = {"PerturbationGenerator": lambda e: PerturbationGenerator(e, epochs=1, width=2, blocks=0)}
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+@pytest.mark.parametrize("name", [*ATTACKS, *UNTRAINED])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 4)])
+def test_images_that_the_model_cannot_take(name, with_labels, shape):
+    x, y = np.zeros((4, *shape), np.float32), np.arange(4) if with_labels else None
+    attack = (ATTACKS | UNTRAINED)[name](built(cnn()))
+    run = attack.fit if name in UNTRAINED else attack.generate
+    with pytest.raises(ValueError, match=rf"x must have images of shape \(1, 8, 8\), the .*, got \({shape[0]}, 8, "):
+        run(x, y)
+
+
+def test_another_shape_that_the_model_takes_is_attacked():
+    """The input_shape says what images are like, not what they must be."""
+    anywhere = nn.Sequential(nn.Conv2d(1, CLASSES, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert ATTACKS["PGD"](built(anywhere)).generate(np.zeros((4, 1, 9, 7), np.float32)).shape == (4, 1, 9, 7)

@@ -224,6 +224,9 @@ def test_trainers_take_it(attack):
 
 def test_an_evaluation_takes_a_fitted_one(attack):
     y = attack.estimator.predict(X).argmax(1)
+    assert Attacked(attack.against, eps=0.1).name == "PerturbationGenerator linf 0.1"
+    with pytest.raises(TypeError, match=r"write Attacked\(attack.against, eps=8/255\)"):
+        evaluate(attack.estimator, {"advgan": attack}, (X, y))
     conditions = {"advgan": Attacked(attack.against, eps=0.1)}
     found = evaluate(attack.estimator, conditions, (X, y), diagnosed=False)
     right = found.outcomes.of("model", "advgan")["right"]

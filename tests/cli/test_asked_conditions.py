@@ -57,6 +57,18 @@ def test_carben_and_the_worst_draw_of_a_preset_are_attacks_by_name():
         asked_conditions(RunConfig(attack=("carbn",)), 3)
 
 
+def test_every_norm_takes_every_radius_and_one_that_l0_cannot_take_says_what_to_do():
+    _, *found = asked_conditions(RunConfig(norm=("l0", "l2"), eps=("1", "2")), 1).values()
+    assert [(one.attack, one.norm, one.eps) for one in found] == [
+        ("minimum", "l0", 1),
+        ("minimum", "l0", 2),
+        ("strongest", "l2", 1),
+        ("strongest", "l2", 2),
+    ]
+    with pytest.raises(ValueError, match=r"^eps must be whole numbers with norm l0, .*got 0\.5; .* run l0 by itself"):
+        asked_conditions(RunConfig(norm=("l2", "l0"), eps=("0.5", "2")), 1)
+
+
 def test_a_union_comes_from_a_document():
     parts = [pgd(), {"type": "in_domain", "domain": "night"}]
     found = asked_conditions(RunConfig(conditions=({"type": "union", "conditions": parts},)), 1)

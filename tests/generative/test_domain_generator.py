@@ -12,7 +12,8 @@ from art_domainrand.core.random import TRIAL, seed_of
 from art_domainrand.evaluation import evaluate
 from art_domainrand.evaluation.conditions import Randomized
 from art_domainrand.generative import FitRecord
-from art_domainrand.randomization import LearnableRanges, OneOf, Pipeline, Rotation, to_dict
+from art_domainrand.generative.record import agreement, sign_of_disagreement
+from art_domainrand.randomization import LearnableRanges, OneOf, Pipeline, Rotation
 
 from support.estimators import make_classifier
 
@@ -74,6 +75,40 @@ def test_of_several_restarts_the_most_real_is_kept():
     best = min(runs.values(), key=lambda one: one.record.late("realism"))
     np.testing.assert_array_equal(full(several, SOURCE), full(best, SOURCE))
     assert best is not runs[0] or len({one.record.late("realism") for one in runs.values()}) == 3
+
+
+def test_progress_is_shown_unless_told(capsys):
+    fitted(restarts=2)
+    assert "DomainGenerator, 2 of 2" in capsys.readouterr().err
+    fitted(verbose=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_restarts_that_disagree_are_told():
+    """Cosines in closed form; of tiny networks that saw one epoch, none has the map yet, and each makes its own."""
+    x = torch.from_numpy(SOURCE)
+    assert agreement(x, 0.2 + 0.4 * x) == pytest.approx(1)
+    assert agreement(x, 1 - x) == pytest.approx(-1)
+    assert abs(agreement(x, torch.rand(x.shape, generator=torch.Generator().manual_seed(0)))) < 0.1
+    alike, differing = (FitRecord(({"discriminator": 0.2},), made) for made in ((0.9, 0.8), (0.9, -0.7)))
+    assert sign_of_disagreement(alike, "it") == sign_of_disagreement(FitRecord(alike.epochs), "it") == []
+    (said,) = sign_of_disagreement(differing, "it")
+    assert "restarts disagree, 1 of the 2 others learned another map" in said
+    assert FitRecord.from_dict(differing.to_dict()) == differing
+    with pytest.warns(RuntimeWarning, match="restarts disagree"):
+        DomainGenerator(width=2, blocks=0).fit(SOURCE, TARGET, epochs=1, restarts=3, seed=0)
+
+
+def test_the_agreements_are_those_of_the_maps():
+    def run(**options):
+        return fitted(domain=DomainGenerator(width=8, blocks=1, noise=0), **options)
+
+    several, seeds = run(restarts=3), [0, *(seed_of(0, TRIAL, number) for number in (1, 2))]
+    kept, alone = full(several, SOURCE), [full(run(seed=seed), SOURCE) for seed in seeds]
+    others = [torch.from_numpy(made) for made in alone if not np.array_equal(made, kept)]
+    assert len(others) == 2
+    expected = [agreement(torch.from_numpy(kept), made) for made in others]
+    np.testing.assert_allclose(several.record.agreements, expected, atol=1e-5)
 
 
 def test_a_saved_generator_makes_the_same_bits(domain, tmp_path):
@@ -142,8 +177,6 @@ def test_it_stands_wherever_a_domain_does(domain):
     conditions = {"learned": Randomized(Pipeline([domain]), draws=2)}
     found = evaluate(make_classifier(), conditions, (SOURCE, np.zeros(80, int)), diagnosed=False)
     assert found.outcomes.of("model", "learned")["linf"].max() > 0.1
-    with pytest.raises(ValueError, match="a name in the tables, got DomainGenerator"):
-        to_dict(Pipeline([domain]))
 
 
 def test_images_of_other_sizes_are_taken(domain):

@@ -17,6 +17,7 @@ from art_domainrand.attacks.engine.inputs import Inputs
 from art_domainrand.attacks.engine.space import BallAround, DrawSpace, WorstPoints
 from art_domainrand.attacks.engine.stage import HowToRun
 from art_domainrand.core import checks as check
+from art_domainrand.core.pixels import ClipRange
 from art_domainrand.core.random import TRIAL, derive, keys_of, normal, uniform
 from art_domainrand.preprocessors import DomainRandomization
 from art_domainrand.randomization.core.coordinates import coordinates, left_to_chance, ranged
@@ -193,8 +194,7 @@ def sloped(view: DomainRandomization, shape: tuple[int, ...]) -> Tensor:
     if not may.any():
         return may
     keys = keys_of(0, TRIAL, torch.arange(PROBES))
-    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in view.clip_values)
-    noise = low + (high - low) * uniform(derive(keys, 0), shape)
+    noise = ClipRange(view.clip_values).from_unit(uniform(derive(keys, 0), shape))
     draw = keyed_draws(pipeline, keys[:1], PROBES, "stratified")  # every choice of a sixteenth or more is seen
     with torch.enable_grad():
         u = draw.u.requires_grad_()

@@ -2,8 +2,9 @@
 
 A document is a mapping with its kind from ``CONDITIONS`` under "type" and the arguments of the class under their names:
 ``{"type": "attacked", "attack": "pgd", "eps": "8/255", "norm": "linf"}``. A pipeline is the name of a preset or the
-document of :func:`art_domainrand.randomization.to_dict`. No document can name code: a function stands there as
-``{"type": "custom", "name": ...}``, which says what ran and cannot be read back to run again.
+document of :func:`art_domainrand.randomization.to_dict`, and a domain a name or one transform of such a document. No
+document can name code: a function stands there as ``{"type": "custom", "name": ...}``, which says what ran and cannot
+be read back to run again; what was learned and not saved stands so too, with a hash.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Any, TypeAlias
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import as_python
 from art_domainrand.core.decoding import field_hints, read_as
+from art_domainrand.core.digests import text_digest
 from art_domainrand.evaluation.conditions.catalogue import RecordedName
 from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, pipeline_name
 from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.conditions.values import read_eps, write_eps
 from art_domainrand.randomization import Pipeline, from_dict, to_dict
+from art_domainrand.randomization.domains.domain import Domain
+from art_domainrand.randomization.kept import names_file
+from art_domainrand.randomization.serialize import DOCUMENT_VERSION, transform_class_name
 
 CUSTOM = "custom"
 DEEPEST = 8
@@ -52,9 +57,9 @@ def from_record(document: Any, path: str = "condition") -> Condition:
     return read_condition(document, path, True)
 
 
-def nameless(name: str) -> dict[str, Any]:
-    """What stands for a function in a document."""
-    return {"type": CUSTOM, "name": name}
+def nameless(name: str, digest: str | None = None) -> dict[str, Any]:
+    """What stands for a function in a document, or with a hash for what no document can hold."""
+    return {"type": CUSTOM, "name": name, **({"hash": digest} if digest else {})}
 
 
 class Unavailable:
@@ -80,10 +85,11 @@ def _written(name: str, value: Any) -> Any:
     if isinstance(value, Condition):
         return to_document(value)
     if isinstance(value, Pipeline):
-        try:
-            return to_dict(value)
-        except ValueError:  # a module or class of the user's own
-            return nameless(pipeline_name(value))
+        return _pipeline_or_name(value, pipeline_name(value))
+    if isinstance(value, Domain):
+        found = _pipeline_or_name(Pipeline([value]), type(value).__name__)
+        # The severity is the condition's.
+        return {k: v for k, v in found["transforms"][0].items() if k != "severity"} if "transforms" in found else found
     if isinstance(value, Mapping):
         return {str(key): _written(f"option {key}", part) for key, part in value.items()}
     plain = as_python(value)
@@ -91,7 +97,14 @@ def _written(name: str, value: Any) -> Any:
         return [_written(name, part) for part in plain]
     if plain is None or isinstance(plain, (bool, int, float, str)):
         return plain
-    return nameless(attack_name(value))
+    return nameless(attack_name(value), getattr(getattr(value, "__self__", None), "digest", None))
+
+
+def _pipeline_or_name(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    try:
+        return to_dict(pipeline)
+    except ValueError:  # a module or class of the user's own, or learned and not saved
+        return nameless(name, text_digest(repr(pipeline)))
 
 
 def read_condition(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition:
@@ -165,6 +178,8 @@ def _read_pipeline(value: Any, path: str, recorded: bool) -> Any:
     if isinstance(value, Mapping):
         if recorded and value.get("type") == CUSTOM:
             return RecordedName(value.get("name"))
+        if recorded and names_file(dict(value)):  # a record is read without what it was made with
+            return RecordedName(", ".join(map(transform_class_name, value["transforms"])))
         _refuse_functions(value, path)
         try:
             return from_dict(dict(value))
@@ -173,6 +188,20 @@ def _read_pipeline(value: Any, path: str, recorded: bool) -> Any:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(f"{path} must be the name of a preset or a pipeline's mapping, got {value!r:.80}")
+
+
+def _read_domain(value: Any, path: str, recorded: bool) -> Any:
+    if isinstance(value, str):
+        return RecordedName(value) if recorded else value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{path} must be the name of a domain or a domain's mapping, got {value!r:.80}")
+    if recorded:  # a record is read without what it was made with
+        return RecordedName(value.get("name") if value.get("type") == CUSTOM else transform_class_name(value))
+    _refuse_functions(value, path)
+    (found,) = _read_pipeline({"version": DOCUMENT_VERSION, "transforms": [dict(value)]}, path, recorded).transforms
+    if not isinstance(found, Domain):
+        raise ValueError(f"{path} must be a domain, got {value.get('type')!r:.80}")
+    return found
 
 
 def _read_attack(value: Any, path: str, recorded: bool) -> Any:
@@ -201,6 +230,7 @@ def _read_option(value: Any, path: str, recorded: bool) -> Any:
 FIELD_READERS: dict[str, FieldReader] = {
     "eps": lambda value, path, recorded: read_eps(value, path),
     "pipeline": _read_pipeline,
+    "domain": _read_domain,
     "attack": _read_attack,
     "options": _read_options,
 }

@@ -17,6 +17,7 @@ from art_domainrand.evaluation.conditions.values import (
     checked_eps,
 )
 from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.domains.domain import Domain
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,28 @@ class InDomain(Condition):
     """Images mapped into another domain.
 
     :param domain: one of ``art_domainrand.randomization.DOMAINS``, or of ``UNFORESEEN_DOMAINS`` beside them, such as
-        "ua_wood"; "recolor" needs RGB.
-    :param severity: from 1 to 5.
+        "ua_wood"; "recolor" needs RGB. Or a domain, such as a fitted :class:`~art_domainrand.DomainGenerator`.
+    :param severity: from 1 to 5, the full map, in place of the domain's own.
     """
 
-    domain: str
+    domain: Domain | str
     severity: int = 3
 
     def __post_init__(self) -> None:
         check_severity(self.severity)
+        known, rule = isinstance(self.domain, (Domain, str)), "be the name of a domain or a Domain"
+        require(known, "domain", rule, Text(type(self.domain).__name__), TypeError)
+        fitted = getattr(self.domain, "is_fitted", True)
+        require(fitted, "domain", "be fitted first, by its method fit", Text(f"a {self.called} that is not"))
+
+    @property
+    def called(self) -> str:
+        """The name of the domain, or of its class."""
+        return self.domain if isinstance(self.domain, str) else type(self.domain).__name__
 
     @property
     def name(self) -> str:
-        return f"domain {self.domain} {self.severity}"
+        return f"domain {self.called} {self.severity}"
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,15 @@ def check_preset(pipeline: Any) -> None:
         check_named("pipeline", pipeline, list(PRESETS))
 
 
+def check_domain_name(domain: Any) -> None:
+    """Refuse the name of a domain that there is not."""
+    if isinstance(domain, str):
+        check_named("domain", domain, [*DOMAINS, *UNFORESEEN_DOMAINS])
+
+
 _NAMED: dict[type[Condition], tuple[str, Callable[[Any], None]]] = {
     Corrupted: ("corruption", lambda name: check_named("corruption", name, list(CORRUPTIONS))),
-    InDomain: ("domain", lambda name: check_named("domain", name, [*DOMAINS, *UNFORESEEN_DOMAINS])),
+    InDomain: ("domain", check_domain_name),
     Randomized: ("pipeline", check_preset),
     DomainAttacked: ("pipeline", check_preset),
     Composite: ("pipeline", check_preset),

@@ -35,7 +35,10 @@ def norm_name(norm: Any) -> str:
 
 
 def attack_name(attack: Any) -> str:
-    """What an attack is called."""
+    """What an attack is called; a method that makes attacks like the one that has it, as that one."""
+    owner = getattr(attack, "__self__", None)
+    if hasattr(owner, "generate") and not isinstance(owner, type):
+        return type(owner).__name__
     return attack if isinstance(attack, str) else getattr(attack, "__name__", type(attack).__name__)
 
 

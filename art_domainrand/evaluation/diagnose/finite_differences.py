@@ -11,6 +11,7 @@ from art.defences.preprocessor.preprocessor import PreprocessorPyTorch
 from art.preprocessing.standardisation_mean_std import StandardisationMeanStd
 from torch import Tensor
 
+from art_domainrand.core.checks import clip_bounds
 from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.core.norms import per_sample
 from art_domainrand.core.random import DRAW, TRIAL, derive, integers, keys_of
@@ -114,12 +115,8 @@ def held_draws(subject: Subject, n: int) -> list[Any]:
 
 def inside(subject: Subject, x: Tensor) -> Tensor:
     """Pixels put back into the estimator's range."""
-    if subject.estimator.clip_values is None:
-        return x
-    low, high = (torch.as_tensor(v, dtype=x.dtype, device=x.device) for v in subject.estimator.clip_values)
-    shape = x.shape[1:]
-    low, high = (v.reshape(shape) if v.dim() == 1 and v.numel() == shape.numel() else v for v in (low, high))
-    return torch.clamp(x, low, high)
+    low, high = clip_bounds(subject.estimator.clip_values, tuple(x.shape[1:]), x.device)
+    return x if low is None or high is None else torch.clamp(x, low.to(x), high.to(x))
 
 
 def precision(estimator: Any) -> float:

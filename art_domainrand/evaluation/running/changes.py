@@ -67,7 +67,7 @@ def map_all(performance: Performance, family: Sequence[InDomain], block: Block) 
                 domain_pipeline(condition.domain, condition.severity),
                 DOMAIN,
                 None,
-                f"domain {condition.domain} at severity {condition.severity}",
+                f"domain {condition.called} at severity {condition.severity}",
             )
         ]
         for condition in family

@@ -72,7 +72,8 @@ def as_condition(argument: str, value: Any, title: str) -> Condition:
     attack = value if isinstance(value, type) else type(value)
     if hasattr(attack, "generate"):
         name = attack.__name__
-        got = Text(f"the attack {name}; write Attacked({name}, eps=8/255), which makes one for each estimator")
+        makes = "attack.against" if hasattr(value, "against") and value is not attack else name
+        got = Text(f"the attack {name}; write Attacked({makes}, eps=8/255), which makes one for each estimator")
         require(False, argument, CONDITION_RULE, got, TypeError)
     if isinstance(value, type) and issubclass(value, Condition):
         require(

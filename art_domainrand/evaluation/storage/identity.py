@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -13,14 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from art_domainrand.core.digests import ADDRESS
 from art_domainrand.core.global_rng import seeded_global_rng
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.state import inner_estimators, left_as_found, torch_models
 from art_domainrand.evaluation.conditions.condition import Condition
 from art_domainrand.evaluation.sources.base import bytes_of, digest_of
-
-ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-"""What Python adds to the name of an object, different every time."""
 
 SAME_SHARE = 0.01
 """By what share of the largest score two answers of one model may differ, on other machines and with other batches."""

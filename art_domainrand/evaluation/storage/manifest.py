@@ -30,6 +30,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
     for key in [*old, *(key for key in new if key not in old)]:
         place = f"{path}.{key}" if path else str(key)
         one, other = old.get(key), new.get(key)
+        if key == "file" and "weights" in old and "weights" in new:  # the hash says whether they are the same
+            continue
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             found += differences(one, other, place)
         elif key == "says":

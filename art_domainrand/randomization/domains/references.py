@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from art_domainrand.core.arrays import as_images, check_unit_range
+from art_domainrand.core.digests import tensors_digest
 from art_domainrand.randomization.core.transform import Values
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.domains.lab import lab_to_rgb, rgb_to_lab
@@ -23,7 +24,7 @@ FLOOR = 1e-6
 """What is added to variances, in units of [0, 1] squared: an image of one colour has nothing to be stretched."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReferenceDomain(Domain):
     """Give images the statistics of reference images; call :meth:`fit` once, then apply as often as wanted.
 
@@ -53,6 +54,14 @@ class ReferenceDomain(Domain):
     def is_fitted(self) -> bool:
         """Whether :meth:`fit` has been called."""
         return hasattr(self, "_fitted")
+
+    def __repr__(self) -> str:
+        """The fields, and of a fitted one a hash of what it has seen, by which a run that goes on knows it."""
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.is_fitted:
+            measured = self._fitted[None][1]  # type: ignore[attr-defined]
+            shown["fitted"] = tensors_digest({str(place): one for place, one in enumerate(measured)})
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -91,7 +100,7 @@ class ReferenceDomain(Domain):
         """
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Histogram(ReferenceDomain):
     """Match the histogram of every channel of every image to that of the references' channel.
 
@@ -133,7 +142,7 @@ def _at(table: Tensor, index: Tensor) -> Tensor:
     return table.gather(2, index.flatten(2)).view(index.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reinhard(ReferenceDomain):
     """Match mean and standard deviation of L, a and b in CIELAB; of the channels themselves unless there are three.
 
@@ -164,7 +173,7 @@ def _mean(x: Tensor) -> Tensor:
     return (pixel_sum(x) / (x.shape[2] * x.shape[3]))[..., None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fourier(ReferenceDomain):
     """Take the low frequencies' amplitudes from the references and keep the phases (FDA).
 
@@ -210,7 +219,7 @@ class Fourier(ReferenceDomain):
         return x + correction[: x.shape[0] * x.shape[1]].view(x.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Moments(ReferenceDomain):
     """Match mean and covariance of the channels: whitening, then colouring, both by symmetric square roots.
 

@@ -155,7 +155,7 @@ class LearnableRanges(nn.Module):
         found = [torch.log(second - first) if self.family == "box" else beta_entropy(first, second)]
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             own = torch.tensor(choice.odds, device=odds.device, dtype=odds.dtype)
-            found.append(-(odds * (odds / own).log()).sum()[None])
+            found.append(0.0 - (odds * (odds / own).log()).sum()[None])  # a minus alone makes -0.0 of 0
         return torch.cat(found)
 
     def entropy(self) -> Tensor:

@@ -159,16 +159,20 @@ MODALITIES: dict[str, type[Modality]] = {"image": ImageModality, "depth": DepthM
 
 def as_change(item: Item | None) -> Transform | None:
     """Read photometric transforms as one; ValueError for one that moves pixels, which all modalities must do."""
-    if item is None:
-        return None
-    transform = as_transform(item)
-    moving = next((leaf for leaf in leaves_of(transform) if moves_pixels(leaf)), None)
+    transform = transform_or_none(item)
+    leaves = [] if transform is None else leaves_of(transform)
+    moving = next((leaf for leaf in leaves if moves_pixels(leaf)), None)
     if moving is not None:
         raise ValueError(
             f"change must not move pixels, got {' '.join(repr(moving).split())}; put it into geometry, which moves all "
             "modalities alike"
         )
     return transform
+
+
+def transform_or_none(item: Item | None) -> Transform | None:
+    """Read transforms as one; None for None and for an empty list, of which there is nothing to do."""
+    return None if item is None or item in ([], ()) else as_transform(item)
 
 
 def as_number(name: str, value: Any) -> float | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +15,15 @@ from art_domainrand.core.arrays import widened
 from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.distributions import Distribution
 from art_domainrand.randomization.core.draw import Draw
-from art_domainrand.randomization.core.pipeline import Item, Pipeline, as_transform
+from art_domainrand.randomization.core.pipeline import Item, Pipeline
 from art_domainrand.randomization.core.sampling import sample_points
 from art_domainrand.randomization.labels.geometry import Geometry
-from art_domainrand.randomization.modalities.kinds import ImageModality
+from art_domainrand.randomization.modalities.kinds import ImageModality, transform_or_none
 from art_domainrand.randomization.modalities.modality import Modality
 from art_domainrand.randomization.modalities.stacked import StackedModalities, check_known, checked_channels
+
+FEW_CHANNELS = 4
+"""A picture of so many columns, and of more rows and channels, is one whose channels stand last."""
 
 
 class MultiModal:
@@ -34,8 +40,9 @@ class MultiModal:
     with the modalities as its channels, which is what an estimator of ART takes; to the bit, with the same draw.
 
     :param modalities: name -> an :class:`ImageModality`, :class:`DepthModality` or :class:`MaskModality`. Transforms
-        (or what a pipeline is made of) stand for an image that they change, None for one that is moved alone.
+        (or what a pipeline is made of) stand for an image that they change, None or [] for one that is moved alone.
     :param geometry: the transforms that move all of them; they may be chosen (``OneOf``, ``Sometimes``), not coloured.
+        None or [] for none.
     :raises ValueError: for no modalities, for transforms of a modality that move pixels, and for a geometry that does
         anything else, or whose positions are not tracked, as a Kornia module's are not.
     :raises TypeError: for what is no transform.
@@ -46,7 +53,7 @@ class MultiModal:
         found = isinstance(modalities, Mapping) and len(modalities) > 0
         require(found, "modalities", "be a dictionary with at least one modality", modalities)
         read = {name: _as_modality(name, item) for name, item in modalities.items()}
-        moving = None if geometry is None else as_transform(geometry)
+        moving = transform_or_none(geometry)
         # How many channels each has is not known here: none is stacked.
         self._stack = StackedModalities(tuple(read), tuple(read.values()), (), (), moving)
         self.chain = Chain((self._stack,))
@@ -178,24 +185,54 @@ class MultiModal:
     def _check(self, pictures: Mapping[str, Tensor], draw: Draw) -> None:
         require(isinstance(pictures, Mapping) and len(pictures) > 0, "pictures", "be a dictionary of tensors", pictures)
         sizes: dict[tuple[int, ...], str] = {}
+        last = next(
+            (f"pictures[{name!r}] {{}} {said_last(x)}" for name, x in pictures.items() if has_channels_last(x)), ""
+        )
         for name, x in pictures.items():
             check_known("pictures", name, self._stack.names)
             argument = f"pictures[{name!r}]"
             got = Text(f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__)
-            require(isinstance(x, Tensor) and x.dim() in (3, 4), argument, "be (B, C, H, W) or (B, H, W)", got)
+            rule = "be a tensor (B, C, H, W) or (B, H, W)"
+            require(isinstance(x, Tensor) and x.dim() in (3, 4), argument, rule, got)
             modality = self._stack.modality(name)
             floating = x.is_floating_point() or modality.takes_integers
             require(floating, argument, "be floating; only masks have other dtypes", x.dtype)
-            checked_channels(name, modality, x.shape[1] if x.dim() == 4 else 1)
+            with advised(last):
+                checked_channels(name, modality, x.shape[1] if x.dim() == 4 else 1)
             require(len(x) == len(draw), argument, f"have {len(draw)} scenes, as many as the draw", len(x))
             require(x.device == draw.u.device, argument, f"be on the device of the draw, {draw.u.device}", x.device)
             sizes.setdefault(tuple(x.shape[-2:]), name)
         (size, name), *others = sizes.items()
         for other, wrong in others:
             rule = f"have the size {size} of pictures[{name!r}]; resize it first"
-            require(False, f"pictures[{wrong!r}]", rule, other)
+            with advised(last):
+                require(False, f"pictures[{wrong!r}]", rule, other)
+        if last:
+            warnings.warn(last.format("should"), RuntimeWarning, stacklevel=3)
         count = len(self.parameters)
         require(draw.u.shape[1] == count, "draw", f"have {count} coordinates per scene", draw.u.shape[1])
+
+
+def has_channels_last(x: Any) -> bool:
+    """Whether a picture is so thin, of so many channels, that its axes are likely (B, H, W, C)."""
+    shape = tuple(x.shape) if isinstance(x, Tensor) else ()
+    return len(shape) == 4 and shape[3] <= FEW_CHANNELS < min(shape[1:3])
+
+
+def said_last(x: Tensor) -> str:
+    """What a picture must be whose channels look to be last."""
+    return f"be (B, C, H, W), got shape {tuple(x.shape)}, which looks like (B, H, W, C): permute(0, 3, 1, 2) it"
+
+
+@contextmanager
+def advised(last: str) -> Iterator[None]:
+    """Say of a picture whose channels look to be last that this is wrong, in place of what does not fit for it."""
+    try:
+        yield
+    except ValueError as error:
+        if not last:
+            raise
+        raise ValueError(last.format("must")) from error
 
 
 def _as_modality(name: str, item: Modality | Item | None) -> Modality:

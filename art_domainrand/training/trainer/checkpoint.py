@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
+from art_domainrand.core.plain_files import read_plain
 
 LAST, BEST = "last.pt", "best.pt"
 CHECKPOINT_VERSION = 2
@@ -28,13 +30,7 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     path = folder / name
     if not path.exists():
         return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
-        said = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"checkpoint must be a file of this library, got {str(path)!r}, unreadable: {said}") from error
+    state: dict[str, Any] = read_plain(path, "checkpoint", "be a file of this library", device)
     version = state.get("version") if isinstance(state, dict) else None
     got = Text(f"{version!r} in {str(path)!r}")
     require(version == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
@@ -77,9 +73,16 @@ def attack_settings(attack: Any) -> dict[str, Any]:
     """What an attack is, apart from what changes no result or is replaced in training."""
     left_out = {"batch_size", "verbose", "summary_writer", "seed"}
     names = [name for name in attack.attack_params if name not in left_out and hasattr(attack, name)]
-    return {"attack": type(attack).__name__} | {
+    found = {"attack": type(attack).__name__} | {
         f"attack.{name}": plain_setting(getattr(attack, name)) for name in names
     }
+    learned = getattr(attack, "digest", None)
+    return found | ({} if learned is None else {"attack.weights": learned})
+
+
+def domain_settings(domain: tuple[Tensor, Tensor] | None) -> str | None:
+    """What a validation domain is that training follows, images and labels: a hash of them."""
+    return None if domain is None else tensors_digest(dict(zip(("images", "labels"), domain, strict=True)))
 
 
 def optimizer_settings(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Ranges:
     """What :meth:`learn` is told of every image: "hits", "losses" or nothing."""
     follows: ClassVar[bool] = False
     """Whether :meth:`follow` is shown every batch."""
+    domain: tuple[Tensor, Tensor] | None = None
+    """Images and class indices whose loss they follow, once they are known."""
 
     def __init__(self, pipeline: Pipeline | None) -> None:
         self.coordinates = [] if pipeline is None else coordinates(pipeline.chain)

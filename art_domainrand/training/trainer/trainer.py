@@ -27,7 +27,7 @@ from art_domainrand.training.data.sources import open_source
 from art_domainrand.training.learned.kinds import ranges_of
 from art_domainrand.training.trainer.accepted import check_training_attack
 from art_domainrand.training.trainer.adversary import training_attack
-from art_domainrand.training.trainer.checkpoint import run_settings
+from art_domainrand.training.trainer.checkpoint import domain_settings, run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
 from art_domainrand.training.trainer.loop import History, TrainingData, run_epochs
 from art_domainrand.training.trainer.objectives import OBJECTIVES
@@ -265,6 +265,7 @@ class DomainAdversarialTrainer(Trainer):
         settings = run_settings(self._classifier, self.attack, self.randomization, self.options)
         settings |= data.size | {"nb_epochs": nb_epochs, "steps": data.steps, "processes": rank_and_world_size()[1]}
         settings["validation_data"] = "none" if validator is None else "given"
+        settings["validation_domain"] = domain_settings(run.ranges.domain)
         history: History = []
         self.history = history
 

@@ -43,6 +43,16 @@ def test_at_first_the_law_is_the_pipelines_own(family: str) -> None:
     assert ranges.to_pipeline().transforms[0] == PIPELINE.transforms[0]
 
 
+@pytest.mark.parametrize("members", [2, 4])
+def test_an_entropy_of_nothing_is_shown_without_a_sign(members: int) -> None:
+    """Odds that are exactly the pipeline's own have no divergence from them."""
+    domains = [R.Flip(), R.Gamma(), R.Brightness(), R.Contrast()][:members]
+    ranges = LearnableRanges(R.Pipeline([R.OneOf(domains)]), "box")
+    shown = [str(float(value)) for value in (*ranges.entropies(), ranges.entropy())]
+    assert "-0.0" not in shown
+    assert float(ranges.entropy()) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("family", ["box", "beta"])
 def test_the_frozen_pipeline_draws_from_the_same_law(family: str) -> None:
     """The same even draw, value for value; a choice is made at the same odds."""

@@ -135,7 +135,10 @@ def test_a_mask_has_no_new_labels(dtype):
         ({"depth": torch.rand(2, 2, 8, 8)}, r"modalities\['depth'\]: channels must be 1"),
         ({"rgb": torch.rand(3, 3, 8, 8)}, r"pictures\['rgb'\] must have 2 scenes, as many as the draw, got 3"),
         ({"depth": torch.ones(2, 8, 8, dtype=torch.int32)}, r"pictures\['depth'\] must be floating"),
-        ({"rgb": torch.rand(3, 8)}, r"pictures\['rgb'\] must be \(B, C, H, W\) or \(B, H, W\), got shape \(3, 8\)"),
+        (
+            {"rgb": torch.rand(3, 8)},
+            r"\['rgb'\] must be a tensor \(B, C, H, W\) or \(B, H, W\), got shape \(3, 8\)",
+        ),
         (
             {"mask": torch.zeros(2, 8, 8, dtype=torch.bool)},
             r"fill must be None or a number that torch.bool masks can hold, got 255",
@@ -177,6 +180,8 @@ def test_a_draw_of_another_pipeline_is_refused():
         ),
         (lambda: MultiModal({"rgb": None}).stacked({"rbg": 3}), r"did you mean 'rgb'\?"),
         (lambda: MultiModal({"rgb": None}).stacked({}), "channels must be a dictionary"),
+        (lambda: MultiModal({"rgb": None}).stacked({"rgb"}), r"channels must be a dictionary .* got \{'rgb'\}"),
+        (lambda: MultiModal({"rgb"}), r"modalities must be a dictionary .* got \{'rgb'\}"),
         (lambda: MultiModal({"rgb": None}).stacked({"rgb": 0}), r"channels\['rgb'\] must be an int >= 1, got 0"),
         (lambda: MultiModal({"rgb": Saturation()}).stacked({"rgb": 1}), r"modalities\['rgb'\]: Saturation needs RGB"),
         (lambda: MultiModal({"z": DepthModality()}).stacked({"z": 2}), r"modalities\['z'\]: channels must be 1"),
@@ -185,6 +190,30 @@ def test_a_draw_of_another_pipeline_is_refused():
 def test_what_cannot_be_is_refused_when_it_is_made(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_an_empty_list_of_transforms_is_none():
+    assert MultiModal({"rgb": [], "mask": MaskModality()}, []) == MultiModal({"rgb": None, "mask": MaskModality()})
+    assert ImageModality([]) == ImageModality()
+
+
+LAST = {"rgb": torch.rand(2, 8, 9, 3), "depth": torch.rand(2, 8, 9, 1), "mask": torch.zeros(2, 8, 9)}
+
+
+@pytest.mark.parametrize("names", [("rgb", "mask"), ("mask", "rgb"), ("depth",), ("rgb", "depth", "mask")])
+def test_channels_that_stand_last_are_said_of_the_picture_that_has_them(names):
+    both = MultiModal({"rgb": None, "depth": DepthModality(), "mask": MaskModality()}, Rotation())
+    wrong = next(name for name in names if name != "mask")
+    rule = rf"^pictures\['{wrong}'\] must be \(B, C, H, W\), got shape \(2, 8, 9, .* permute\(0, 3, 1, 2\) it$"
+    with pytest.raises(ValueError, match=rule):
+        both({name: LAST[name] for name in names})
+    first = {name: x.permute(0, 3, 1, 2) if x.dim() == 4 else x for name, x in LAST.items() if name in names}
+    assert set(both(first)) == set(names)
+
+
+def test_channels_that_stand_last_in_the_only_picture_are_doubtful():
+    with pytest.warns(RuntimeWarning, match=r"^pictures\['rgb'\] should be \(B, C, H, W\), got shape"):
+        assert MultiModal({"rgb": None}, Rotation())({"rgb": LAST["rgb"]})["rgb"].shape == (2, 8, 9, 3)
 
 
 def test_a_stack_takes_its_number_of_channels():

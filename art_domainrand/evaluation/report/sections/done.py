@@ -35,7 +35,7 @@ def parts_in_turn(condition: Condition) -> list[Condition]:
 
 def new_in(text: str, part: Corrupted | InDomain, *, told: bool) -> str:
     """One part of what was done, without its name and severity where they are told, and never with them twice."""
-    name = part.corruption if isinstance(part, Corrupted) else part.domain
+    name = part.corruption if isinstance(part, Corrupted) else part.called
     head, *rest = text.split(", ")
     if squeezed(head.removeprefix("domain ")) != squeezed(f"{name}{AT_SEVERITY}{part.severity}"):
         return text

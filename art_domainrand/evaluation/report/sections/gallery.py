@@ -102,7 +102,7 @@ def family_of(condition: Condition) -> str:
     if isinstance(condition, Corrupted):
         return condition.corruption
     if isinstance(condition, InDomain):
-        return condition.domain
+        return condition.called
     return condition.name if eps_of(condition) is None else with_eps(condition, 0.0).name
 
 

@@ -72,7 +72,7 @@ def severity_grids(evaluation: Evaluation) -> tuple[Grid, ...]:
         if isinstance(condition, Corrupted):
             places[condition.corruption, str(condition.severity)] = name
         elif isinstance(condition, InDomain):
-            places[f"domain {condition.domain}", str(condition.severity)] = name
+            places[f"domain {condition.called}", str(condition.severity)] = name
     counts = Counter(line for line, _ in places)
     lines = tuple(line for line, count in counts.items() if count > 1)
     if not lines:

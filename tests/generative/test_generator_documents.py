@@ -1,0 +1,191 @@
+"""A learned domain in documents: by the file it was saved to and a hash of its weights, in pipelines and conditions."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from art_domainrand import DomainGenerator, PerturbationGenerator, domain_mapping
+from art_domainrand.evaluation import evaluate
+from art_domainrand.evaluation.conditions import Attacked, Custom, InDomain, Randomized, Then
+from art_domainrand.evaluation.conditions.documents import from_record, to_document
+from art_domainrand.evaluation.conditions.known import from_document
+from art_domainrand.evaluation.folder import load_evaluation
+from art_domainrand.evaluation.running.errors import EvaluationError
+from art_domainrand.randomization import (
+    OneOf,
+    Pipeline,
+    Rotation,
+    from_yaml,
+    load_pipeline,
+    save_pipeline,
+    to_dict,
+    to_json,
+    to_yaml,
+)
+from art_domainrand.randomization.domains.references import Moments
+from art_domainrand.randomization.kept import KEPT, kept_class
+
+from support.estimators import make_classifier
+
+X = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
+Y = np.zeros(len(X), np.int64)
+
+
+def learned(seed=0):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of few images
+        return DomainGenerator(width=4, blocks=0).fit(X, 1 - X / 2, epochs=1, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def domain():
+    return learned()
+
+
+@pytest.fixture
+def saved(domain, tmp_path):
+    domain.save(tmp_path / "domain.pt")
+    return DomainGenerator.load(tmp_path / "domain.pt", severity=(2, 5))
+
+
+def test_a_pipeline_names_the_file_and_comes_back_with_the_same_bits(saved, tmp_path):
+    pipeline = Pipeline([OneOf([saved, Rotation((-5, 5))])])
+    save_pipeline(pipeline, tmp_path / "pipeline.yaml")
+    again = load_pipeline(tmp_path / "pipeline.yaml")
+    x, draw = torch.from_numpy(X), pipeline.sample(len(X), torch.Generator().manual_seed(0))
+    assert torch.equal(again.apply(x, draw), pipeline.apply(x, draw))
+    assert to_json(again) == to_json(pipeline)
+    assert kept_class("domain.generator") is DomainGenerator
+    assert {kept_class(name).kept_as for name in KEPT} == set(KEPT)
+
+
+def test_a_file_is_found_from_another_folder(domain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    domain.save("domain.pt")
+    text = to_yaml(Pipeline([domain]))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert repr(from_yaml(text)) == repr(Pipeline([domain]))
+
+
+def test_what_has_no_file_or_another_one_is_refused(saved, tmp_path):
+    with pytest.raises(ValueError, match=r"transforms\[0\]: domain must be saved first, by DomainGenerator.save"):
+        to_dict(Pipeline([learned()]))
+    text = to_yaml(Pipeline([saved]))
+    learned(seed=1).save(tmp_path / "domain.pt")
+    with pytest.raises(ValueError, match=r"transforms\[0\]: weights must be .*domain\.pt, got "):
+        from_yaml(text)
+    (tmp_path / "domain.pt").unlink()
+    with pytest.raises(ValueError, match=r"transforms\[0\]: .*No such file"):
+        from_yaml(text)
+    with pytest.raises(ValueError, match=r"transforms\[0\] must have the key 'file'"):
+        from_yaml("{version: 1, transforms: [{type: domain.generator}]}")
+    with pytest.raises(ValueError, match=r"transforms\[0\] has the unknown key 'width'"):
+        from_yaml("{version: 1, transforms: [{type: domain.generator, file: a, width: 3}]}")
+
+
+def test_no_file_that_a_document_names_runs_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+
+    torch.save({"version": 1, "kind": "DomainGenerator", "shape": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match=r"path must be a file of DomainGenerator"):
+        from_yaml(f"{{version: 1, transforms: [{{type: domain.generator, file: {tmp_path}/evil.pt}}]}}")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_generator_is_a_condition_with_a_document(saved, tmp_path):
+    condition = InDomain(saved, 4)
+    assert condition.name == "domain DomainGenerator 4"
+    document = json.loads(json.dumps(to_document(condition)))
+    again = from_document(document)
+    assert repr(again) == repr(InDomain(saved.at(5), 4))  # the severity is the condition's
+    by_hand = from_document(
+        {"type": "in_domain", "domain": {"type": "domain.generator", "file": f"{tmp_path}/domain.pt"}}
+    )
+    assert by_hand.domain._digest == saved._digest
+    (tmp_path / "domain.pt").unlink()  # what has run is read without it
+    assert from_record(document).name == condition.name
+    several = Randomized(Pipeline([saved, OneOf([Rotation((-5, 5)), saved])]))
+    assert from_record(to_document(several)).name == several.name
+
+
+def test_it_does_to_images_what_domain_mapping_does(domain):
+    seen = []
+    look = Then(InDomain(domain, 4), Custom(lambda estimator, x, y: (seen.append(x), x)[1]))
+    evaluate(make_classifier(), look, (X, Y), seed=5, diagnosed=False)
+    np.testing.assert_array_equal(seen[0], domain_mapping(X, domain, 4, seed=5))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (3, "domain must be the name of a domain or a domain's mapping, got 3"),
+        ({"type": "rotation"}, "domain must be a domain, got 'rotation'"),
+        ({"type": "domain.generator", "file": "no.pt"}, "domain: .*no.pt"),
+        ({"type": "custom", "name": "DomainGenerator"}, "domain must not be a function"),
+    ],
+)
+def test_a_condition_of_no_domain_is_refused(wrong, says):
+    with pytest.raises(ValueError, match=rf"condition\.{says}"):
+        from_document({"type": "in_domain", "domain": wrong})
+
+
+def test_a_condition_of_a_domain_that_is_not_ready_is_refused():
+    for unready in (DomainGenerator(), Moments()):
+        with pytest.raises(ValueError, match="domain must be fitted first, by its method fit, got a "):
+            InDomain(unready)
+    with pytest.raises(TypeError, match="domain must be the name of a domain or a Domain, got Rotation"):
+        InDomain(Rotation((-5, 5)))
+
+
+def moments(scale):
+    return Moments().fit(X * np.float32(scale))
+
+
+def perturbing(seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of few images
+        attack = PerturbationGenerator(model(), eps=0.1, epochs=1, width=4, blocks=0, seed=seed)
+        return attack.fit(X, Y).against
+
+
+def model():
+    return make_classifier()
+
+
+MADE = {
+    "domain": (lambda: InDomain(learned(0), 4), lambda: InDomain(learned(1), 4)),
+    "references": (lambda: InDomain(moments(1), 4), lambda: InDomain(moments(0.5), 4)),
+    "pipeline": (lambda: Randomized(Pipeline([learned(0)])), lambda: Randomized(Pipeline([learned(1)]))),
+    "attack": (lambda: Attacked(perturbing(0), 0.1), lambda: Attacked(perturbing(1), 0.1)),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_folder_goes_on_with_the_same_weights_alone(kind, tmp_path):
+    """What was learned anew with the same seed has the same weights; with another one the folder is refused."""
+    one, other = MADE[kind]
+
+    def run(condition):
+        return evaluate(model(), {"it": condition}, (X, Y), out=tmp_path / "run", diagnosed=False)
+
+    rows = run(one()).outcomes.rows
+    assert run(one()).outcomes.rows.tolist() == rows.tolist()
+    with pytest.raises(EvaluationError, match=r"holds another evaluation: conditions\.it\."):
+        run(other())
+
+
+def test_a_folder_goes_on_where_the_file_has_moved(saved, tmp_path):
+    def run(file):
+        condition = {"it": InDomain(DomainGenerator.load(file), 4)}
+        return evaluate(model(), condition, (X, Y), out=tmp_path / "run", diagnosed=False)
+
+    rows = run(tmp_path / "domain.pt").outcomes.rows
+    (tmp_path / "domain.pt").rename(tmp_path / "moved.pt")
+    assert run(tmp_path / "moved.pt").outcomes.rows.tolist() == rows.tolist()
+    assert list(load_evaluation(tmp_path / "run").conditions) == ["it"]

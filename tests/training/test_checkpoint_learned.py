@@ -1,0 +1,83 @@
+"""A run is resumed with what was learned before it, or followed by it, and refused with anything else."""
+
+import warnings
+from functools import cache
+
+import numpy as np
+import pytest
+
+from art_domainrand import DomainAttack, DomainGenerator, DomainRandomization, PerturbationGenerator
+from art_domainrand import randomization as R  # noqa: N812
+from art_domainrand.randomization.domains.references import Moments
+from art_domainrand.training import MetaRanges
+
+from support.trainer import corners, trainable, trainer_of
+
+X, Y = corners(16)
+
+
+@cache
+def learned(seed):
+    return DomainGenerator(width=2, blocks=0).fit(X, 1 - X / 2, epochs=1, seed=seed)
+
+
+def moments(scale):
+    return Moments().fit(X * np.float32(scale))
+
+
+def perturbing(classifier, seed):
+    return PerturbationGenerator(classifier, eps=0.1, epochs=1, width=2, blocks=0, seed=seed).fit(X, Y)
+
+
+def fit(folder, attack=None, defence=None, validation_data=None, **options):
+    classifier = trainable(preprocessing_defences=defence)
+    trainer = trainer_of(classifier, **({"objective": "madry", "checkpoint": folder} | options))
+    if attack is not None:
+        trainer.attack = attack(classifier)
+    trainer.fit(X, Y, batch_size=16, nb_epochs=1, validation_data=validation_data)
+
+
+def meta(seed):
+    bright = R.Pipeline([R.Brightness((-0.1, 0.1))])
+    return {"ranges": MetaRanges(corners(8, seed), every=4), "randomization": bright}
+
+
+def meta_by_validation_data(seed):
+    return meta(0) | {"ranges": "meta", "validation_data": corners(8, seed)}
+
+
+CASES = {
+    "randomization": lambda seed: {"randomization": R.Pipeline([learned(seed)])},
+    "references": lambda seed: {"randomization": R.Pipeline([moments(1 - seed / 2)])},
+    "domain attack": lambda seed: {
+        "attack": lambda classifier: DomainAttack(classifier, R.Pipeline([learned(seed)]), evaluations=4, verbose=False)
+    },
+    "defence": lambda seed: {"defence": DomainRandomization([learned(seed)], seed=0, device_type="cpu")},
+    "attack.weights": lambda seed: {"attack": lambda classifier: perturbing(classifier, seed)},
+    "validation_domain": meta,
+    "validation_data": meta_by_validation_data,
+}
+NAMED = {
+    "references": "randomization",
+    "domain attack": "attack.*",
+    "defence": "preprocessing",
+    "validation_data": "validation_domain",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_other_weights_and_another_domain_are_refused(case, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of few images
+        fit(tmp_path, **CASES[case](0))
+        fit(tmp_path, **CASES[case](0))
+        with pytest.raises(ValueError, match=rf"^{NAMED.get(case, case)} must be .*, as in the run to resume in "):
+            fit(tmp_path, **CASES[case](1))
+
+
+def test_a_loaded_generator_goes_on_for_the_one_that_was_saved(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of few images
+        fit(tmp_path, randomization=R.Pipeline([learned(0)]))
+        learned(0).save(tmp_path / "domain.pt")
+        fit(tmp_path, randomization=R.Pipeline([DomainGenerator.load(tmp_path / "domain.pt")]))
