@@ -21,6 +21,8 @@ import typer
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
+from strength_undecided import margins, undecided
+
 from art_domainrand import PGD, AutoPGD, MinimumNorm, StrongestAttack
 from art_domainrand.attacks.ensemble import budgets
 from art_domainrand.attacks.ensemble.reach import Worthwhile
@@ -37,12 +39,6 @@ Lever = Callable[[Model, int], Tensor]
 STEPS, TARGETS = 50, 4
 # A3 (section 3.3 and its authors' code): the share of samples, of largest margin, that each round goes on with.
 SHARES = (1, 1, 1, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, *[0.1] * 5, *[0.065] * 4, *[0.03] * 20)
-
-
-def margins(scores: Tensor, labels: Tensor) -> Tensor:
-    """The largest other score over the label's (N,)."""
-    own = scores.gather(1, labels[:, None])
-    return (scores.scatter(1, labels[:, None], -torch.inf).amax(1, keepdim=True) - own)[:, 0]
 
 
 def probability_margin(scores: Tensor, labels: Tensor) -> Tensor:
@@ -169,19 +165,6 @@ LEVERS: dict[str, Lever] = {
 }
 
 
-def undecided(model: Model, below: float) -> Model:
-    """The images that PGD-50 on the margin leaves right, at less than ``below`` of their margin."""
-    attack = PGD(
-        model.estimator, eps=model.eps, eps_step=model.eps / 2, max_iter=50, loss="margin", step_schedule="cosine",
-        early_stop=True, batch_size=len(model.x), verbose=False,
-    )  # fmt: skip
-    adv = torch.as_tensor(attack.generate(model.test.x, model.test.y))
-    with torch.no_grad():
-        before, after = (margins(model.net(images), model.y) for images in (model.x, adv))
-    left = ((after < 0) & (after > below * before)).nonzero()[:, 0]
-    return replace(model, test=replace(model.test, x=model.test.x[left], y=model.test.y[left]))
-
-
 def measured(model: Model, seeds: int) -> Iterator[Row]:
     """For each lever how many of the images fall, of those that any of them breaks, and forward passes per image."""
     broken: dict[str, list[Tensor]] = {}
@@ -217,8 +200,7 @@ def main(
     torch.set_num_threads(1)
     attacked = [models.load(name, cache, cifar, images) for name in names.split(",") if name]
     if weights is not None and data is not None:
-        whole = models.published(weights, data, offset + images)
-        attacked.append(replace(whole, test=replace(whole.test, x=whole.test.x[offset:], y=whole.test.y[offset:])))
+        attacked.append(models.published(weights, data, images, offset=offset))
     rows = [row for model in attacked for row in measured(undecided(model, below), seeds)]
     measure.print_table(rows)
     measure.write(json, {"about": measure.surroundings(torch.device("cpu")), "levers": rows})

@@ -21,6 +21,8 @@ from art.attacks.evasion import AutoProjectedGradientDescent, ProjectedGradientD
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
+from strength_undecided import undecided
+
 from art_domainrand import FGSM, PGD, AutoPGD, StrongestAttack
 from art_domainrand.data import LabelledImages
 
@@ -234,6 +236,8 @@ def main(
     budgets: Annotated[str, typer.Option(help="standard: of StrongestAttack")] = "quick,standard,full",
     weights: Annotated[Path | None, typer.Option(help="standard: TRADES' MNIST network, in place of models")] = None,
     data: Annotated[Path | None, typer.Option(help="standard: npz of MNIST's test images, x in [0, 1] and y")] = None,
+    offset: Annotated[int, typer.Option(help="standard: of the MNIST network's images, left out before them")] = 0,
+    hard: Annotated[bool, typer.Option(help="standard: those alone that PGD-50 leaves undecided")] = False,
     masks: Annotated[Path | None, typer.Option(help="standard: keep here which images stood after each attack")] = None,
     device: str = "cpu",
     threads: int = 1,
@@ -245,10 +249,15 @@ def main(
     if part != "standard":
         sets = ["digits"] + ([] if cifar is None else ["cifar"])
         tables = parts(part, load, sets, [int(count) for count in draws.split(",")], seeds)
-    elif weights is None or data is None:
-        tables = standard([load(name) for name in names.split(",")], at, budgets, seeds, masks)
     else:
-        tables = standard([models.published(weights, data, images, device=device)], at, budgets, seeds, masks)
+        if weights is None or data is None:
+            attacked = [load(name) for name in names.split(",")]
+        else:
+            attacked = [models.published(weights, data, images, device=device, offset=offset)]
+        if hard:
+            attacked = [undecided(model) for model in attacked]
+            print({model.name: f"{len(model.x)} images" for model in attacked}, flush=True)
+        tables = standard(attacked, at, budgets, seeds, masks)
     about = measure.surroundings(torch.device(device)) | {"threads": threads}
     print(about)
     for title, rows in tables.items():

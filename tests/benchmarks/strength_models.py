@@ -198,20 +198,24 @@ def weights_path(name: str, cache: Path) -> Path:
     return cache / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}.pt"
 
 
-def published(weights: Path, images: Path, count: int | None = 1000, eps: float = 0.3, device: str = "cpu") -> Model:
+def published(
+    weights: Path, images: Path, count: int = 1000, eps: float = 0.3, device: str = "cpu", offset: int = 0
+) -> Model:
     """TRADES' published MNIST network on the first images of a file.
 
     :param weights: Its state dict, ``model_mnist_smallcnn.pt`` of TRADES' page.
     :param images: An npz file with ``x`` (N, 1, 28, 28) in [0, 1] and ``y`` (N,).
-    :param count: How many images; None for all.
+    :param count: How many images.
     :param eps: The L-inf radius.
     :param device: Where it is.
+    :param offset: How many images are left out before them.
     """
     net = SmallCNN(1, 28)
     net.load_state_dict(torch.load(weights, map_location="cpu"))
     arrays = np.load(images)
     names = tuple(str(digit) for digit in range(10))
-    test = LabelledImages(arrays["x"][:count].astype(np.float32), arrays["y"][:count].astype(np.int64), names)
+    part = slice(offset, offset + count)
+    test = LabelledImages(arrays["x"][part].astype(np.float32), arrays["y"][part].astype(np.int64), names)
     return Model("mnist-trades-published", net.to(device).eval(), test, {INF: eps, 2: 2.0, 1: 10.0})
 
 
