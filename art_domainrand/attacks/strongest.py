@@ -62,9 +62,9 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         towards ``y``, with restarts in place of classes.
     :param batch_size: Images at a time.
     :param verbose: Show a progress bar.
-    :param budget: "quick"; "standard", which ends with a short Square for who is near; or "full", which skips no sample
-        in its own first stages and has 5,000 queries of Square: it costs what AutoAttack does. Each begins with all of
-        the one before, so that more is never weaker for any sample.
+    :param budget: "quick", "standard", or "full", which skips no sample in its own first stages and ends with 5,000
+        queries of Square for who is near: it costs what AutoAttack does. Each begins with all of the one before, so
+        that more is never weaker for any sample.
     :param seed: None draws random starts from ``np.random``, as ART does. With an int every random number belongs to
         the seed and the image, so that an image has the same result in every call, batch size, order and company.
     :param eot_samples: Draws of a random estimator, or of ``randomization``, that a gradient is the mean of; one means

@@ -34,7 +34,8 @@ QUICK: tuple[BudgetLine, ...] = (
     (DIRECTED_CE, 25, 4, 0.04),
 )
 
-# There, what counts is how many different starts there are, and some fall to changes that no gradient leads to.
+# There, what counts is how many different starts there are. A short Square here broke nobody on images that had chosen
+# nothing, at 40 to 150 queries for each image.
 STANDARD: tuple[BudgetLine, ...] = (
     (DIRECTED_CE, 25, 2, 0.4),
     (DIRECTED, 25, 4, 0.2),
@@ -44,7 +45,6 @@ STANDARD: tuple[BudgetLine, ...] = (
     (DIRECTED_CE, 50, 8, 0.06),
     (DIRECTED, 50, 16, 0.04),
     ("targeted_dlr", 50, 4, 0.04),
-    (SQUARE, 1000, 1, 0.1),
 )
 
 FULL: tuple[BudgetLine, ...] = (
