@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from art_domainrand.core.memory import is_out_of_memory
+
 BROKEN = "broken, or of another format"
 NOT_PLAIN = "more than tensors and plain values, which could run code and is not loaded"
 
@@ -21,15 +23,17 @@ def read_plain(path: Path, argument: str, rule: str, device: torch.device | str 
     :param rule: what it must be.
     :param device: where the tensors go.
     :raises ValueError: for a file that is broken, or holds anything else; torch's own error would advise to run it.
-    :raises OSError: for one that cannot be opened.
+    :raises OSError: for one that cannot be opened. What is raised for want of memory is left as it is.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of how a strange pickle was written
             return torch.load(path, map_location=device, weights_only=True)
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:  # of bytes that are none of its own, torch's reader may say anything
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
         foreign = isinstance(error, pickle.UnpicklingError) and "weights" in str(error).lower()
         why = NOT_PLAIN if foreign else BROKEN
         raise ValueError(f"{argument} must {rule}, got {str(path)!r}, unreadable: {why}") from None

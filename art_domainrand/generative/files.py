@@ -21,7 +21,15 @@ NETWORK_VERSION = 1
 
 def absolute(path: str | Path) -> Path:
     """Where a file is, also for who works in another folder."""
-    return Path(path).expanduser().resolve()
+    return at_home(path).resolve()
+
+
+def at_home(path: str | Path) -> Path:
+    """A path with ~ as a home folder; ValueError if whose it is is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"path must be a path, got {str(path)!r}: {error}") from None
 
 
 def write_network(path: str | Path, kind: str, state: Mapping[str, Any]) -> None:
@@ -31,7 +39,7 @@ def write_network(path: str | Path, kind: str, state: Mapping[str, Any]) -> None
     :param kind: what it is of, so that no other class reads it.
     :param state: what to keep.
     """
-    with whole_file(Path(path).expanduser()) as temporary:
+    with whole_file(at_home(path)) as temporary:
         torch.save({"version": NETWORK_VERSION, "kind": kind, **state}, temporary)
 
 
@@ -42,7 +50,7 @@ def read_network(path: str | Path, kind: str) -> dict[str, Any]:
     :param kind: what it must be of.
     :raises ValueError: for a file of another kind or version, and one that is broken or holds more than weights.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     state = read_plain(path, "path", f"be a file of {kind}")
     known = isinstance(state, dict) and state.get("kind") == kind and state.get("version") == NETWORK_VERSION
     named = Text(f"{str(path)!r}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import partial
@@ -207,12 +207,15 @@ def _write(value: Any, path: str) -> Any:
     raise ValueError(f"{path} must be a number, text or made of these, got {type(value).__name__}")
 
 
-def _build(table: Mapping[str, type], value: dict[str, Any], path: str) -> Any:
-    """Build an object of the class that ``value["type"]`` names in ``table``, of the other entries."""
+def _build(table: Mapping[str, type], value: dict[str, Any], path: str, others: Iterable[str] = ()) -> Any:
+    """Build an object of the class that ``value["type"]`` names in ``table``, of the other entries.
+
+    ``others`` are names that would have done, too.
+    """
     name = value.get("type")
     if not isinstance(name, str) or name not in table:
         got = repr(name) if "type" in value else "none"
-        raise ValueError(f"{path}.type must be one of {sorted(table)}, got {got}")
+        raise ValueError(f"{path}.type must be one of {sorted([*table, *others])}, got {got}")
     cls = table[name]
     known = {field.name: field for field in fields(cls) if field.init}
     needed = [key for key, field in known.items() if field.default is MISSING and field.default_factory is MISSING]
@@ -227,7 +230,7 @@ def _build_transform(value: dict[str, Any], path: str) -> Any:
     """Build a transform, or read one that a file holds."""
     name = value.get("type")
     if not isinstance(name, str) or name not in KEPT:
-        return _build(_TRANSFORM_TYPES, value, path)
+        return _build(_TRANSFORM_TYPES, value, path, KEPT)
     cls = kept_class(name)
     hints = field_hints(cls.from_kept)
     known = list(signature(cls.from_kept).parameters)

@@ -16,6 +16,7 @@ from support.estimators import cnn, make_classifier
 HIGH = np.array([1.0, 2.0, 0.5], np.float32).reshape(3, 1, 1)
 X = np.random.default_rng(0).random((4, 3, 8, 8), dtype=np.float32) * HIGH
 Y = np.arange(4)
+EIGHT_BIT = np.random.default_rng(0).integers(0, 256, X.shape, np.uint8)
 BRIGHT = Pipeline([Brightness((-0.2, 0.2))])
 SHAPES = {
     "image": lambda bound: np.broadcast_to(bound, (3, 8, 8)),
@@ -36,6 +37,9 @@ USES = {
     "evaluate": lambda classifier: np.array(
         evaluate(classifier, [InDomain("night"), Attacked("fgsm", 0.05)], (X, Y), seed=0).outcomes.rows["linf"]
     ),
+    "evaluate 8-bit images": lambda classifier: np.array(
+        evaluate(classifier, InDomain("night"), (EIGHT_BIT, Y), seed=0, diagnosed=False).outcomes.rows["linf"]
+    ),
 }
 
 
@@ -43,6 +47,7 @@ def classifier(high):
     return make_classifier(cnn(3), input_shape=(3, 8, 8), clip_values=(np.zeros_like(high), high))
 
 
+@pytest.mark.filterwarnings("ignore:data hold 8-bit images")
 @pytest.mark.parametrize("use", USES)
 def test_every_shape_is_the_same_range(use):
     expected = USES[use](classifier(HIGH))
@@ -51,6 +56,7 @@ def test_every_shape_is_the_same_range(use):
         np.testing.assert_array_equal(USES[use](classifier(np.ascontiguousarray(shape(HIGH)))), expected)
 
 
+@pytest.mark.filterwarnings("ignore:data hold 8-bit images")
 @pytest.mark.parametrize("use", USES)
 def test_one_for_each_channel_that_does_not_broadcast_is_said(use):
     """ART refuses it, too: NumPy would lay it along the width."""

@@ -52,3 +52,13 @@ def test_nothing_else_is_run_or_advised_to_be(tmp_path):
         assert str(told.value).endswith(why), name
         assert told.value.__suppress_context__  # which torch's advice stands in
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_want_of_memory_is_not_taken_for_a_broken_file(error, tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise error
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(type(error)):
+        read_plain(tmp_path / "file.pt", "path", "be a file")

@@ -83,6 +83,12 @@ def test_what_has_no_file_or_another_one_is_refused(saved, tmp_path):
         from_yaml(text)
     with pytest.raises(ValueError, match=r"transforms\[0\] must have the key 'file'"):
         from_yaml("{version: 1, transforms: [{type: domain.generator}]}")
+    with pytest.raises(ValueError, match=r"transforms\[0\]: path must be .*, got '~nobody-here/a': .*home"):
+        from_yaml("{version: 1, transforms: [{type: domain.generator, file: ~nobody-here/a}]}")
+    with pytest.raises(
+        ValueError, match=r"transforms\[0\]\.type must be one of .*'domain\.generator'.*, got 'domain\.g'"
+    ):
+        from_yaml("{version: 1, transforms: [{type: domain.g}]}")
     with pytest.raises(ValueError, match=r"transforms\[0\] has the unknown key 'width'"):
         from_yaml("{version: 1, transforms: [{type: domain.generator, file: a, width: 3}]}")
 
@@ -189,3 +195,19 @@ def test_a_folder_goes_on_where_the_file_has_moved(saved, tmp_path):
     (tmp_path / "domain.pt").rename(tmp_path / "moved.pt")
     assert run(tmp_path / "moved.pt").outcomes.rows.tolist() == rows.tolist()
     assert list(load_evaluation(tmp_path / "run").conditions) == ["it"]
+
+
+def test_a_folder_from_before_there_were_hashes_goes_on(tmp_path):
+    """What cannot stand in a document stood there by its name alone."""
+
+    def run():
+        return evaluate(
+            model(), {"it": Randomized(Pipeline([learned()]))}, (X, Y), out=tmp_path / "run", diagnosed=False
+        )
+
+    rows = run().outcomes.rows
+    manifest = tmp_path / "run" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    del document["conditions"]["it"]["pipeline"]["hash"]
+    manifest.write_text(json.dumps(document))
+    assert run().outcomes.rows.tolist() == rows.tolist()

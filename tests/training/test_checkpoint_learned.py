@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 from art_domainrand import DomainAttack, DomainGenerator, DomainRandomization, PerturbationGenerator
 from art_domainrand import randomization as R  # noqa: N812
@@ -81,3 +82,15 @@ def test_a_loaded_generator_goes_on_for_the_one_that_was_saved(tmp_path):
         fit(tmp_path, randomization=R.Pipeline([learned(0)]))
         learned(0).save(tmp_path / "domain.pt")
         fit(tmp_path, randomization=R.Pipeline([DomainGenerator.load(tmp_path / "domain.pt")]))
+
+
+@pytest.mark.parametrize("case", ["attack.weights", "validation_domain"])
+def test_a_file_from_before_they_were_noted_is_resumed(case, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of few images
+        fit(tmp_path, **CASES[case](0))
+        for file in tmp_path.glob("*.pt"):
+            state = torch.load(file, weights_only=True)
+            del state["settings"][case]
+            torch.save(state, file)
+        fit(tmp_path, **CASES[case](0))

@@ -179,7 +179,7 @@ def _read_pipeline(value: Any, path: str, recorded: bool) -> Any:
         if recorded and value.get("type") == CUSTOM:
             return RecordedName(value.get("name"))
         if recorded and names_file(dict(value)):  # a record is read without what it was made with
-            return RecordedName(", ".join(map(transform_class_name, value["transforms"])))
+            return RecordedName(", ".join(map(transform_class_name, value.get("transforms", ()))))
         _refuse_functions(value, path)
         try:
             return from_dict(dict(value))
@@ -222,6 +222,8 @@ def _read_options(value: Any, path: str, recorded: bool) -> dict[str, Any]:
 def _read_option(value: Any, path: str, recorded: bool) -> Any:
     if isinstance(value, Mapping) and recorded and value.get("type") == CUSTOM:
         return Unavailable(str(value.get("name")))
+    if recorded and isinstance(value, (Mapping, list)):  # what a function of the user's took, such as a pipeline
+        return value
     if path.endswith(".eps_step"):
         return read_eps(value, path)
     return read_as(float | int | bool | str | None, value, path, {})

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from art_domainrand.core.arrays import from_array
 from art_domainrand.core.checks import Text, check_pixels, clip_bounds, require
 from art_domainrand.core.memory import is_out_of_memory
 from art_domainrand.core.pixels import ClipRange
@@ -177,9 +178,7 @@ def in_range_of(estimator: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     if values is None or not (np.any(np.asarray(values[0]) != 0) or np.any(np.asarray(values[1]) != 1)):
         return x
-    ClipRange(values)  # refuses what is no range
-    low, high = (np.asarray(value, dtype=np.float32) for value in values)
-    moved: NDArray[np.float32] = x * (high - low) + low
+    moved: NDArray[np.float32] = ClipRange(values).from_unit(from_array(x)).numpy()
     return moved
 
 

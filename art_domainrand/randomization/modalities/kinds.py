@@ -172,7 +172,8 @@ def as_change(item: Item | None) -> Transform | None:
 
 def transform_or_none(item: Item | None) -> Transform | None:
     """Read transforms as one; None for None and for an empty list, of which there is nothing to do."""
-    return None if item is None or item in ([], ()) else as_transform(item)
+    empty = isinstance(item, (list, tuple)) and not item
+    return None if item is None or empty else as_transform(item)
 
 
 def as_number(name: str, value: Any) -> float | None:

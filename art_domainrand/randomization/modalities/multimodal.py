@@ -185,9 +185,7 @@ class MultiModal:
     def _check(self, pictures: Mapping[str, Tensor], draw: Draw) -> None:
         require(isinstance(pictures, Mapping) and len(pictures) > 0, "pictures", "be a dictionary of tensors", pictures)
         sizes: dict[tuple[int, ...], str] = {}
-        last = next(
-            (f"pictures[{name!r}] {{}} {said_last(x)}" for name, x in pictures.items() if has_channels_last(x)), ""
-        )
+        last = next((said_last(name, x) for name, x in pictures.items() if has_channels_last(x)), "")
         for name, x in pictures.items():
             check_known("pictures", name, self._stack.names)
             argument = f"pictures[{name!r}]"
@@ -208,7 +206,7 @@ class MultiModal:
             with advised(last):
                 require(False, f"pictures[{wrong!r}]", rule, other)
         if last:
-            warnings.warn(last.format("should"), RuntimeWarning, stacklevel=3)
+            warnings.warn(last.replace("must be", "should be", 1), RuntimeWarning, stacklevel=3)
         count = len(self.parameters)
         require(draw.u.shape[1] == count, "draw", f"have {count} coordinates per scene", draw.u.shape[1])
 
@@ -219,9 +217,10 @@ def has_channels_last(x: Any) -> bool:
     return len(shape) == 4 and shape[3] <= FEW_CHANNELS < min(shape[1:3])
 
 
-def said_last(x: Tensor) -> str:
+def said_last(name: str, x: Tensor) -> str:
     """What a picture must be whose channels look to be last."""
-    return f"be (B, C, H, W), got shape {tuple(x.shape)}, which looks like (B, H, W, C): permute(0, 3, 1, 2) it"
+    looks = "which looks like (B, H, W, C): permute(0, 3, 1, 2) it"
+    return f"pictures[{name!r}] must be (B, C, H, W), got shape {tuple(x.shape)}, {looks}"
 
 
 @contextmanager
@@ -232,7 +231,7 @@ def advised(last: str) -> Iterator[None]:
     except ValueError as error:
         if not last:
             raise
-        raise ValueError(last.format("must")) from error
+        raise ValueError(last) from error
 
 
 def _as_modality(name: str, item: Modality | Item | None) -> Modality:

@@ -17,6 +17,8 @@ from art_domainrand.core.plain_files import read_plain
 
 LAST, BEST = "last.pt", "best.pt"
 CHECKPOINT_VERSION = 2
+LATER = ("attack.weights", "validation_domain")
+"""Settings that the first files of this version do not hold: of those it is not known what they were."""
 
 
 def save(folder: Path, name: str, state: dict[str, Any]) -> None:
@@ -35,6 +37,8 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     got = Text(f"{version!r} in {str(path)!r}")
     require(version == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
     for key, value in settings.items():
+        if key in LATER and key not in state["settings"]:
+            continue
         was = state["settings"].get(key)
         require(was == value, key, f"be {was!r}, as in the run to resume in {str(path)!r}", value)
     return state

@@ -162,6 +162,12 @@ def test_functions_are_recorded_by_name_and_read_of_but_not_run(condition):
     assert (type(again), again.name) == (type(condition), condition.name)
 
 
+@pytest.mark.parametrize("option", [[1, 2], {"a": 1}, DOMAINS["night"](), Pipeline([Rotation(5)])])
+def test_a_record_is_read_whatever_a_function_of_the_users_was_given(option):
+    document = yaml.safe_load(yaml.safe_dump(to_document(Attacked(my_attack, 0.5, "l2", {"how": option}))))
+    assert to_document(from_record(document)) == document
+
+
 def test_what_was_recorded_by_name_refuses_to_run():
     again = from_record(to_document(Custom(lambda estimator, x, y: x, "mine")))
     with pytest.raises(ValueError, match="mine is a function of the run that was read"):

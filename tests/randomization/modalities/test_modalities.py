@@ -1,6 +1,7 @@
 """Depth without false distances, masks without colours, and errors that name the modality."""
 
 import kornia.augmentation as K  # noqa: N812
+import numpy as np
 import pytest
 import torch
 
@@ -195,6 +196,8 @@ def test_what_cannot_be_is_refused_when_it_is_made(make, message):
 def test_an_empty_list_of_transforms_is_none():
     assert MultiModal({"rgb": [], "mask": MaskModality()}, []) == MultiModal({"rgb": None, "mask": MaskModality()})
     assert ImageModality([]) == ImageModality()
+    with pytest.raises(TypeError, match=r"modalities\['rgb'\]: a pipeline takes transforms"):
+        MultiModal({"rgb": np.zeros(3)})
 
 
 LAST = {"rgb": torch.rand(2, 8, 9, 3), "depth": torch.rand(2, 8, 9, 1), "mask": torch.zeros(2, 8, 9)}
@@ -211,9 +214,10 @@ def test_channels_that_stand_last_are_said_of_the_picture_that_has_them(names):
     assert set(both(first)) == set(names)
 
 
-def test_channels_that_stand_last_in_the_only_picture_are_doubtful():
-    with pytest.warns(RuntimeWarning, match=r"^pictures\['rgb'\] should be \(B, C, H, W\), got shape"):
-        assert MultiModal({"rgb": None}, Rotation())({"rgb": LAST["rgb"]})["rgb"].shape == (2, 8, 9, 3)
+@pytest.mark.parametrize("name", ["rgb", "{rgb}"])
+def test_channels_that_stand_last_in_the_only_picture_are_doubtful(name):
+    with pytest.warns(RuntimeWarning, match=rf"^pictures\['{name}'\] should be \(B, C, H, W\), got shape"):
+        assert MultiModal({name: None}, Rotation())({name: LAST["rgb"]})[name].shape == (2, 8, 9, 3)
 
 
 def test_a_stack_takes_its_number_of_channels():
