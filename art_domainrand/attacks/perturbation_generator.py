@@ -23,7 +23,7 @@ from art_domainrand.core.arguments import argument_names, suggesting_names
 from art_domainrand.core.random import checked_seed
 from art_domainrand.estimators import predict
 from art_domainrand.estimators.refused import check_estimator
-from art_domainrand.generative.files import read_network, weights_digest, whole_file_of, write_network
+from art_domainrand.generative.files import network_of_file, read_network, weights_digest, whole_file_of, write_network
 from art_domainrand.generative.perturbing import PerturbationNetwork, PerturbationShape, PerturbationTraining
 from art_domainrand.generative.record import SAME_FROM, FitRecord, sign_of_few, sign_of_victory, similarity
 
@@ -267,8 +267,8 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
         """
         state = read_network(path, cls.__name__)
         with whole_file_of(cls.__name__, path):
-            network = PerturbationNetwork(PerturbationShape(**state["shape"]))
-            network.load_state_dict(state["weights"])
+            shape = PerturbationShape(**state["shape"])
+            network = network_of_file(lambda: PerturbationNetwork(shape), shape.blocks, state["weights"])
             options = {**state["options"], "width": network.shape.width, "blocks": network.shape.blocks}
         attack = cls(estimator, **options)
         attack.network = network.eval().requires_grad_(False)

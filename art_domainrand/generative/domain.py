@@ -19,7 +19,14 @@ from art_domainrand.core.checks import Text, check_counts, require
 from art_domainrand.core.hashing import normal_field
 from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
-from art_domainrand.generative.files import absolute, read_network, weights_digest, whole_file_of, write_network
+from art_domainrand.generative.files import (
+    absolute,
+    network_of_file,
+    read_network,
+    weights_digest,
+    whole_file_of,
+    write_network,
+)
 from art_domainrand.generative.networks import cell_for, frozen_weights
 from art_domainrand.generative.record import (
     VARIETY,
@@ -240,8 +247,7 @@ class DomainGenerator(Domain, KeptInFile):
         state = read_network(path, cls.__name__)
         with whole_file_of(cls.__name__, path):
             shape = TranslationShape(**state["shape"])
-            network = TranslationNetwork(shape)
-            network.load_state_dict(state["weights"])
+            network = network_of_file(lambda: TranslationNetwork(shape), shape.blocks, state["weights"])
         domain = cls(severity, shape.noise, shape.width, shape.blocks, shape.cell)
         domain._take(network, None, absolute(path))
         return domain

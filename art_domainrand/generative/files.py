@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -14,6 +14,8 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
 from art_domainrand.core.plain_files import read_plain
+
+Built = TypeVar("Built", bound=nn.Module)
 
 NETWORK_VERSION = 1
 """The version of the file's layout."""
@@ -63,6 +65,26 @@ def weights_digest(network: nn.Module) -> str:
     return tensors_digest(network.state_dict())
 
 
+def network_of_file(make: Callable[[], Built], blocks: int, weights: Mapping[str, Any]) -> Built:
+    """The network that a file describes, with the weights that it holds.
+
+    What a file of a few bytes claims is not built: a network takes memory by its weights alone.
+
+    :param make: the network.
+    :param blocks: how many blocks the file says that it has.
+    :param weights: its state.
+    :raises RuntimeError: where the two do not fit, and for weights that are not finite.
+    """
+    if blocks > len(weights):
+        raise RuntimeError(f"{blocks} blocks have more than {len(weights)} weights")
+    with torch.device("meta"):
+        network = make()
+    network.load_state_dict(weights, assign=True)
+    if not all(value.isfinite().all() for value in network.state_dict().values()):
+        raise RuntimeError("weights are not finite")
+    return network
+
+
 @contextmanager
 def whole_file_of(kind: str, path: str | Path) -> Iterator[None]:
     """Say which file it is, should it lack what is taken from it in the ``with`` block, or not fit.
@@ -73,4 +95,5 @@ def whole_file_of(kind: str, path: str | Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(f"path must be a whole file of {kind}, got {str(path)!r}: {error}") from error
+        first = " ".join(str(error).split("\n", 2)[:2]).replace("\t", "")  # torch has a line for each tensor
+        raise ValueError(f"path must be a whole file of {kind}, got {str(path)!r}: {first}") from error

@@ -211,3 +211,19 @@ def test_a_folder_from_before_there_were_hashes_goes_on(tmp_path):
     del document["conditions"]["it"]["pipeline"]["hash"]
     manifest.write_text(json.dumps(document))
     assert run().outcomes.rows.tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "said"),
+    [({"blocks": 10**9}, "1000000000 blocks have more than"), ({"width": 10**7}, "size mismatch"), ({}, "not finite")],
+)
+def test_what_a_file_claims_is_not_built_before_it_is_looked_at(claimed, said, tmp_path):
+    """A few bytes could ask for any time and memory."""
+    learned().save(tmp_path / "g.pt")
+    state = torch.load(tmp_path / "g.pt", weights_only=True)
+    state["shape"] |= claimed
+    if not claimed:
+        next(iter(state["weights"].values())).fill_(float("nan"))
+    torch.save(state, tmp_path / "claims.pt")
+    with pytest.raises(ValueError, match=f"path must be a whole file of DomainGenerator, got .*{said}"):
+        DomainGenerator.load(tmp_path / "claims.pt")
