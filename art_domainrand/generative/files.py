@@ -15,7 +15,7 @@ from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
 from art_domainrand.core.plain_files import read_plain
 
-Built = TypeVar("Built", bound=nn.Module)
+OfFile = TypeVar("OfFile", bound=nn.Module)
 
 NETWORK_VERSION = 1
 """The version of the file's layout."""
@@ -65,7 +65,7 @@ def weights_digest(network: nn.Module) -> str:
     return tensors_digest(network.state_dict())
 
 
-def network_of_file(make: Callable[[], Built], blocks: int, weights: Mapping[str, Any]) -> Built:
+def network_of_file(make: Callable[[], OfFile], blocks: int, weights: Mapping[str, Any]) -> OfFile:
     """The network that a file describes, with the weights that it holds.
 
     What a file of a few bytes claims is not built: a network takes memory by its weights alone.
