@@ -3,7 +3,8 @@
 All methods train the same network on the same images for as many epochs, with the same pipeline as outer limits. Its
 law is uniform ("by hand"), the best of some random ones ("random search"), or moves in training. Random search trains
 one network for each law, and keeps the one that does best on the validation domain, which the meta-learned ranges
-follow; both see the same images of it, which nobody trains on. The shifts of the test are of other kinds, or stronger,
+follow; both see the same images of it, which nobody trains on. With ``--kept`` the laws of both leave a share of the
+images to the limits' own law. The shifts of the test are of other kinds, or stronger,
 than those of training and validation, and the test images choose nothing. Two sets of shifts: several of all sides,
 and one domain ("askew") that the validation domain is a milder form of.
 """
