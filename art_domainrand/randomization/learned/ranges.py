@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.documents import distinct_keys
+from art_domainrand.core.random import KEPT, derive, uniform
 from art_domainrand.randomization.core.beta import beta_entropy
+from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.draw import Draw
 from art_domainrand.randomization.core.pipeline import Item, Pipeline, pipeline_from
 from art_domainrand.randomization.learned.fields import (
@@ -25,6 +27,7 @@ from art_domainrand.randomization.learned.fields import (
     rebuilt,
     shaped,
 )
+from art_domainrand.randomization.learned.names import check_kept
 from art_domainrand.randomization.numerics.incomplete_beta import beta_icdf
 from art_domainrand.randomization.serialize import from_dict, to_dict
 
@@ -48,17 +51,20 @@ class LearnableRanges(nn.Module):
     :param pipeline: the pipeline, or what one is made from.
     :param family: "beta", which learns :class:`Uniform` and :class:`LogUniform` ranges, or "box", which learns
         :class:`Normal` and :class:`TruncatedNormal` ones too. Other coordinates are drawn as the pipeline draws them.
-    :raises ValueError: for another family, and for a pipeline that has nothing to learn.
+    :param kept: the share of the images, in [0, 1), that are drawn from the pipeline's own law whatever is learned; the
+        seeds of a draw say which.
+    :raises ValueError: for another family or share, and for a pipeline that has nothing to learn.
 
     ``bounds`` (2, F) are the lower and upper ends, or the logarithms of the two shapes, of the F fields in ``names``;
     ``logits`` hold what the odds of each choice are the softmax of.
     """
 
-    def __init__(self, pipeline: Item, family: str = "beta") -> None:
+    def __init__(self, pipeline: Item, family: str = "beta", kept: float = 0.0) -> None:
         super().__init__()
         require(family in FAMILIES, "family", f"be one of {list(FAMILIES)}", family)
+        check_kept(kept)
         self.pipeline: Pipeline = pipeline_from("pipeline", pipeline)
-        self.family = family
+        self.family, self.kept = family, float(kept)
         self.fields, self.choices = learned_fields(self.pipeline, family), learned_choices(self.pipeline)
         check_learnable("pipeline", self.pipeline, family)
         ends = torch.tensor([[0.0], [1.0]] if family == "box" else [[0.0], [0.0]], dtype=torch.float32)
@@ -119,13 +125,18 @@ class LearnableRanges(nn.Module):
             # In the middle of the member's share: a selector says which, and no more.
             middle = own_shares.cumsum(0) - own_shares / 2
             u = u.index_copy(1, columns, middle[chosen].to(u.dtype))
-        return replace(draw, u=u)
+        return replace(draw, u=torch.where(self._keeps(draw)[:, None], draw.u, u) if self.kept else u)
+
+    def _keeps(self, draw: Draw) -> Tensor:
+        """Which images stay where the pipeline's own law draws them, (n,) bool."""
+        return uniform(derive(draw.seeds, KEPT), ()) < self.kept
 
     def log_odds(self, draw: Draw) -> Tensor:
         """The logarithm of the odds of all that ``draw`` chooses, (n,), with gradients to the ``logits``.
 
         The gradient of a mean loss in the odds is that of ``(losses.detach() - baseline) * log_odds``, the score
-        function's (Williams 1992, REINFORCE). A choice without effect, inside of what is not applied, counts nothing.
+        function's (Williams 1992, REINFORCE). A choice without effect, inside of what is not applied, counts nothing,
+        nor do those of images that the pipeline's own law keeps.
 
         :param draw: an even draw, as for :meth:`place`.
         """
@@ -136,7 +147,7 @@ class LearnableRanges(nn.Module):
             for column, selector in zip(choice.columns, choice.selectors, strict=True):
                 chosen = _member(draw.u[:, column], odds)
                 total = total + torch.where(selector.acts(placed), odds.log()[chosen], 0.0)
-        return total
+        return torch.where(self._keeps(draw), 0.0, total) if self.kept else total
 
     def forward(self, x: Tensor, draw: Draw) -> Tensor:
         """Change each image as the draw says, placed where it is drawn by now; the result is not clipped.
@@ -149,7 +160,8 @@ class LearnableRanges(nn.Module):
     def entropies(self) -> Tensor:
         """The entropy of each field and then of each choice over that of the pipeline's own law, in nats.
 
-        It is minus the Kullback-Leibler divergence from there: 0 for the pipeline's own, else below.
+        It is minus the Kullback-Leibler divergence from there: 0 for the pipeline's own, else below. What is kept does
+        not count.
         """
         first, second = self.limited()
         found = [torch.log(second - first) if self.family == "box" else beta_entropy(first, second)]
@@ -167,7 +179,11 @@ class LearnableRanges(nn.Module):
         return self.entropies()[: len(self.fields)].exp()
 
     def to_pipeline(self) -> Pipeline:
-        """The pipeline that draws from the same law, with plain numbers."""
+        """The pipeline that draws from the same law, with plain numbers.
+
+        With ``kept`` it chooses between the pipeline and what was learned; :meth:`MultiModal.of` finds no modalities
+        in it.
+        """
         bounds = [bound.detach().double().tolist() for bound in self.limited()]
         make = narrowed if self.family == "box" else shaped
         laws: dict[str, dict[int, Any]] = {}
@@ -178,16 +194,19 @@ class LearnableRanges(nn.Module):
         for choice, odds in zip(self.choices, self.odds(), strict=True):
             by_member = dict(zip(choice.members, odds.detach().double().tolist(), strict=True))
             weights[choice.name] = [by_member.get(k, 0.0) for k in range(len(choice.owner.transforms))]
-        return Pipeline(rebuilt(self.pipeline.chain, laws, weights))
+        learned = Pipeline(rebuilt(self.pipeline.chain, laws, weights))
+        return Pipeline(OneOf([self.pipeline, learned], [self.kept, 1 - self.kept])) if self.kept else learned
 
     def to_json(self) -> str:
         """The pipeline and what has been learned, as JSON text."""
-        document = {
+        document: dict[str, Any] = {
             "family": self.family,
             "pipeline": to_dict(self.pipeline),
             "bounds": self.bounds.tolist(),
             "logits": [logits.tolist() for logits in self.logits],
         }
+        if self.kept:
+            document["kept"] = self.kept
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
     @classmethod
@@ -202,9 +221,9 @@ class LearnableRanges(nn.Module):
         except json.JSONDecodeError as error:
             raise ValueError(f"document must be JSON: {error}") from None
         keys = {"family", "pipeline", "bounds", "logits"}
-        fits = isinstance(document, dict) and set(document) == keys
+        fits = isinstance(document, dict) and set(document) - {"kept"} == keys
         require(fits, "document", f"be a mapping with the keys {sorted(keys)}", Text(text[:80]))
-        ranges = cls(from_dict(document["pipeline"]), document["family"])
+        ranges = cls(from_dict(document["pipeline"]), document["family"], document.get("kept", 0.0))
         try:
             rows = {"bounds": document["bounds"]} | {f"logits.{k}": row for k, row in enumerate(document["logits"])}
             state = {name: torch.tensor(row, dtype=torch.float32) for name, row in rows.items()}

@@ -16,6 +16,7 @@ from art_domainrand.randomization.core.transform import Draw
 from art_domainrand.randomization.learned.fields import check_learnable
 from art_domainrand.randomization.learned.ranges import LearnableRanges
 from art_domainrand.randomization.learned.unrolled import Weights
+from art_domainrand.training.learned.settings import AdversarialRanges, MetaRanges
 from art_domainrand.training.trainer.distributed import all_reduce
 from art_domainrand.training.trainer.ranges import Ranges
 
@@ -66,10 +67,10 @@ class LearnedRanges(Ranges):
 
     scheduled: ClassVar[bool] = False
 
-    def __init__(self, pipeline: Pipeline, family: str) -> None:
+    def __init__(self, pipeline: Pipeline, family: str, kept: float = 0.0) -> None:
         super().__init__(pipeline)
         check_learnable("randomization", pipeline, family)
-        self.learned = LearnableRanges(pipeline, family)
+        self.learned = LearnableRanges(pipeline, family, kept)
 
     @property
     def width(self) -> float:
@@ -110,11 +111,11 @@ class GradientRanges(LearnedRanges):
 
     follows: ClassVar[bool] = True
 
-    def __init__(self, pipeline: Pipeline, family: str, entropy: float, rate: float, every: int) -> None:
-        super().__init__(pipeline, family)
-        self.coefficient, self.every, self.batches = entropy, every, 0
+    def __init__(self, pipeline: Pipeline, steps: AdversarialRanges | MetaRanges) -> None:
+        super().__init__(pipeline, steps.family, steps.kept)
+        self.coefficient, self.every, self.batches = steps.entropy, steps.every, 0
         # The direction matters, not the length: a range's effect on the loss differs by orders of magnitude.
-        self.optimizer = torch.optim.Adam(self.learned.parameters(), lr=rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam(self.learned.parameters(), lr=steps.rate, betas=(0.9, 0.99))
 
     def follow(self, batch: LearnedBatch) -> None:
         self.batches += 1

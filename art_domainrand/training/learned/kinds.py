@@ -33,7 +33,7 @@ def ranges_of(settings: RangeSettings | None, pipeline: Pipeline | None) -> Rang
         bound, step = settings.success, settings.step
         return EntropyMaximizingRanges(pipeline, bound, step, settings.buffer, settings.first_width)
     if isinstance(settings, AdversarialRanges):
-        return AscendingRanges(pipeline, settings.family, settings.entropy, settings.rate, settings.every)
+        return AscendingRanges(pipeline, settings)
     return meta_learned(settings, pipeline)
 
 
@@ -43,5 +43,4 @@ def meta_learned(settings: MetaRanges, pipeline: Pipeline) -> MetaLearnedRanges:
     if settings.validation_domain is not None:
         x, y = (part if isinstance(part, torch.Tensor) else from_array(part) for part in settings.validation_domain)
         domain = (x.to(torch.float32), y.to(torch.int64))
-    steps = (settings.entropy, settings.rate, settings.every)
-    return MetaLearnedRanges(pipeline, settings.family, *steps, settings.method, settings.batch_size, domain)
+    return MetaLearnedRanges(pipeline, settings, domain)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from art_domainrand.core.checks import Text, check_counts, require
-from art_domainrand.randomization.learned.names import META_METHODS, RANGE_FAMILIES
+from art_domainrand.randomization.learned.names import META_METHODS, RANGE_FAMILIES, check_kept
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class AdversarialRanges:
     :param entropy: how much a nat of entropy is worth in nats of the loss, >= 0.
     :param rate: Adam's step in the logarithm of the shapes, or in shares of a range, > 0.
     :param every: batches from one step to the next.
+    :param kept: the share of the images, in [0, 1), that are drawn from the randomization's own ranges and odds
+        whatever is learned, so that the model does not forget them.
     :raises ValueError: naming the argument, the rule and the value.
     """
 
@@ -32,6 +34,7 @@ class AdversarialRanges:
     entropy: float = 0.05
     rate: float = 0.02
     every: int = 2
+    kept: float = 0.0
 
     def __post_init__(self) -> None:
         check_steps(self)
@@ -51,6 +54,7 @@ class MetaRanges:
     :param method: "differences" (three more forward and backward passes over the batch, two over the validation batch)
         or "exact", which differentiates the model twice.
     :param batch_size: validation images a step.
+    :param kept: as for :class:`AdversarialRanges`; raise it where clean accuracy falls.
     :raises ValueError: naming the argument, the rule and the value.
     """
 
@@ -61,6 +65,7 @@ class MetaRanges:
     every: int = 2
     method: str = "differences"
     batch_size: int = 128
+    kept: float = 0.0
 
     def __post_init__(self) -> None:
         check_steps(self)
@@ -126,6 +131,7 @@ def check_steps(settings: AdversarialRanges | MetaRanges) -> None:
     require(settings.family in RANGE_FAMILIES, "family", f"be one of {list(RANGE_FAMILIES)}", settings.family)
     require(settings.entropy >= 0, "entropy", "be >= 0", settings.entropy)
     require(settings.rate > 0, "rate", "be > 0", settings.rate)
+    check_kept(settings.kept)
     check_counts(every=settings.every)
     require(settings.every >= 1, "every", "be >= 1", settings.every)
 

@@ -19,6 +19,7 @@ from art_domainrand.randomization.learned.unrolled import (
     weighted_mean,
 )
 from art_domainrand.training.learned.gradient import GradientRanges, LearnedBatch
+from art_domainrand.training.learned.settings import MetaRanges
 
 MOSTLY_NOISE = 0.5
 """A validation domain is too small where more than this share of its gradient's squared length is sampling noise."""
@@ -27,23 +28,18 @@ MOSTLY_NOISE = 0.5
 class MetaLearnedRanges(GradientRanges):
     """Ranges that move so that a step of the model on them lowers its loss on the validation domain.
 
+    :param settings: how they move.
     :param domain: images (N, ...) and class indices (N,) of the validation domain; None until they are known.
-    :param batch_size: how many of them are looked at in a step.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        family: str,
-        entropy: float,
-        rate: float,
-        every: int,
-        method: str,
-        batch_size: int,
+        settings: MetaRanges,
         domain: tuple[Tensor, Tensor] | None,
     ) -> None:
-        super().__init__(pipeline, family, entropy, rate, every)
-        self.method, self.batch_size, self.domain = method, batch_size, domain
+        super().__init__(pipeline, settings)
+        self.method, self.batch_size, self.domain = settings.method, settings.batch_size, domain
         self.judged = self.warned = False
 
     def accept(self, domain: tuple[Tensor, Tensor] | None) -> None:

@@ -3,7 +3,8 @@
 All methods train the same network on the same images for as many epochs, with the same pipeline as outer limits. Its
 law is uniform ("by hand"), the best of some random ones ("random search"), or moves in training. Random search trains
 one network for each law, and keeps the one that does best on the validation domain, which the meta-learned ranges
-follow; both see the same images of it, which nobody trains on. The shifts of the test are of other kinds, or stronger,
+follow; both see the same images of it, which nobody trains on. With ``--kept`` the laws of both leave a share of the
+images to the limits' own law. The shifts of the test are of other kinds, or stronger,
 than those of training and validation, and the test images choose nothing. Two sets of shifts: several of all sides,
 and one domain ("askew") that the validation domain is a milder form of.
 """
@@ -14,7 +15,9 @@ import argparse
 import statistics
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -136,9 +139,14 @@ def mean_accuracy(trainer: DomainAdversarialTrainer, sets: dict[str, Images]) ->
     return statistics.mean(accuracy(trainer, images) for images in sets.values())
 
 
-def random_law(seed: int, number: int) -> R.Pipeline:
-    """A law inside the limits with random shapes, from 1/4 to 4."""
-    ranges = LearnableRanges(LIMITS)
+def limits_of(clean_share: float) -> R.Pipeline:
+    """The limits, for all images but a share that stays as it is."""
+    return R.Pipeline([R.Sometimes(LIMITS, 1 - clean_share)]) if clean_share else LIMITS
+
+
+def random_law(limits: R.Pipeline, kept: float, seed: int, number: int) -> R.Pipeline:
+    """A law inside the limits with random shapes, from 1/4 to 4, but for the share of images that the limits keep."""
+    ranges = LearnableRanges(limits, kept=kept)
     generator = torch.Generator().manual_seed(key_of(seed, TRIAL, number) % 2**31)
     with torch.no_grad():
         ranges.bounds.uniform_(-np.log(4.0), np.log(4.0), generator=generator)
@@ -146,10 +154,15 @@ def random_law(seed: int, number: int) -> R.Pipeline:
 
 
 def searched(
-    train: Images, validation: dict[str, Images], seed: int, epochs: int, candidates: int
+    train: Images,
+    validation: dict[str, Images],
+    law: Callable[[int], R.Pipeline],
+    seed: int,
+    epochs: int,
+    candidates: int,
 ) -> DomainAdversarialTrainer:
     """The network of the random law that does best on the validation domain."""
-    found = [trained(train, random_law(seed, k), None, seed, epochs) for k in range(candidates)]
+    found = [trained(train, law(k), None, seed, epochs) for k in range(candidates)]
     return max(found, key=lambda trainer: mean_accuracy(trainer, validation))
 
 
@@ -172,20 +185,34 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--entropy", type=float, default=0.05)
     parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--meta-rate", type=float, default=0.05)
+    parser.add_argument("--meta-entropy", type=float, default=0.0)
+    parser.add_argument("--meta-family", choices=["beta", "box"], default="beta")
+    parser.add_argument(
+        "--kept",
+        type=float,
+        default=0.0,
+        help="share of images that are drawn from the limits whatever is learned or searched",
+    )
+    parser.add_argument("--clean-share", type=float, default=0.0, help="of the images, not randomized by any method")
+    parser.add_argument("--clean-domain", action="store_true", help="the validation domain holds clean images too")
+    parser.add_argument("--pilot", action="store_true", help="show no figure of the test images")
     parser.add_argument("--success", type=float, default=0.8)
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--laws", action="store_true", help="print the law that each seed ends with")
     options = parser.parse_args(arguments)
     whole, test = digits(SIZE)
     milder, held_out = DOMAINS[options.domain]
+    limits = limits_of(options.clean_share)
     found: dict[str, list[tuple[float, ...]]] = {}
     for seed in options.seeds:
         order = np.random.default_rng(seed).permutation(len(whole.y))
         train = whole.x[order[:1000]], whole.y[order[:1000]]
         held = whole.x[order[1000:]], whole.y[order[1000:]]
         validation, tests = shifted(held, milder, seed), shifted((test.x, test.y), held_out, seed)
-        domain = tuple(np.concatenate(parts) for parts in zip(*validation.values(), strict=True))
-        adversarial = AdversarialRanges(entropy=options.entropy, rate=options.rate)
+        judged = validation | {"clean": held} if options.clean_domain else validation
+        domain = tuple(np.concatenate(parts) for parts in zip(*judged.values(), strict=True))
+        meta = MetaRanges(domain, options.meta_family, options.meta_entropy, options.meta_rate, kept=options.kept)
+        adversarial = AdversarialRanges(entropy=options.entropy, rate=options.rate, kept=options.kept)
         kinds = {
             "by hand": None,
             "random search": "search",
@@ -193,25 +220,29 @@ def main(arguments: list[str]) -> None:
             "doraemon": DoraemonRanges(success=options.success),
             "adversarial, beta": adversarial,
             "adversarial, box": replace(adversarial, family="box"),
-            "meta-learned": MetaRanges(domain, rate=options.meta_rate),
+            "meta-learned": meta,
         }
         for name, ranges in kinds.items():
             if options.methods and name not in options.methods:
                 continue
             start = time.process_time()
             if ranges == "search":
-                trainer = searched(train, validation, seed, options.epochs, options.candidates)
+                law = partial(random_law, limits, options.kept, seed)
+                trainer = searched(train, judged, law, seed, options.epochs, options.candidates)
             else:
-                trainer = trained(train, LIMITS, ranges, seed, options.epochs)
+                trainer = trained(train, limits, ranges, seed, options.epochs)
             seconds = time.process_time() - start
-            each = [accuracy(trainer, images) for images in tests.values()]
-            shown = each if options.each else []
-            scores = (accuracy(trainer, (test.x, test.y)), statistics.mean(each), *shown)
-            found.setdefault(name, []).append((*scores, mean_accuracy(trainer, validation), seconds))
+            scores = []
+            if not options.pilot:
+                each = [accuracy(trainer, images) for images in tests.values()]
+                shown = each if options.each else []
+                scores = [accuracy(trainer, (test.x, test.y)), statistics.mean(each), *shown]
+            known = (accuracy(trainer, held), mean_accuracy(trainer, validation))
+            found.setdefault(name, []).append((*scores, *known, seconds))
             if options.laws and ranges not in (None, "search", "automatic"):
                 print(name, trainer.history[-1]["range"], trainer.ranges.to_pipeline())
-    titles = list(held_out) if options.each else []
-    columns = ["ranges", "clean", "held-out shifts", *titles, "validation domain", "seconds"]
+    titles = [] if options.pilot else ["clean", "held-out shifts", *(held_out if options.each else [])]
+    columns = ["ranges", *titles, "clean validation", "validation domain", "seconds"]
     print(f"{options.epochs} epochs, seeds {options.seeds}, random search over {options.candidates} laws, one thread\n")
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, rows in found.items():

@@ -198,6 +198,28 @@ def test_a_choice_that_has_no_effect_counts_nothing() -> None:
     assert torch.equal(counted, draw.u[:, 0] < 0.3)
 
 
+def test_what_is_kept_is_of_the_pipelines_own_law() -> None:
+    ranges = LearnableRanges([R.OneOf([R.Brightness((0.1, 0.3)), R.Brightness((-0.3, -0.1))])], kept=0.4)
+    with torch.no_grad():
+        ranges.logits[0].copy_(torch.tensor([8.0, 0.0]))
+        ranges.bounds.copy_(torch.tensor([[9.0, 0.0], [0.0, 0.0]]))  # the first member's range goes to its end
+    draw = even(4000, ranges.pipeline)
+    kept = ranges.log_odds(draw) == 0
+    grey = torch.full((4000, 1, 1, 1), 0.5)
+    own, placed = ranges.pipeline.apply(grey, draw), ranges(grey, draw).detach()
+    assert torch.equal(own[kept], placed[kept])
+    assert float(kept.double().mean()) == pytest.approx(0.4, abs=0.035)
+    frozen = ranges.to_pipeline()
+    again = frozen.apply(grey, frozen.sample(4000, torch.Generator().manual_seed(2)))
+    for shade in (0.3, 0.5, 0.7, 0.79):
+        shares = [float((images < shade).double().mean()) for images in (placed, again)]
+        assert shares[0] == pytest.approx(shares[1], abs=0.05)
+    read = LearnableRanges.from_json(ranges.to_json())
+    assert torch.equal(read.place(draw).u, ranges.place(draw).u)
+    with pytest.raises(ValueError, match=r"kept must be a number in \[0, 1\), got -0.1"):
+        LearnableRanges([R.Brightness()], kept=-0.1)
+
+
 @pytest.mark.parametrize("family", ["box", "beta"])
 def test_limits_hold_whatever_an_optimizer_does(family: str) -> None:
     ranges = LearnableRanges(PIPELINE, family)

@@ -53,6 +53,19 @@ def test_adversarial_ranges_go_to_where_the_loss_is(family: str) -> None:
     assert float(dark.mean()) < 0.35
 
 
+def test_a_share_of_the_images_keeps_the_law_that_was_given() -> None:
+    """A quarter of the images stays at its even draw; the others go where all go whose step has the same direction."""
+    settings = AdversarialRanges("box", entropy=0.0, rate=0.1)
+    draw = ONE.sample(2000, torch.Generator().manual_seed(1))
+    whole, rest = (
+        followed(replace(settings, kept=kept), ONE, lambda means: 3 * means).place(draw).u for kept in (0, 0.25)
+    )
+    stays = (rest == draw.u).flatten()
+    assert float(stays.double().mean()) == pytest.approx(0.25, abs=0.04)  # four standard deviations
+    assert torch.allclose(rest[~stays], whole[~stays], atol=1e-3)
+    assert float(whole.mean()) > 0.9
+
+
 def test_beta_ranges_can_favour_both_ends() -> None:
     ranges = followed(AdversarialRanges(entropy=0.01, rate=0.1), ONE, lambda means: 20 * (means - 0.5).square())
     first, second = ranges.learned.limited()

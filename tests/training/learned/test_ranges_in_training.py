@@ -19,7 +19,7 @@ CHOICE = R.Pipeline([R.OneOf([R.Brightness((-0.1, 0.1)), R.Brightness((0.3, 0.4)
 
 OPTIONS = [
     {"ranges": "adversarial"},
-    {"ranges": AdversarialRanges("box", every=1), "objective": "trades"},
+    {"ranges": AdversarialRanges("box", every=1, kept=0.3), "objective": "trades"},
     {"ranges": DoraemonRanges(buffer=24 + 8), "objective": "madry"},
     {"ranges": "groups", "objective": "consistency"},
     {"ranges": MetaRanges(corners(32, 5)), "objective": "madry"},
@@ -143,6 +143,7 @@ def test_options_that_do_not_go_together_are_refused(options, message) -> None:
         (lambda: AdversarialRanges(entropy=-1.0), "entropy must be >= 0"),
         (lambda: AdversarialRanges(every=0), "every must be >= 1"),
         (lambda: MetaRanges(rate=0.0), "rate must be > 0"),
+        (lambda: MetaRanges(kept=1.0), r"kept must be a number in \[0, 1\), got 1.0"),
         (lambda: MetaRanges(method="implicit"), "method must be one of"),
         (lambda: MetaRanges(corners(4)), "validation_domain must hold at least 8 images, got 4"),
         (
