@@ -46,7 +46,7 @@ PROPOSE = 22
 # Which images of a validation domain a step of learned ranges looks at.
 META = 23
 # Which images learned ranges leave to the pipeline's own law.
-KEPT = 24
+KEEP = 24
 
 # How many pixels are hashed at a time.
 HASHED = 1 << 22

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from art_domainrand.core.checks import Text, require
 from art_domainrand.core.documents import distinct_keys
-from art_domainrand.core.random import KEPT, derive, uniform
+from art_domainrand.core.random import KEEP, derive, uniform
 from art_domainrand.randomization.core.beta import beta_entropy
 from art_domainrand.randomization.core.composites import OneOf
 from art_domainrand.randomization.core.draw import Draw
@@ -129,7 +129,7 @@ class LearnableRanges(nn.Module):
 
     def _keeps(self, draw: Draw) -> Tensor:
         """Which images stay where the pipeline's own law draws them, (n,) bool."""
-        return uniform(derive(draw.seeds, KEPT), ()) < self.kept
+        return uniform(derive(draw.seeds, KEEP), ()) < self.kept
 
     def log_odds(self, draw: Draw) -> Tensor:
         """The logarithm of the odds of all that ``draw`` chooses, (n,), with gradients to the ``logits``.
