@@ -56,7 +56,7 @@ FULL: tuple[BudgetLine, ...] = (
     (SQUARE, 5000, 1, 0.3),
 )
 
-# In L1 Auto-PGD from the largest ball comes in place of PGD, which leaves a third more in as many passes; then short
+# In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do; then short
 # climbs of either loss. Where one ends depends on where it starts, and who will ever fall is down to a tenth soon.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
