@@ -256,7 +256,12 @@ class DomainGenerator(Domain, KeptInFile):
         file = getattr(self, "_file", None)
         got = Text("one that is not, and a document can only name its file")
         require(file is not None, "domain", "be saved first, by DomainGenerator.save", got)
-        return {"file": str(file), "weights": self._digest, "severity": self.severity}  # type: ignore[attr-defined]
+        return self.known_by()
+
+    def known_by(self) -> dict[str, Any]:
+        file = getattr(self, "_file", None)
+        where = {} if file is None else {"file": str(file)}
+        return {**where, "weights": getattr(self, "_digest", None), "severity": self.severity}
 
     @classmethod
     def from_kept(cls, file: str, weights: str | None = None, severity: Range = HIGHEST) -> Self:  # type: ignore[override]
