@@ -25,7 +25,8 @@ import yaml
 from torch import Tensor
 
 from art_domainrand.core.decoding import Reader, field_hints, read_as
-from art_domainrand.core.documents import distinct_keys, read_yaml
+from art_domainrand.core.documents import files_beside, read_json_text, read_yaml
+from art_domainrand.core.files import check_file
 from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.clipped import Clipped
@@ -131,13 +132,7 @@ def from_json(text: str) -> Pipeline:
     :param text: what :func:`to_json` wrote, or a document like it.
     :raises ValueError: as :func:`from_dict` does, and for text that is no JSON.
     """
-    try:
-        document = json.loads(text, object_pairs_hook=distinct_keys)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"document must be JSON: {error}") from None
-    except RecursionError:
-        raise ValueError("document must be nested less deeply") from None
-    return from_dict(document)
+    return from_dict(read_json_text(text))
 
 
 def to_yaml(pipeline: Pipeline) -> str:
@@ -176,15 +171,15 @@ def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
-    """Read a pipeline from a file.
+    """Read a pipeline from a file. Relative files that it names are looked for in the working folder, then beside it.
 
     :param path: the file, JSON or YAML by its suffix: .json, .yaml or .yml.
     :raises ValueError: as :func:`from_dict` does, after the file's name.
     """
-    path = Path(path)
-    read = from_json if _is_json(path) else from_yaml
+    path = check_file("path", path)
+    read = read_json_text if _is_json(path) else read_yaml
     try:
-        return read(path.read_text(encoding="utf-8"))
+        return from_dict(files_beside(read(path.read_text(encoding="utf-8")), path.parent))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
