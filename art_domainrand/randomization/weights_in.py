@@ -9,7 +9,9 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from art_domainrand.core.digests import tensors_digest, text_digest
 from art_domainrand.randomization.core.distributions import Distribution
@@ -29,37 +31,51 @@ def weights_in(value: Any) -> str | None:
 
     :param value: a pipeline, a transform, a module or a function.
     """
-    found = list(_digests(value, FURTHEST))
+    found = list(_digests(value, FURTHEST, set()))
     return found[0] if len(found) == 1 else text_digest(" ".join(found)) if found else None
 
 
 def module_tensors(module: nn.Module) -> dict[str, Tensor]:
     """The parameters and buffers of a module by name, also buffers that its state leaves out."""
     named = {**dict(module.named_buffers()), **module.state_dict()}
-    return {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    return {name: value for name, value in named.items() if isinstance(value, Tensor) and has_numbers(value)}
 
 
-def _digests(value: Any, further: int) -> Iterator[str]:
-    if further <= 0 or isinstance(value, type | str | Distribution):
+def has_numbers(value: Tensor) -> bool:
+    """Whether a tensor has bits to hash by now, which those of lazy modules and of the meta device have not."""
+    return not is_lazy(value) and not value.is_meta and value.layout is torch.strided
+
+
+def _digests(value: Any, further: int, functions: set[int]) -> Iterator[str]:
+    if further <= 0 or id(value) in functions or isinstance(value, type | str | Distribution):
         return
+    if isinstance(value, FunctionType):  # those that call one another hold one another
+        functions.add(id(value))
+    own = _own_digest(value)
+    if own is not None:
+        yield from [own] if own else []
+        return
+    for part in _held(value):
+        if isinstance(part, Pipeline | Transform):  # which nothing else says, as it does not of what a pipeline has
+            yield text_digest(repr(part))
+        yield from _digests(part, further - 1, functions)
+    for part in _parts(value):
+        yield from _digests(part, further - 1, functions)
+
+
+def _own_digest(value: Any) -> str | None:
+    """The hash of what is weights, "" for a module without any; None for what may hold some."""
     known = getattr(value, "digest", None)
     if isinstance(value, nn.Module):
         tensors = module_tensors(value)
-        if tensors:
-            yield tensors_digest(tensors)
-    elif isinstance(known, str):
-        yield known
-    elif isinstance(value, Tensor):
-        yield tensors_digest({"": value})
-    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        yield text_digest(f"{value.dtype} {value.shape} {value.tobytes().hex()}")
-    else:
-        for part in _held(value):
-            if isinstance(part, Pipeline | Transform):  # which nothing else says, as it does not of what a pipeline has
-                yield text_digest(repr(part))
-            yield from _digests(part, further - 1)
-        for part in _parts(value):
-            yield from _digests(part, further - 1)
+        return tensors_digest(tensors) if tensors else ""
+    if isinstance(known, str):
+        return known
+    if isinstance(value, Tensor):
+        return tensors_digest({"": value}) if has_numbers(value) else ""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return text_digest(f"{value.dtype} {value.shape} {value.tobytes().hex()}")
+    return None
 
 
 def _parts(value: Any) -> list[Any]:

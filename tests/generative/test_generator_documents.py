@@ -386,6 +386,19 @@ def test_a_model_is_known_by_the_weights_in_its_defences():
     assert text(0.5) == text(0.5) != text(0.25)
 
 
+def calling_one_another(module):
+    functions = [lambda: (a, b, c, d, e, f, g, h, i, j, module) for _ in range(10)]
+    a, b, c, d, e, f, g, h, i, j = functions
+    return functions[-1]
+
+
+def test_functions_that_call_one_another_and_weights_that_are_not_there_yet_are_no_trouble():
+    known = weights_in(calling_one_another(Filtered(0.5)))
+    assert known == weights_in(calling_one_another(Filtered(0.5))) != weights_in(calling_one_another(Filtered(0.25)))
+    assert weights_in(torch.nn.LazyLinear(3)) is None
+    assert weights_in(torch.nn.Linear(2, 2, device="meta")) is None
+
+
 def test_buffers_outside_the_state_are_weights_too():
     module = torch.nn.Module()
     module.register_buffer("scale", torch.ones(1), persistent=False)
