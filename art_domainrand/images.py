@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from art_domainrand.core.files import check_file
+
 GREY_MODES = ("1", "L", "LA", "La")
 """Pillow's modes of 8 bits or less without colour. Deep ones are those that start with "I", and "F"."""
 
@@ -25,9 +27,11 @@ def open_image(source: bytes | str | Path) -> Image.Image:
 
     :param source: the file, or what is in it.
     :raises UnidentifiedImageError: for what is no image: no reader takes it, or the one that does cannot decode it.
-    :raises ValueError: for a broken image.
+    :raises ValueError: for a broken image, and for a pipe or a device.
     :raises OSError: where the system cannot read the file.
     """
+    if not isinstance(source, bytes) and not Path(source).is_dir():  # a pipe would be waited for
+        check_file("image", source)
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             if isinstance(image, ImageFile.StubImageFile):

@@ -24,6 +24,7 @@ from art_domainrand.augment.image import Augmentation, Trouble, augment_image, c
 from art_domainrand.core.environment import installed
 from art_domainrand.core.files import check_folder, partial_prefix, whole_file
 from art_domainrand.randomization import Pipeline, to_dict
+from art_domainrand.randomization.kept import without_files
 
 MANIFEST = "augmentation.json"
 """The file in the output folder that records the settings it was made with."""
@@ -160,7 +161,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         return
     try:
         found = json.loads(path.read_text())
-        differing = [key for key in settings if found.get(key) != settings[key]]
+        differing = [key for key in settings if without_files(found.get(key)) != without_files(settings[key])]
     except (ValueError, AttributeError):
         raise ValueError(f"out must hold the settings of an earlier run, got a broken {str(path)!r}") from None
     if differing:

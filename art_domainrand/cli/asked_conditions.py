@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from art_domainrand.cli.run_config import RunConfig
+from art_domainrand.cli.run_config import RunConfig, norms_and_radii
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.kinds import (
     Attacked,
@@ -16,9 +16,8 @@ from art_domainrand.evaluation.conditions.kinds import (
     InDomain,
 )
 from art_domainrand.evaluation.conditions.known import check_condition, from_document
-from art_domainrand.evaluation.conditions.names import norm_name
 from art_domainrand.evaluation.conditions.presets import preset_conditions, usual_radii
-from art_domainrand.evaluation.conditions.values import check_named, read_eps
+from art_domainrand.evaluation.conditions.values import check_named
 from art_domainrand.evaluation.running.attacks import ATTACKS, attack_entry
 from art_domainrand.randomization import CORRUPTIONS, DOMAINS
 from art_domainrand.randomization.corruptions import COMMON
@@ -47,9 +46,8 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
     :raises ValueError: for names of attacks, corruptions, domains and presets that there are not, and for radii and
         documents that are none.
     """
-    norms = [norm_name(norm) for norm in config.norm] or ["linf"]
-    radii = [read_eps(eps, "eps") for eps in config.eps]
-    check_shared(norms, radii)
+    norms, radii = norms_and_radii(config)
+    norms = norms or ["linf"]
     for_preset = config.preset is not None and not config.attack
     found: list[Condition] = [Clean()]
     if config.preset is not None:
@@ -78,22 +76,6 @@ def asked_conditions(config: RunConfig, channels: int, width: float = 1.0) -> di
         if isinstance(condition, Attacked):
             attack_entry(condition)
     return distinctly_named(found)
-
-
-def check_shared(norms: Sequence[str], radii: Sequence[float]) -> None:
-    """Refuse radii that one of several norms cannot take: every norm takes all of them.
-
-    :param norms: by name.
-    :param radii: for all of them.
-    :raises ValueError: for one in L0, which counts elements, that is no whole number.
-    """
-    parts = [eps for eps in radii if eps != int(eps)] if "l0" in norms and len(norms) > 1 else []
-    advice = (
-        "; every norm takes every eps: run l0 by itself, or give conditions with an eps of their own in --config, such "
-        "as {type: attacked, attack: minimum, norm: l0, eps: 10}"
-    )
-    got = Text(f"{parts[0]:g}{advice}" if parts else "none")
-    require(not parts, "eps", "be whole numbers with norm l0, which counts the elements that differ", got)
 
 
 def distinctly_named(conditions: Sequence[Condition]) -> dict[str, Condition]:

@@ -11,7 +11,7 @@ import typer
 
 from art_domainrand.cli import options
 from art_domainrand.cli.app import FAILED, app, errors_in_one_line, tell
-from art_domainrand.cli.run_config import RunConfig, with_options
+from art_domainrand.cli.run_config import RunConfig, check_early, with_options
 
 _EPILOG = """Examples:
 
@@ -69,6 +69,7 @@ def attack_command(
 
 def attack_and_write(run: RunConfig, form: str) -> None:
     """Do what a run asks for and print what came of it."""
+    check_early(run)
     from art_domainrand.cli.adversarial_images import FORMATS, RECORD, check_new, write_adversarial
     from art_domainrand.cli.prepared import one_model, prepare_run
     from art_domainrand.core.checks import require

@@ -12,7 +12,7 @@ import typer
 
 from art_domainrand.cli import options
 from art_domainrand.cli.app import FAILED, app, errors_in_one_line, tell
-from art_domainrand.cli.run_config import RunConfig, with_options
+from art_domainrand.cli.run_config import RunConfig, check_early, with_options
 
 _EPILOG = """Example:
 
@@ -62,6 +62,7 @@ def benchmark(
 
 def measure_attacks(run: RunConfig, out: Path | None, repeats: int) -> None:
     """Do what a run asks for and print the table."""
+    check_early(run)
     from art_domainrand.cli.prepared import one_model, prepare_run
     from art_domainrand.cli.rivals import as_record, beside_art, rivals_table
     from art_domainrand.core.checks import require

@@ -11,7 +11,8 @@ import typer
 
 from art_domainrand.cli import options
 from art_domainrand.cli.app import BELOW, FAILED, app, complain, errors_in_one_line, leads, tell
-from art_domainrand.cli.run_config import RunConfig, load_config, with_options
+from art_domainrand.cli.config_paths import from_config
+from art_domainrand.cli.run_config import PRESET_NAMES, RunConfig, check_early, load_config, with_options
 
 if TYPE_CHECKING:
     from art_domainrand.evaluation.evaluation import Evaluation
@@ -44,7 +45,7 @@ def evaluate_command(
         str | None,
         typer.Option(
             help="quick, standard or full, beside what is named. [default: quick, if nothing is named]",
-            autocompletion=lambda: ["quick", "standard", "full"],
+            autocompletion=lambda: list(PRESET_NAMES),
         ),
     ] = None,
     attack: options.AttacksOption = None,
@@ -57,7 +58,11 @@ def evaluate_command(
         list[str] | None, typer.Option(help="fog, jpeg_compression:5 ..., common or all; repeat or use commas.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A YAML file with these options by name, '_' for '-'; options win over it.")
+        Path | None,
+        typer.Option(
+            help="A YAML file with these options by name, '_' for '-'; options win over it. Relative paths in it are "
+            "looked for in the working folder, then beside the file."
+        ),
     ] = None,
     dump_config: Annotated[bool, typer.Option("--dump-config", help="Print the whole run as YAML and end.")] = False,
     device: options.DeviceOption = None,
@@ -96,7 +101,8 @@ def evaluate_command(
         "fail_under": fail_under,
     }
     with errors_in_one_line():
-        run = with_options(RunConfig() if config is None else load_config(config.expanduser()), given).effective()
+        asked = RunConfig() if config is None else found_config(config.expanduser())
+        run = with_options(asked, given).effective()
         if dump_config:
             tell(run.to_yaml().rstrip())
             raise typer.Exit
@@ -105,8 +111,14 @@ def evaluate_command(
         raise typer.Exit(BELOW)
 
 
+def found_config(path: Path) -> RunConfig:
+    """What a config says, with its relative paths as they are from the working folder."""
+    return from_config(load_config(path), path.parent)
+
+
 def evaluated(run: RunConfig) -> bool:
     """Do what a run asks for and print what came of it; whether a result is below what was asked for."""
+    check_early(run)
     # torch and ART take seconds to import; --help must not wait for them.
     from art_domainrand.cli.prepared import prepare_run
     from art_domainrand.cli.results import result_lines

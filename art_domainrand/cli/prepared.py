@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from art_domainrand.cli.app import complain, leads
 from art_domainrand.cli.asked_conditions import asked_conditions
+from art_domainrand.cli.config_paths import OWN_NAME
 from art_domainrand.cli.run_config import RunConfig
 from art_domainrand.core.checks import Text, require
 from art_domainrand.evaluation.conditions.kinds import Condition
@@ -20,9 +20,6 @@ from art_domainrand.loading import ModelRequest, demo_models, load_estimator, ru
 from art_domainrand.loading.demo_models import SHOWCASE
 from art_domainrand.loading.estimator import PRETRAINED
 from art_domainrand.loading.registries import REGISTRIES
-
-OWN_NAME = re.compile(r"([\w. -]+)=(.+)", re.DOTALL)
-"""A name of one's own before a model."""
 
 SIZED = ("digits", "imagefolder")
 """Data whose images can be had in any size."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import yaml
 from art_domainrand.core.arguments import Text, nearest, require
 from art_domainrand.core.decoding import field_hints, read_as
 from art_domainrand.core.documents import read_yaml
+from art_domainrand.core.radii import norm_name, read_eps
 
 LARGEST_CONFIG = 1 << 16
 """A config of more bytes is none."""
@@ -22,6 +23,10 @@ LISTS = ("model", "weights", "attack", "norm", "eps", "domain", "corruptions")
 
 WHOLE = ("model", "weights")
 """Those of them whose values may have commas in them."""
+
+
+PRESET_NAMES = ("quick", "standard", "full")
+"""The sets of conditions that have a name."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,46 @@ def with_options(config: RunConfig, options: Mapping[str, Any]) -> RunConfig:
             values = int(value)
         given[name] = read_as(hints[name], values, f"--{name.replace('_', '-')}", {})
     return replace(config, **given)
+
+
+def check_early(config: RunConfig) -> None:
+    """Refuse what can be refused before torch and ART are imported, which takes seconds.
+
+    :param config: the run.
+    :raises ValueError: for a norm, a radius or a preset that there is not.
+    """
+    norms_and_radii(config)
+    name = config.preset
+    got = Text(f"{name!r:.80}{nearest(name or '', PRESET_NAMES)}")
+    require(name is None or name in PRESET_NAMES, "preset", f"be one of {list(PRESET_NAMES)}", got)
+
+
+def norms_and_radii(config: RunConfig) -> tuple[list[str], list[float]]:
+    """The norms and radii that a run names.
+
+    :param config: the run.
+    :return: the names of the norms, and the radii in units of pixels.
+    :raises ValueError: for what is no norm or radius, and radii that not every norm takes.
+    """
+    norms, radii = [norm_name(norm) for norm in config.norm], [read_eps(eps, "eps") for eps in config.eps]
+    check_shared(norms, radii)
+    return norms, radii
+
+
+def check_shared(norms: Sequence[str], radii: Sequence[float]) -> None:
+    """Refuse radii that one of several norms cannot take: every norm takes all of them.
+
+    :param norms: by name.
+    :param radii: for all of them.
+    :raises ValueError: for one in L0, which counts elements, that is no whole number.
+    """
+    parts = [eps for eps in radii if eps != int(eps)] if "l0" in norms and len(norms) > 1 else []
+    advice = (
+        "; every norm takes every eps: run l0 by itself, or give conditions with an eps of their own in --config, such "
+        "as {type: attacked, attack: minimum, norm: l0, eps: 10}"
+    )
+    got = Text(f"{parts[0]:g}{advice}" if parts else "none")
+    require(not parts, "eps", "be whole numbers with norm l0, which counts the elements that differ", got)
 
 
 def numbers_between_commas(name: str, text: str) -> list[float]:

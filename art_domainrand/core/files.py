@@ -10,6 +10,20 @@ STEM_BYTES = 100
 """File systems take names of 143 or 255 bytes, and a file of the longest name needs a temporary one, too."""
 
 
+def check_file(argument: str, path: str | Path) -> Path:
+    """Return ``path``; refuse what is there but is no file: there is nothing to read, or a pipe would be waited for.
+
+    :param argument: what it is called in the error.
+    :param path: the file; one that is not there is left to whoever opens it.
+    :raises ValueError: naming what is there instead.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        raise ValueError(f"{argument} must be a file, got {str(path)!r}, which is {kind}")
+    return path
+
+
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; what is written there becomes ``path`` if the block ends well.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from art_domainrand.core.files import check_file
 from art_domainrand.core.memory import is_out_of_memory
 
 BROKEN = "broken, or of another format"
@@ -22,9 +23,11 @@ def read_plain(path: Path, argument: str, rule: str, device: torch.device | str 
     :param argument: what it is called in an error.
     :param rule: what it must be.
     :param device: where the tensors go.
-    :raises ValueError: for a file that is broken, or holds anything else; torch's own error would advise to run it.
+    :raises ValueError: for what is no file, or a broken one, or one that holds anything else, which torch would advise
+        to run.
     :raises OSError: for one that cannot be opened. What is raised for want of memory is left as it is.
     """
+    check_file(argument, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of how a strange pickle was written

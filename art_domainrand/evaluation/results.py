@@ -12,7 +12,7 @@ from typing import Any, Self
 from statsmodels.stats.proportion import proportion_confint
 
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.files import whole_file
+from art_domainrand.core.files import check_file, whole_file
 
 CONFIDENCE = 0.95
 
@@ -139,7 +139,7 @@ class RowsFile(ABC):
         :param path: the file.
         :raises ValueError: as :meth:`from_json` does.
         """
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        return cls.from_json(check_file("path", path).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from art_domainrand.core.random import checked_seed
 from art_domainrand.generative.consistency import CONSISTENCIES, Consistency
 from art_domainrand.generative.files import (
     absolute,
+    at_home,
     network_of_file,
     read_network,
     weights_digest,
@@ -256,17 +257,24 @@ class DomainGenerator(Domain, KeptInFile):
         file = getattr(self, "_file", None)
         got = Text("one that is not, and a document can only name its file")
         require(file is not None, "domain", "be saved first, by DomainGenerator.save", got)
-        return {"file": str(file), "weights": self._digest, "severity": self.severity}  # type: ignore[attr-defined]
+        return self.known_by()
+
+    def known_by(self) -> dict[str, Any]:
+        file = getattr(self, "_file", None)
+        where = {} if file is None else {"file": str(file)}
+        return {**where, "weights": getattr(self, "_digest", None), "severity": self.severity}
 
     @classmethod
     def from_kept(cls, file: str, weights: str | None = None, severity: Range = HIGHEST) -> Self:  # type: ignore[override]
         """The generator that a document names; no pickle is run.
 
-        :param file: what :meth:`save` has written.
+        :param file: what :meth:`save` has written; a relative path begins in the working folder.
         :param weights: the hash that the weights must have; None takes any.
         :param severity: from 1 to 5, the full map.
         :raises ValueError: as :meth:`load` does, and for other weights.
         """
+        rule = f"be one that is there (a relative path begins in the working folder, {str(Path.cwd())!r})"
+        require(at_home(file).exists(), "file", rule, file)
         domain = cls.load(file, severity)
         found = domain._digest  # type: ignore[attr-defined]
         require(weights in (None, found), "weights", f"be {found}, those of {file}", weights)

@@ -26,6 +26,10 @@ class KeptInFile(Transform):
         :raises ValueError: for one that was not saved.
         """
 
+    @abstractmethod
+    def known_by(self) -> Mapping[str, Any]:
+        """What tells it from others: what :meth:`kept` returns, without the file where there is none."""
+
     @classmethod
     @abstractmethod
     def from_kept(cls, **parts: Any) -> Self:
@@ -41,6 +45,29 @@ def kept_class(name: str) -> type[KeptInFile]:
     module, attribute = KEPT[name]
     found: type[KeptInFile] = getattr(import_module(module), attribute)
     return found
+
+
+def kept_name(transform: Any) -> str | None:
+    """The name in ``KEPT`` of a transform; None for one of a class made from those there, which it would not give back.
+
+    :param transform: a transform, or anything else, which has none.
+    """
+    own = isinstance(transform, KeptInFile) and kept_class(transform.kept_as) is type(transform)
+    return transform.kept_as if own else None
+
+
+def without_files(document: Any) -> Any:
+    """A document without the files of what it knows by a hash, which may have been moved since.
+
+    :param document: plain data.
+    """
+    if isinstance(document, list):
+        return [without_files(part) for part in document]
+    if not isinstance(document, Mapping):
+        return document
+    kind = document.get("type")
+    known = isinstance(kind, str) and kind in KEPT and document.get("weights")
+    return {key: without_files(part) for key, part in document.items() if not (known and key == "file")}
 
 
 def names_file(document: Any) -> bool:

@@ -25,7 +25,8 @@ import yaml
 from torch import Tensor
 
 from art_domainrand.core.decoding import Reader, field_hints, read_as
-from art_domainrand.core.documents import distinct_keys, read_yaml
+from art_domainrand.core.documents import files_beside, read_json_text, read_yaml
+from art_domainrand.core.files import check_file
 from art_domainrand.randomization.core.beta import Beta
 from art_domainrand.randomization.core.chain import Chain
 from art_domainrand.randomization.core.clipped import Clipped
@@ -45,7 +46,7 @@ from art_domainrand.randomization.core.random_depth import RandomDepth
 from art_domainrand.randomization.core.random_order import RandomOrder
 from art_domainrand.randomization.core.transform import Transform
 from art_domainrand.randomization.domains import DOMAINS, UnforeseenDomain
-from art_domainrand.randomization.kept import KEPT, KeptInFile, kept_class
+from art_domainrand.randomization.kept import KEPT, KeptInFile, kept_class, kept_name
 from art_domainrand.randomization.modalities.kinds import MODALITIES
 from art_domainrand.randomization.modalities.modality import Modality
 from art_domainrand.randomization.modalities.stacked import StackedModalities
@@ -88,9 +89,18 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
 
     :param pipeline: the pipeline.
     :raises ValueError: for what has no name in the tables: a Kornia module, a domain fitted to references, a class of
-        your own; and for a learned domain that was not saved.
+        your own, also one that is made from a class of ours; and for a learned domain that was not saved.
     """
-    return {"version": DOCUMENT_VERSION, "transforms": _write(list(pipeline.transforms), "transforms")}
+    return _document_of(pipeline, saved=True)
+
+
+def to_record(pipeline: Pipeline) -> dict[str, Any]:
+    """What :func:`to_dict` returns, also of a learned domain without a file: it is known by its weights.
+
+    :param pipeline: the pipeline.
+    :raises ValueError: for the other things that :func:`to_dict` refuses.
+    """
+    return _document_of(pipeline, saved=False)
 
 
 def from_dict(document: Any) -> Pipeline:
@@ -122,13 +132,7 @@ def from_json(text: str) -> Pipeline:
     :param text: what :func:`to_json` wrote, or a document like it.
     :raises ValueError: as :func:`from_dict` does, and for text that is no JSON.
     """
-    try:
-        document = json.loads(text, object_pairs_hook=distinct_keys)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"document must be JSON: {error}") from None
-    except RecursionError:
-        raise ValueError("document must be nested less deeply") from None
-    return from_dict(document)
+    return from_dict(read_json_text(text))
 
 
 def to_yaml(pipeline: Pipeline) -> str:
@@ -167,15 +171,15 @@ def save_pipeline(pipeline: Pipeline, path: str | Path) -> None:
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
-    """Read a pipeline from a file.
+    """Read a pipeline from a file. Relative files that it names are looked for in the working folder, then beside it.
 
     :param path: the file, JSON or YAML by its suffix: .json, .yaml or .yml.
     :raises ValueError: as :func:`from_dict` does, after the file's name.
     """
-    path = Path(path)
-    read = from_json if _is_json(path) else from_yaml
+    path = check_file("path", path)
+    read = read_json_text if _is_json(path) else read_yaml
     try:
-        return read(path.read_text(encoding="utf-8"))
+        return from_dict(files_beside(read(path.read_text(encoding="utf-8")), path.parent))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -186,25 +190,34 @@ def _is_json(path: Path) -> bool:
     return path.suffix == ".json"
 
 
-def _write(value: Any, path: str) -> Any:
-    """Write one argument; ``path`` says where it stands."""
-    if isinstance(value, KeptInFile):
-        with _placed(path):
-            parts = value.kept()
-        return {"type": value.kept_as, **{key: _write(part, f"{path}.{key}") for key, part in parts.items()}}
+def _document_of(pipeline: Pipeline, saved: bool) -> dict[str, Any]:
+    if type(pipeline) is not Pipeline:  # which would be read back as one that does not do what is its own
+        raise ValueError(f"pipeline must be a Pipeline and of no class made from it, got {type(pipeline).__name__}")
+    return {"version": DOCUMENT_VERSION, "transforms": _write(list(pipeline.transforms), "transforms", saved)}
+
+
+def _write(value: Any, path: str, saved: bool) -> Any:
+    """Write one argument; ``path`` says where it stands, ``saved`` whether what was learned must have a file."""
     if isinstance(value, (Transform, Distribution, Modality)):
-        name = _NAMES.get(type(value))
+        name = _NAMES.get(type(value)) or kept_name(value)
         if name is None:
             raise ValueError(f"{path} must be of a class that has a name in the tables, got {type(value).__name__}")
-        parts = {f.name: getattr(value, f.name) for f in fields(value) if f.init}  # type: ignore[arg-type]
-        return {"type": name, **{key: _write(part, f"{path}.{key}") for key, part in parts.items()}}
+        with _placed(path):
+            parts = _parts_of(value, saved)
+        return {"type": name, **{key: _write(part, f"{path}.{key}", saved) for key, part in parts.items()}}
     if isinstance(value, (list, tuple)):
-        return [_write(part, f"{path}[{index}]") for index, part in enumerate(value)]
+        return [_write(part, f"{path}[{index}]", saved) for index, part in enumerate(value)]
     if isinstance(value, Tensor):
         return float(value.detach())
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ValueError(f"{path} must be a number, text or made of these, got {type(value).__name__}")
+
+
+def _parts_of(value: Any, saved: bool) -> Mapping[str, Any]:
+    if isinstance(value, KeptInFile):
+        return value.kept() if saved else value.known_by()
+    return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
 
 
 def _build(table: Mapping[str, type], value: dict[str, Any], path: str, others: Iterable[str] = ()) -> Any:

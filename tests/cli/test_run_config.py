@@ -1,12 +1,19 @@
 """A run as a file: what is written is read back, and what cannot be meant is refused where it stands."""
 
-from dataclasses import fields
+import subprocess
+import sys
+from dataclasses import fields, replace
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from art_domainrand.cli.run_config import RunConfig, load_config, read_config, with_options
+from art_domainrand.cli.config_paths import from_config
+from art_domainrand.cli.run_config import PRESET_NAMES, RunConfig, load_config, read_config, with_options
+from art_domainrand.evaluation.conditions.presets import CONDITION_PRESETS
+
+from support.commands import call, last_error
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 LISTED = NAMES.map(lambda text: text.replace(",", "").strip()).filter(bool)
@@ -111,3 +118,96 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path):
         (tmp_path / "run.yaml").write_bytes(content)
         with pytest.raises(ValueError, match=message):
             load_config(tmp_path / "run.yaml")
+
+
+WITH_PATHS = RunConfig(
+    model=("net.py:make", "own=net.py:make", "net.pt2", "torchvision:resnet18", "my.module:make"),
+    weights=("net.pt", "sub/net.pt", "missing.pt", "pretrained", "net.pt"),
+    data="npz:net.pt",
+    conditions=(
+        {"type": "in_domain", "domain": {"type": "domain.generator", "file": "net.pt"}},
+        {
+            "type": "union",
+            "conditions": [{"pipeline": {"transforms": [{"file": "sub/net.pt"}, {"file": "missing.pt"}]}}],
+        },
+    ),
+)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """A folder with files of all names, and beside it an empty one, in which we are."""
+    (tmp_path / "there" / "sub").mkdir(parents=True)
+    for name in ("net.py", "net.pt2", "net.pt", "sub/net.pt", "torchvision", "my.module"):
+        (tmp_path / "there" / name).touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def test_relative_paths_are_those_of_the_working_folder_or_else_of_the_config(folders):
+    there = folders / "there"
+    found = from_config(WITH_PATHS, there)
+    assert found.model == (
+        f"{there}/net.py:make",
+        f"own={there}/net.py:make",
+        f"{there}/net.pt2",
+        "torchvision:resnet18",
+        "my.module:make",
+    )
+    assert found.weights == (f"{there}/net.pt", f"{there}/sub/net.pt", "missing.pt", "pretrained", f"{there}/net.pt")
+    assert found.data == f"npz:{there}/net.pt"
+    first, second = found.conditions
+    assert first["domain"]["file"] == f"{there}/net.pt"
+    assert second["conditions"][0]["pipeline"]["transforms"] == [
+        {"file": f"{there}/sub/net.pt"},
+        {"file": "missing.pt"},
+    ]
+    changed = {name: getattr(WITH_PATHS, name) for name in ("model", "weights", "data", "conditions")}
+    assert replace(found, **changed) == WITH_PATHS
+    assert from_config(found, folders / "elsewhere") == found  # what is absolute stays
+
+
+def test_what_is_in_the_working_folder_goes_before(folders):
+    for name in ("net.py", "net.pt2", "net.pt"):
+        (folders / "here" / name).touch()
+    (folders / "here" / "sub").mkdir()
+    (folders / "here" / "sub" / "net.pt").touch()
+    assert from_config(WITH_PATHS, folders / "there") == WITH_PATHS
+
+
+def test_a_config_in_another_folder_finds_what_stands_beside_it(folders):
+    (folders / "there" / "run.yaml").write_text(
+        "{model: net.py:make, weights: net.pt, data: 'imagefolder:sub', out: o}"
+    )
+    shown = yaml.safe_load(call("evaluate", "--config", "../there/run.yaml", "--dump-config").stdout)
+    assert (shown["model"], shown["weights"]) == (["../there/net.py:make"], ["../there/net.pt"])
+    assert (shown["data"], shown["out"]) == ("imagefolder:../there/sub", "o")
+
+
+@pytest.mark.parametrize("text", ["\0", "~nobody-here/net.pt", "", "a" * 5000])
+def test_what_can_be_no_path_is_left_to_what_opens_it(text, folders):
+    asked = RunConfig(data=f"npz:{text}", conditions=({"file": text},))
+    assert from_config(asked, folders / "there") == asked
+
+
+def test_what_is_wrong_is_said_before_torch_is_imported():
+    """It takes seconds, which nobody should wait for to be told of a typing error."""
+    code = """
+import sys
+from typer.testing import CliRunner
+from art_domainrand.cli import app
+for given in (
+    "evaluate --norm l9", "evaluate --eps abc", "evaluate --preset qick", "evaluate --norm l0,l2 --eps 0.5",
+    "evaluate --tpyo", "evaluate --config none.yaml", "attack --norm l9", "benchmark --eps abc",
+):
+    assert CliRunner().invoke(app, given.split()).exit_code == 2, given
+assert not {"torch", "art", "kornia"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_presets_and_what_is_said_of_others():
+    assert tuple(CONDITION_PRESETS) == PRESET_NAMES
+    said = last_error(call("evaluate", "--preset", "qick"))
+    assert said == f"Error: preset must be one of {list(PRESET_NAMES)}, got 'qick'; did you mean 'quick'?"

@@ -1,6 +1,7 @@
 """A run is resumed with what was learned before it, or followed by it, and refused with anything else."""
 
 import warnings
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -24,6 +25,23 @@ def learned(seed):
 
 def moments(scale):
     return Moments().fit(X * np.float32(scale))
+
+
+@dataclass(frozen=True, eq=False)
+class Faded(R.PixelTransform):
+    """A user's own transform, made with a module whose words do not show its weights."""
+
+    module: torch.nn.Module = field(default_factory=torch.nn.Identity)
+
+    def apply(self, x, values):
+        return self.module(x).detach()
+
+
+def faded(seed):
+    module = torch.nn.Conv2d(X.shape[1], X.shape[1], 1, groups=X.shape[1])
+    torch.nn.init.constant_(module.weight, 1 - seed / 2)
+    torch.nn.init.zeros_(module.bias)
+    return R.Pipeline([Faded(module)])
 
 
 def perturbing(classifier, seed):
@@ -50,6 +68,11 @@ def meta_by_validation_data(seed):
 CASES = {
     "randomization": lambda seed: {"randomization": R.Pipeline([learned(seed)])},
     "references": lambda seed: {"randomization": R.Pipeline([moments(1 - seed / 2)])},
+    "randomization.weights": lambda seed: {"randomization": faded(seed)},
+    "attack.pipeline.weights": lambda seed: {
+        "attack": lambda classifier: DomainAttack(classifier, faded(seed), evaluations=4, verbose=False)
+    },
+    "preprocessing.weights": lambda seed: {"defence": DomainRandomization(faded(seed), seed=0, device_type="cpu")},
     "domain attack": lambda seed: {
         "attack": lambda classifier: DomainAttack(classifier, R.Pipeline([learned(seed)]), evaluations=4, verbose=False)
     },
@@ -84,7 +107,7 @@ def test_a_loaded_generator_goes_on_for_the_one_that_was_saved(tmp_path):
         fit(tmp_path, randomization=R.Pipeline([DomainGenerator.load(tmp_path / "domain.pt")]))
 
 
-@pytest.mark.parametrize("case", ["attack.weights", "validation_domain"])
+@pytest.mark.parametrize("case", ["attack.weights", "validation_domain", "randomization.weights"])
 def test_a_file_from_before_they_were_noted_is_resumed(case, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of few images

@@ -4,7 +4,8 @@ A document is a mapping with its kind from ``CONDITIONS`` under "type" and the a
 ``{"type": "attacked", "attack": "pgd", "eps": "8/255", "norm": "linf"}``. A pipeline is the name of a preset or the
 document of :func:`art_domainrand.randomization.to_dict`, and a domain a name or one transform of such a document. No
 document can name code: a function stands there as ``{"type": "custom", "name": ...}``, which says what ran and cannot
-be read back to run again; what was learned and not saved stands so too, with a hash.
+be read back to run again; so does what no document can hold, with hashes of what it is and of the weights in it. What
+was learned is known by its weights; where it was saved, the file says where they are.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from typing import Any, TypeAlias
 
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.arrays import as_python
+from art_domainrand.core.checks import Text, require
 from art_domainrand.core.decoding import field_hints, read_as
 from art_domainrand.core.digests import text_digest
 from art_domainrand.evaluation.conditions.catalogue import RecordedName
 from art_domainrand.evaluation.conditions.kinds import CONDITIONS, Condition, Custom, pipeline_name
 from art_domainrand.evaluation.conditions.names import attack_name
 from art_domainrand.evaluation.conditions.values import read_eps, write_eps
-from art_domainrand.randomization import Pipeline, from_dict, to_dict
+from art_domainrand.randomization import Pipeline, from_dict
 from art_domainrand.randomization.domains.domain import Domain
 from art_domainrand.randomization.kept import names_file
-from art_domainrand.randomization.serialize import DOCUMENT_VERSION, transform_class_name
+from art_domainrand.randomization.serialize import DOCUMENT_VERSION, to_record, transform_class_name
+from art_domainrand.randomization.weights_in import weights_in
 
 CUSTOM = "custom"
 DEEPEST = 8
@@ -40,8 +43,10 @@ def to_document(condition: Condition) -> dict[str, Any]:
     :param condition: the condition.
     """
     if isinstance(condition, Custom):
-        return nameless(condition.name)
-    (kind,) = [name for name, known in CONDITIONS.items() if type(condition) is known]
+        return nameless(condition.name, weights=weights_in(condition.function))
+    kind = next((name for name, known in CONDITIONS.items() if type(condition) is known), None)
+    rule = f"be one of {[known.__name__ for known in CONDITIONS.values()]} or Custom, and of no class made from them"
+    require(kind is not None, "condition", rule, Text(type(condition).__name__))
     parts = {field.name: _written(field.name, getattr(condition, field.name)) for field in fields(condition)}  # type: ignore[arg-type]
     return {"type": kind, **{name: part for name, part in parts.items() if part != {}}}
 
@@ -57,9 +62,10 @@ def from_record(document: Any, path: str = "condition") -> Condition:
     return read_condition(document, path, True)
 
 
-def nameless(name: str, digest: str | None = None) -> dict[str, Any]:
-    """What stands for a function in a document, or with a hash for what no document can hold."""
-    return {"type": CUSTOM, "name": name, **({"hash": digest} if digest else {})}
+def nameless(name: str, digest: str | None = None, weights: str | None = None) -> dict[str, Any]:
+    """What stands in a document for a function, or with a hash for what no document can hold, and for its weights."""
+    hashes = {"hash": digest, "weights": weights}
+    return {"type": CUSTOM, "name": name, **{key: value for key, value in hashes.items() if value}}
 
 
 class Unavailable:
@@ -97,14 +103,14 @@ def _written(name: str, value: Any) -> Any:
         return [_written(name, part) for part in plain]
     if plain is None or isinstance(plain, (bool, int, float, str)):
         return plain
-    return nameless(attack_name(value), getattr(getattr(value, "__self__", None), "digest", None))
+    return nameless(attack_name(value), weights_in(value))
 
 
 def _pipeline_or_name(pipeline: Pipeline, name: str) -> dict[str, Any]:
     try:
-        return to_dict(pipeline)
-    except ValueError:  # a module or class of the user's own, or learned and not saved
-        return nameless(name, text_digest(repr(pipeline)))
+        return to_record(pipeline)
+    except ValueError:  # a module or class of the user's own
+        return nameless(name, text_digest(repr(pipeline)), weights_in(pipeline))
 
 
 def read_condition(document: Any, path: str, recorded: bool, depth: int = 0) -> Condition:

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from art_domainrand.core.checks import norm_order
-
-NORMS = {"linf": math.inf, "l2": 2.0, "l1": 1.0, "l0": 0.0}
-"""The norms by the names that tables and documents use; "l0" counts the elements of an image that differ."""
+from art_domainrand.core.radii import NORMS as NORMS
+from art_domainrand.core.radii import norm_name as norm_name
 
 BALLS = ("linf", "l2", "l1")
 """The norms whose balls gradients search; in L0 there are closest examples alone."""
 
 COMPOSITE_ORDERS = ("joint", "domain_first", "pixels_first")
 """What comes first of domain and pixels, by the names of :class:`~art_domainrand.CompositeAttack`."""
-
-
-def norm_name(norm: Any) -> str:
-    """The name of a norm ("linf", "l2", "l1" or "l0"), however it is written; ValueError for another norm."""
-    text = str(norm).lower().replace("-", "").replace("_", "")
-    if text in NORMS:
-        return text
-    if text in ("0", "0.0"):
-        return "l0"
-    try:
-        order = norm_order(norm)
-    except ValueError:
-        order = math.nan
-    for name, value in NORMS.items():
-        if order == value:
-            return name
-    raise ValueError(f"norm must be one of {list(NORMS)}, got {norm!r:.80}")
 
 
 def attack_name(attack: Any) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,32 +10,7 @@ import numpy as np
 
 from art_domainrand.core.arguments import nearest
 from art_domainrand.core.checks import Text, require
-
-LONGEST_NUMBER = 40
-"""How many characters a number may have."""
-NUMBER = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
-"""A number >= 0 as people write it."""
-
-
-def read_eps(value: Any, argument: str = "eps") -> float:
-    """A radius as a config or a command has it: a number, or a text such as "8/255" or "1e-3".
-
-    :param value: the number or text.
-    :param argument: what it is called in an error.
-    :raises ValueError: for anything else.
-    """
-    rule = 'be a finite number >= 0 or a text such as "8/255"'
-    if isinstance(value, str):
-        found = re.fullmatch(rf"\s*({NUMBER})\s*(?:/\s*({NUMBER})\s*)?", value[:LONGEST_NUMBER])
-        got = Text(f"{value!r:.80}")
-        require(found is not None and len(value) <= LONGEST_NUMBER, argument, rule, got)
-        assert found is not None
-        above, below = float(found[1]), float(found[4] or 1)
-        require(below > 0 and math.isfinite(above / below), argument, rule, got)
-        return above / below
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    require(number and 0 <= value <= sys.float_info.max, argument, rule, Text(f"{value!r:.80}"))
-    return float(value)
+from art_domainrand.core.radii import read_eps as read_eps
 
 
 def write_eps(eps: float) -> float | str:

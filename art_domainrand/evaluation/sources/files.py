@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.files import check_file
 from art_domainrand.evaluation.sources.arrays import ArrayImages
 from art_domainrand.evaluation.sources.base import LabelledSource, ReadSamples, as_pixels, digest_of
 
@@ -36,6 +37,7 @@ def npz_images(place: str) -> LabelledSource:
     :raises ValueError: for another file, and for one that claims to be absurdly large.
     """
     path = existing(place, "npz:FILE")
+    check_file("data", path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -132,6 +134,8 @@ def corrupted_cifar10(place: str) -> LabelledSource:
     :raises ValueError: for a folder without them.
     """
     path = existing(place, "cifar10c:DIR")
+    if not path.is_dir():
+        check_file("data", path)
     folder = path.parent if path.is_file() else path
     labels = folder / "labels.npy"
     files = [path] if path.is_file() else sorted(one for one in folder.glob("*.npy") if one.name != "labels.npy")
@@ -142,6 +146,7 @@ def corrupted_cifar10(place: str) -> LabelledSource:
 
 def mapped(path: Path) -> NDArray[Any]:
     """The array of an NPY file, mapped, without pickles."""
+    check_file("data", path)
     try:
         found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from art_domainrand.core.checks import Text, require
+from art_domainrand.core.files import check_file
 from art_domainrand.evaluation.sources.base import LabelledSource, ReadSamples, digest_of
 from art_domainrand.evaluation.sources.datasets import PROBED
 from art_domainrand.evaluation.sources.files import existing
@@ -85,5 +86,6 @@ class FolderImages(LabelledSource):
 
 def first_bytes(file: Path) -> bytes:
     """What a file begins with; all of it, unless it is too large to be an image."""
+    check_file("data", file)
     with file.open("rb") as opened:
         return opened.read(MOST_OF_A_FILE)

@@ -18,6 +18,7 @@ from art_domainrand.estimators import predict
 from art_domainrand.estimators.state import inner_estimators, left_as_found, torch_models
 from art_domainrand.evaluation.conditions.condition import Condition
 from art_domainrand.evaluation.sources.base import bytes_of, digest_of
+from art_domainrand.randomization.weights_in import is_filled, weights_in
 
 SAME_SHARE = 0.01
 """By what share of the largest score two answers of one model may differ, on other machines and with other batches."""
@@ -93,7 +94,7 @@ def code_texts(value: Any) -> Iterator[str]:
         code = getattr(getattr(value, "__func__", value), "__code__", None)
         if isinstance(code, CodeType):
             yield bytecode_text(code)
-            cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if filled(cell)]
+            cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if is_filled(cell)]
             # What can change while it is used, such as a list that is filled, is no part of what a function is.
             plain = [one for one in cells if one is None or isinstance(one, bool | int | float | str | tuple)]
             yield plain_value([getattr(value, "__defaults__", None), plain])
@@ -104,15 +105,6 @@ def bytecode_text(code: CodeType) -> str:
     """What a function does, as text that is the same in every process of one version of Python."""
     constants = [bytecode_text(one) if isinstance(one, CodeType) else plain_value(one) for one in code.co_consts]
     return f"{code.co_code.hex()} {constants} {code.co_names} {code.co_varnames}"
-
-
-def filled(cell: Any) -> bool:
-    """Whether a variable of a closure has a value by now."""
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def plain_value(value: Any) -> str:
@@ -128,7 +120,9 @@ def estimator_text(estimator: Any) -> str:
     """What an estimator is but for its model: its kind, range, and what comes before and after the model."""
     names = ("clip_values", "channels_first", "preprocessing", "preprocessing_defences", "postprocessing_defences")
     found = {name: plain_text(getattr(estimator, name, None)) for name in names}
-    return f"{type(estimator).__name__} {found}"
+    defences = getattr(estimator, "preprocessing_defences", None) or []
+    own = weights_in([getattr(defence, "pipeline", None) for defence in defences])
+    return f"{type(estimator).__name__} {found}{'' if own is None else f' {own}'}"
 
 
 def plain_text(value: Any) -> str:

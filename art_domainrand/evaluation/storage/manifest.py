@@ -12,6 +12,7 @@ from art_domainrand.core.files import whole_file
 from art_domainrand.evaluation.conditions.documents import CUSTOM
 from art_domainrand.evaluation.running.errors import EvaluationError
 from art_domainrand.evaluation.storage.identity import same_answers
+from art_domainrand.randomization.kept import without_files
 
 SCHEMA = 2
 """The version of the layout of a folder: since 2 its rows have distances in L0."""
@@ -25,16 +26,16 @@ IDENTITY = ("seed", "data", "conditions", "models", "block_size", "predictions",
 """The entries that must be the same for two evaluations to share a folder; the others only say how it was run."""
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+def differences(old: Mapping[Any, Any], new: Mapping[Any, Any], path: str = "") -> list[str]:
     """Where two plain documents differ, as "path: old, now new", the deepest path of each."""
     found = []
     for key in [*old, *(key for key in new if key not in old)]:
-        place = f"{path}.{key}" if path else str(key)
+        place = str(key) if not path else f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
         one, other = old.get(key), new.get(key)
-        if key == "file" and "weights" in old and "weights" in new:  # the hash says whether they are the same
-            continue
-        if key == "hash" and key not in old and {old.get("type"), new.get("type")} == {CUSTOM}:
+        if key in ("hash", "weights") and key not in old and {old.get("type"), new.get("type")} == {CUSTOM}:
             continue  # a folder from before there was one, of the same name
+        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other) and key != "says":
+            one, other = dict(enumerate(one)), dict(enumerate(other))
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             found += differences(one, other, place)
         elif key == "says":
@@ -58,7 +59,7 @@ def check_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> 
     :param new: the one that is asked for now, as plain data.
     :param folder: the folder.
     """
-    one, other = ({key: document.get(key) for key in IDENTITY} for document in (old, new))
+    one, other = (without_files({key: document.get(key) for key in IDENTITY}) for document in (old, new))
     found = differences(one, other)
     # Other images or weights have other answers, which then tell nothing.
     found = [line for line in found if "answers otherwise" not in line] or found

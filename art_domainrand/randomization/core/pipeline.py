@@ -40,7 +40,7 @@ class Pipeline:
         self.chain = Chain(tuple(_flat(parts)))
 
     def __repr__(self) -> str:
-        return f"Pipeline({list(self.chain.transforms)!r})"
+        return f"{type(self).__name__}({list(self.chain.transforms)!r})"
 
     def __len__(self) -> int:
         return len(self.chain.transforms)

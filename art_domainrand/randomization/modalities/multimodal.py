@@ -184,7 +184,6 @@ class MultiModal:
 
     def _check(self, pictures: Mapping[str, Tensor], draw: Draw) -> None:
         require(isinstance(pictures, Mapping) and len(pictures) > 0, "pictures", "be a dictionary of tensors", pictures)
-        sizes: dict[tuple[int, ...], str] = {}
         last = next((said_last(name, x) for name, x in pictures.items() if has_channels_last(x)), "")
         for name, x in pictures.items():
             check_known("pictures", name, self._stack.names)
@@ -197,18 +196,30 @@ class MultiModal:
             require(floating, argument, "be floating; only masks have other dtypes", x.dtype)
             with advised(last):
                 checked_channels(name, modality, x.shape[1] if x.dim() == 4 else 1)
+        with advised(last):
+            check_alike(pictures)
+        for name, x in pictures.items():
+            argument = f"pictures[{name!r}]"
             require(len(x) == len(draw), argument, f"have {len(draw)} scenes, as many as the draw", len(x))
             require(x.device == draw.u.device, argument, f"be on the device of the draw, {draw.u.device}", x.device)
-            sizes.setdefault(tuple(x.shape[-2:]), name)
-        (size, name), *others = sizes.items()
-        for other, wrong in others:
-            rule = f"have the size {size} of pictures[{name!r}]; resize it first"
-            with advised(last):
-                require(False, f"pictures[{wrong!r}]", rule, other)
         if last:
             warnings.warn(last.replace("must be", "should be", 1), RuntimeWarning, stacklevel=3)
         count = len(self.parameters)
         require(draw.u.shape[1] == count, "draw", f"have {count} coordinates per scene", draw.u.shape[1])
+
+
+def check_alike(pictures: Mapping[str, Tensor]) -> None:
+    """Refuse pictures of different numbers, sizes or devices. All are said: which is wrong is not known.
+
+    :param pictures: name -> (B, C, H, W) or (B, H, W).
+    :raises ValueError: with what each of them has.
+    """
+    shapes = Text(f"shapes { ({name: tuple(x.shape) for name, x in pictures.items()}) }")
+    devices = {name: str(x.device) for name, x in pictures.items()}
+    require(len({len(x) for x in pictures.values()}) == 1, "pictures", "be of the same number of scenes", shapes)
+    sizes = {tuple(x.shape[-2:]) for x in pictures.values()}
+    require(len(sizes) == 1, "pictures", "all have the same height and width; resize them first", shapes)
+    require(len(set(devices.values())) == 1, "pictures", "be on one device", devices)
 
 
 def has_channels_last(x: Any) -> bool:

@@ -14,11 +14,13 @@ from art_domainrand.core.checks import Text, require
 from art_domainrand.core.digests import tensors_digest
 from art_domainrand.core.files import whole_file
 from art_domainrand.core.plain_files import read_plain
+from art_domainrand.randomization.core.pipeline import Pipeline
+from art_domainrand.randomization.weights_in import weights_in
 
 LAST, BEST = "last.pt", "best.pt"
 CHECKPOINT_VERSION = 2
-LATER = ("attack.weights", "validation_domain")
-"""Settings that the first files of this version do not hold: of those it is not known what they were."""
+LATER = ("weights", "validation_domain")
+"""Last words of settings that the first files of this version do not hold: it is not known what those were."""
 
 
 def save(folder: Path, name: str, state: dict[str, Any]) -> None:
@@ -37,7 +39,7 @@ def load(folder: Path, name: str, settings: dict[str, Any], device: torch.device
     got = Text(f"{version!r} in {str(path)!r}")
     require(version == CHECKPOINT_VERSION, "checkpoint", f"be of version {CHECKPOINT_VERSION}", got)
     for key, value in settings.items():
-        if key in LATER and key not in state["settings"]:
+        if key.rpartition(".")[2] in LATER and key not in state["settings"]:
             continue
         was = state["settings"].get(key)
         require(was == value, key, f"be {was!r}, as in the run to resume in {str(path)!r}", value)
@@ -69,8 +71,10 @@ def run_settings(classifier: Any, attack: Any, randomization: Any, options: Any)
     settings: dict[str, Any] = {"randomization": repr(randomization)} | options.settings() | attack_settings(attack)
     settings |= optimizer_settings(classifier.optimizer)
     settings["classifier"] = model_settings(classifier.model)
-    settings["preprocessing"] = preprocessing_settings(classifier.preprocessing_operations)
-    return settings
+    operations = classifier.preprocessing_operations
+    settings["preprocessing"] = preprocessing_settings(operations)
+    pipelines = {"randomization": randomization, "preprocessing": [getattr(op, "pipeline", None) for op in operations]}
+    return settings | own_weights(pipelines)
 
 
 def attack_settings(attack: Any) -> dict[str, Any]:
@@ -81,7 +85,19 @@ def attack_settings(attack: Any) -> dict[str, Any]:
         f"attack.{name}": plain_setting(getattr(attack, name)) for name in names
     }
     learned = getattr(attack, "digest", None)
-    return found | ({} if learned is None else {"attack.weights": learned})
+    found |= {} if learned is None else {"attack.weights": learned}
+    return found | own_weights({f"attack.{name}": getattr(attack, name) for name in names})
+
+
+def own_weights(holding: dict[str, Any]) -> dict[str, Any]:
+    """The hashes of the weights in pipelines, where modules of the user's own hold some: no words show those."""
+    found = {f"{name}.weights": weights_in(value) for name, value in holding.items() if is_pipeline(value)}
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def is_pipeline(value: Any) -> bool:
+    """Whether it is a pipeline, or a list of them and of nothing."""
+    return isinstance(value, Pipeline) or (isinstance(value, list) and all(map(is_pipeline, filter(None, value))))
 
 
 def domain_settings(domain: tuple[Tensor, Tensor] | None) -> str | None:

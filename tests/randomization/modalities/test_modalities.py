@@ -130,7 +130,20 @@ def test_a_mask_has_no_new_labels(dtype):
         ),
         (
             {"rgb": torch.rand(2, 3, 8, 8), "depth": torch.rand(2, 1, 4, 8)},
-            r"pictures\['depth'\] must have the size \(8, 8\) of pictures\['rgb'\]; resize it first, got \(4, 8\)",
+            r"pictures must all have the same height and width; resize them first, "
+            r"got shapes {'rgb': \(2, 3, 8, 8\), 'depth': \(2, 1, 4, 8\)}",
+        ),
+        (  # whichever comes first
+            {"mask": torch.rand(2, 4, 8), "rgb": torch.rand(2, 3, 8, 8), "depth": torch.rand(2, 1, 4, 8)},
+            r"got shapes {'mask': \(2, 4, 8\), 'rgb': \(2, 3, 8, 8\), 'depth': \(2, 1, 4, 8\)}",
+        ),
+        (
+            {"rgb": torch.rand(3, 3, 8, 8), "depth": torch.rand(2, 8, 8)},
+            r"of the same number of scenes, got shapes {'rgb': \(3, 3, 8, 8\), 'depth': \(2, 8, 8\)}",
+        ),
+        (
+            {"rgb": torch.rand(2, 3, 8, 8), "depth": torch.rand(2, 8, 8, device="meta")},
+            "pictures must be on one device, got {'rgb': 'cpu', 'depth': 'meta'}",
         ),
         ({"rgb": torch.rand(2, 1, 8, 8)}, r"modalities\['rgb'\]: Saturation needs RGB images with 3 channels, got 1"),
         ({"depth": torch.rand(2, 2, 8, 8)}, r"modalities\['depth'\]: channels must be 1"),
