@@ -62,12 +62,11 @@ QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (LINEAR, 1, 1, 1.0),
     ("cross_entropy", 50, 0, 1.0),
-    (LINEAR, 1, 9, 0.3),
     ("margin", 25, 0, 0.3),
-    ("cross_entropy", 100, 0, 0.1),
-    ("margin", 50, 0, 0.1),
-    (MANY_STEPS, 50, 0, 0.1),
-    ("cross_entropy", 25, 0, 0.1),
+    ("cross_entropy", 100, 0, 0.15),
+    ("margin", 100, 0, 0.1),
+    (MANY_STEPS, 50, 0, 0.07),
+    ("cross_entropy", 100, 0, 0.07),
 )
 
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
