@@ -269,4 +269,5 @@ def test_empty_batches_and_tiny_images_pass():
 
 
 def test_the_table_names_final_classes():
-    assert not any(cls.__subclasses__() for cls in TRANSFORMS.values())
+    made = [made for cls in TRANSFORMS.values() for made in cls.__subclasses__()]
+    assert not [cls for cls in made if cls.__module__.startswith("art_domainrand")]  # tests make classes of their own

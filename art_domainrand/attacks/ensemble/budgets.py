@@ -67,6 +67,7 @@ QUICK_IN_L1: tuple[BudgetLine, ...] = (
     ("margin", 100, 0, 0.1),
     (MANY_STEPS, 50, 0, 0.07),
     ("cross_entropy", 100, 0, 0.07),
+    (LINEAR, 1, 9, 0.03),
 )
 
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
@@ -79,6 +80,9 @@ STANDARD_IN_L1: tuple[BudgetLine, ...] = (
     ("cross_entropy", 100, 0, 0.3),
     ("margin", 100, 0, 0.2),
     ("cross_entropy", 100, 0, 0.2),
+    ("cross_entropy", 200, 0, 0.3),
+    ("margin", 200, 0, 0.2),
+    ("cross_entropy", 200, 0, 0.2),
 )
 
 FULL_IN_L1: tuple[BudgetLine, ...] = (
