@@ -14,6 +14,7 @@ from art.estimators.classification.classifier import ClassifierMixin
 from art.estimators.estimator import BaseEstimator, LossGradientsMixin
 from torch import Tensor
 
+from art_domainrand.attacks.engine.arguments import without_writer
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack, ordinary_autograd
 from art_domainrand.attacks.engine.inputs import Inputs
@@ -80,8 +81,10 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
     """What makes the perturbations; None before :meth:`fit`."""
     record: FitRecord | None = None
     """What :meth:`fit` was like, epoch by epoch; None before it, and after :meth:`load`."""
+    fitted_to: Any = None
+    """The estimator that :meth:`fit` looked at; None before it, and after :meth:`load`, as no file knows it."""
 
-    @suggesting_names
+    @without_writer
     def __init__(
         self,
         estimator: Any,
@@ -166,6 +169,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
             lambda rows, epoch: TrainingBatch(perturbing, self, rows, epoch, seed),
             inputs.device,
         )
+        self.fitted_to = self.estimator
 
     def _signs(self, inputs: Inputs) -> list[str]:
         """What to warn of, now that the generator is fitted."""
@@ -240,7 +244,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
             self.eps if eps is None else eps,
             **{name: getattr(self, name) for name in names},
         )
-        other.network, other.record = self.network, self.record
+        other.network, other.record, other.fitted_to = self.network, self.record, self.fitted_to
         return other
 
     def save(self, path: str | Path) -> None:

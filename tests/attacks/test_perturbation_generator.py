@@ -218,8 +218,24 @@ def test_trainers_take_it(attack):
         model = make_classifier().model
         classifier = wrap(model, optimizer=torch.optim.SGD(model.parameters(), 0.05))
         before = [p.detach().clone() for p in model.parameters()]
-        train(classifier, attack.against(classifier))
+        with warnings.catch_warnings(action="ignore"):
+            train(classifier, attack.against(classifier))
         assert any((p - q).abs().max() > 1e-5 for p, q in zip(model.parameters(), before, strict=True))
+
+
+def test_a_trainer_warns_of_one_that_was_fitted_to_another_classifier(attack, tmp_path):
+    """It is told apart by the estimator that ``fit`` looked at, which a file does not know."""
+    model = make_classifier().model
+    classifier = wrap(model, optimizer=torch.optim.SGD(model.parameters(), 0.05))
+    with pytest.warns(RuntimeWarning, match="attack was fitted to another classifier"):
+        DomainAdversarialTrainer(classifier, attack.against(classifier))
+    attack.save(tmp_path / "generator.pt")
+    own = PerturbationGenerator(classifier, eps=0.1, epochs=1, width=2, blocks=0, verbose=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        DomainAdversarialTrainer(classifier, PerturbationGenerator.load(tmp_path / "generator.pt", classifier))
+        DomainAdversarialTrainer(classifier, own.fit(X, np.zeros(len(X), int)))
+    assert not [each for each in caught if "another classifier" in str(each.message)]
 
 
 def test_an_evaluation_takes_a_fitted_one(attack):

@@ -1,5 +1,6 @@
 """What one row of the compatibility contract is, and the tools its checks are made of."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,15 @@ import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import nn
 
-from art_domainrand import FGSM, PGD, AutoPGD, DomainRandomization, StrongestAttack, UnionAttack
+from art_domainrand import (
+    FGSM,
+    PGD,
+    AutoPGD,
+    DomainRandomization,
+    PerturbationGenerator,
+    StrongestAttack,
+    UnionAttack,
+)
 from art_domainrand.randomization import Contrast, GaussianNoise, Rotation
 
 from support.estimators import CLASSES, cnn, make_classifier
@@ -31,6 +40,16 @@ def union_of(estimator: Any, **kw: Any) -> UnionAttack:
     return UnionAttack(estimator, attacks, **{"batch_size": N, "verbose": False, "seed": 0} | own)
 
 
+def fitted(estimator: Any, **kw: Any) -> PerturbationGenerator:
+    """A small generator that was fitted to what it attacks."""
+    own = {"eps": EPS, "batch_size": N, "epochs": 20, "width": 4, "blocks": 0, "gan_weight": 0.0, "seed": 0}
+    attack = PerturbationGenerator(estimator, **own | {"learning_rate": 0.02, "verbose": False} | kw)
+    x = np.repeat(X, estimator.input_shape[0], axis=1)
+    with warnings.catch_warnings():  # so few images are all alike
+        warnings.filterwarnings("ignore", "PerturbationGenerator", RuntimeWarning)
+        return attack.fit(x, INDEX % estimator.nb_classes)
+
+
 ATTACKS: dict[str, MakeAttack] = {
     "FGSM": lambda estimator, **kw: FGSM(estimator, **{"eps": EPS, "batch_size": N, "seed": 0} | kw),
     "PGD": lambda estimator, **kw: PGD(
@@ -43,11 +62,14 @@ ATTACKS: dict[str, MakeAttack] = {
         estimator, **{"eps": EPS, "budget": "quick", "verbose": False, "seed": 0, "eot_samples": 2} | kw
     ),
     "UnionAttack": union_of,
+    "PerturbationGenerator": fitted,
 }
 # A union asks nothing of a component that its attacks do not: it is run beside the cheaper ones.
 SINGLE = tuple(name for name in ATTACKS if name != "UnionAttack")
+# A fitted generator looks at no model, so that it judges nothing.
+JUDGING = tuple(name for name in SINGLE if name != "PerturbationGenerator")
 NEEDS_CLASSES = dict.fromkeys(
-    ("AutoPGD", "StrongestAttack", "UnionAttack"),
+    ("AutoPGD", "StrongestAttack", "UnionAttack", "PerturbationGenerator"),
     r"estimator must be a classifier \(FGSM and PGD take regressors and object detectors too\)",
 )
 

@@ -30,6 +30,7 @@ from compatibility.contract import (
     attack_raises_the_loss,
     classifier,
     held_loss,
+    name_of,
     one_draw,
     randomization,
     seeded,
@@ -151,7 +152,8 @@ def smoothing_with_attack(make: MakeAttack) -> None:
     """ART's smoothed prediction adds its noise before preprocessing, and the attacks that judge by it meet that."""
     attack_raises_the_loss(smoothing(), make)
     defence = randomization()
-    with nullcontext() if make in (ATTACKS["FGSM"], ATTACKS["PGD"]) else pytest.warns(RuntimeWarning, match=OUTSIDE):
+    judges = name_of(make) not in ("FGSM", "PGD", "PerturbationGenerator")
+    with pytest.warns(RuntimeWarning, match=OUTSIDE) if judges else nullcontext():
         attack_raises_the_loss(smoothing(defence), make, defence)
 
 
@@ -175,6 +177,12 @@ def smooth_adv_with_randomization() -> None:
     assert np.abs(weights(noisy) - before).max() > 1e-4
 
 
+def assert_as_far(make: MakeAttack, distance: float) -> None:
+    """As far as eps, or not much less: what a network makes of an image need not touch the bound."""
+    least = EPS / 2 if name_of(make) == "PerturbationGenerator" else EPS
+    assert least * (1 - 1e-5) <= distance <= EPS * (1 + 1e-5)
+
+
 def smooth_adv_with_attack(make: MakeAttack) -> None:
     """SmoothAdv's noise leaves [0, 1]: attacked within eps all the same, PGD as ART's own; epsilon must be a norm."""
     estimator = smooth_adv()
@@ -184,14 +192,14 @@ def smooth_adv_with_attack(make: MakeAttack) -> None:
     estimator.attack.generate = lambda x, y=None: calls.append(generate(x, y) - x) or calls[-1] + x
     fit(estimator)
     assert len(calls) == 2
-    assert max(np.abs(delta).max() for delta in calls) == pytest.approx(EPS, rel=1e-5)
+    assert_as_far(make, max(np.abs(delta).max() for delta in calls))
     inside, calls = smooth_adv(), []
     inside.attack = make(classifier())
     generate = inside.attack.generate
     inside.attack.generate = lambda x, y=None: calls.append((x, generate(x, y))) or calls[-1][1]
     with pytest.warns(RuntimeWarning, match=OUTSIDE):
         fit(inside)
-    assert max(np.abs(adversarial - x).max() for x, adversarial in calls) == pytest.approx(EPS, rel=1e-5)
+    assert_as_far(make, max(np.abs(adversarial - x).max() for x, adversarial in calls))
     if make is ATTACKS["PGD"]:
         art = ProjectedGradientDescent(classifier(), eps=EPS, eps_step=0.04, max_iter=3, verbose=False)
         for x, adversarial in calls:

@@ -131,7 +131,8 @@ ROWS = [
         same_as_inside_the_model(empirical_robustness),
         empirical_robustness_with_attack,
         refuses=dict.fromkeys(
-            ("PGD", "AutoPGD", "StrongestAttack", "UnionAttack"), "not supported|minimal|attacks inside"
+            ("PGD", "AutoPGD", "StrongestAttack", "UnionAttack", "PerturbationGenerator"),
+            "not supported|minimal|attacks inside",
         ),
     ),
     Row(

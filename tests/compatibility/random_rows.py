@@ -11,7 +11,7 @@ from art.defences.preprocessor import FeatureSqueezing
 from art.estimators.classification import EnsembleClassifier
 from compatibility.contract import (
     EPS,
-    SINGLE,
+    JUDGING,
     MakeAttack,
     N,
     Row,
@@ -139,6 +139,7 @@ ROWS = [
         lambda: same_as_in_plain_torch(rounded, slack=1e-3),
         noticed_and_not_taken_for_success(rounded),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
+        attacks=(*JUDGING, "UnionAttack"),
     ),
     Row(
         "noise_numpy",
@@ -148,7 +149,7 @@ ROWS = [
         squeezed_with_randomization,
         noticed_and_not_taken_for_success(squeezed),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
-        attacks=SINGLE,
+        attacks=JUDGING,
     ),
     Row(
         "noise_ensemble",
@@ -158,6 +159,6 @@ ROWS = [
         lambda: same_as_in_plain_torch(ensemble, models=2),
         noticed_and_not_taken_for_success(ensemble),
         elsewhere=("test_randomness.py::test_luck_is_no_success",),
-        attacks=SINGLE,
+        attacks=JUDGING,
     ),
 ]

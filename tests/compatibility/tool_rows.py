@@ -111,6 +111,7 @@ PARAMETERS = {
     "PGD": {"eps": EPS, "eps_step": 0.04, "max_iter": 3, "verbose": False},
     "AutoPGD": {"eps": EPS, "max_iter": 3, "nb_random_init": 1, "verbose": False},
     "StrongestAttack": {"eps": EPS, "budget": "quick", "verbose": False},
+    "PerturbationGenerator": {"eps": EPS, "verbose": False},
 }
 
 
@@ -200,9 +201,11 @@ ROWS = [
         "universal",
         "UniversalPerturbation",
         "yes; its sums are clipped to `clip_values` first",
-        'by name, `attacks_dict["ours"] = "art_domainrand.PGD"`',
+        'by name, `attacks_dict["ours"] = "art_domainrand.PGD"`; PerturbationGenerator, of which ART makes one that is '
+        "not fitted, says so",
         universal_with_randomization,
         universal_with_attack,
+        refuses={"PerturbationGenerator": "be fitted first"},
         attacks=SINGLE,  # a union is made of objects, not of parameters
     ),
     Row(
@@ -212,7 +215,9 @@ ROWS = [
         "FGSM, PGD; the others say so",
         summary_writer_with_randomization,
         summary_writer_with_attack,
-        refuses=dict.fromkeys(("AutoPGD", "StrongestAttack", "UnionAttack"), "FGSM and PGD take a summary_writer"),
+        refuses=dict.fromkeys(
+            ("AutoPGD", "StrongestAttack", "UnionAttack", "PerturbationGenerator"), "FGSM and PGD take a summary_writer"
+        ),
         elsewhere=("test_estimators.py::test_summary_writer",),
     ),
 ]

@@ -209,7 +209,9 @@ ROWS = [
         "PGD and AutoPGD; the others say so (ART sets `max_iter` and `eps_step`)",
         fresh_draws("oaat"),
         takes_our_attack("oaat"),
-        refuses=dict.fromkeys(("FGSM", "StrongestAttack"), "ART's OAAT trainer sets it, use PGD or AutoPGD there")
+        refuses=dict.fromkeys(
+            ("FGSM", "StrongestAttack", "PerturbationGenerator"), "ART's OAAT trainer sets it, use PGD or AutoPGD there"
+        )
         | {"UnionAttack": "attacks inside"},
         elsewhere=("test_paired.py::test_two_copies_of_an_image_have_no_divergence",),
     ),

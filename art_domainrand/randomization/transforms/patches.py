@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,6 +97,7 @@ class CropShift(PixelTransform):
     A number of pixels n is drawn, then how many columns the rectangle lacks, from 0 to n; it lacks as many rows as are
     left of n. Where it lies in the image, and where it comes to lie, are drawn evenly among all places inside (Li and
     Spratling, "Data augmentation alone can improve adversarial training", ICLR 2023, section 4.1).
+    Pixels are counted, not shares: images of which more than half can be cut draw a RuntimeWarning.
 
     :param least: the smallest n, >= 0.
     :param most: the largest n, >= ``least``.
@@ -122,6 +124,7 @@ class CropShift(PixelTransform):
         return f"at {float(u):.0%} of its choices"
 
     def apply(self, x: Tensor, values: Values) -> Tensor:
+        self._warn_of_small(min(x.shape[2:]))
         columns, rows, from_x, from_y, to_x, to_y = self._whole(values)
         for axis, lacking, start, end in ((3, columns, from_x, to_x), (2, rows, from_y, to_y)):
             size = x.shape[axis]
@@ -138,6 +141,11 @@ class CropShift(PixelTransform):
         sign = -1 if way.backward else 1
         points = points.moved(points.x + sign * right, points.y + sign * down)
         return points if way.settle is None else way.settle(points, Sampling("nearest"), frame)
+
+    def _warn_of_small(self, side: int) -> None:
+        if 2 * self.most > side:
+            message = f"most should be no more than half of an image's side, got {self.most} of {side} pixels"
+            warnings.warn(f"{message}: CropShift counts pixels, not shares", RuntimeWarning, stacklevel=3)
 
     def _lacking(self, u: Tensor) -> Tensor:
         return self.least + (u * (self.most - self.least + 1)).long().clamp_max(self.most - self.least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from art_domainrand.attacks.apgd import AutoPGD
@@ -13,6 +14,18 @@ from art_domainrand.core.checks import Text, require
 
 TRAINED_WITH = (FGSM, PGD, AutoPGD, DomainAttack, PerturbationGenerator)
 """The attacks that a trainer takes."""
+
+
+def warn_of_stranger(attack: Any, classifier: Any) -> None:
+    """Say so (RuntimeWarning) where a generator was fitted to another classifier than the one that is trained."""
+    fitted_to = attack.fitted_to if isinstance(attack, PerturbationGenerator) else None
+    if fitted_to is not None and fitted_to is not classifier:
+        warnings.warn(
+            "attack was fitted to another classifier, and what fools that one need not fool this one: "
+            "training may leave it open to its own; fit a PerturbationGenerator to the classifier that is trained",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def check_training_attack(attack: Any, objective: str) -> None:

@@ -25,7 +25,7 @@ from art_domainrand.training.data.generator import RandomizedDataGenerator
 from art_domainrand.training.data.small_batches import WHY, joins_last, refuses_one_image
 from art_domainrand.training.data.sources import open_source
 from art_domainrand.training.learned.kinds import ranges_of
-from art_domainrand.training.trainer.accepted import check_training_attack
+from art_domainrand.training.trainer.accepted import check_training_attack, warn_of_stranger
 from art_domainrand.training.trainer.adversary import training_attack
 from art_domainrand.training.trainer.checkpoint import domain_settings, run_settings
 from art_domainrand.training.trainer.distributed import Shard, broadcast_object, rank_and_world_size
@@ -129,6 +129,7 @@ class DomainAdversarialTrainer(Trainer):
         refused = RefusedEstimatorError.of(classifier, [PyTorchClassifier])
         require(fits, "classifier", rule, Text(type(classifier).__name__), refused)
         check_training_attack(attack, options.objective)
+        warn_of_stranger(attack, classifier)
         check_trainable(classifier)
         given = randomization is not None
         ranged = options.range_kind is not None or options.range_epochs > 0

@@ -1,6 +1,7 @@
 """IDBH: crop and shift, and the authors' table of changes, each operation torchvision's."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ def seeded(seed=0):
 
 
 def test_a_rectangle_is_cut_out_and_put_down_elsewhere_on_black():
-    transform = CropShift(0, 6)
+    transform = CropShift(0, 4)
     pipeline, x = Pipeline(transform), torch.rand(60, 2, 9, 12, generator=seeded())
     draw = pipeline.sample(60, seeded(1))
     changed = pipeline.apply(x, draw)
@@ -34,7 +35,7 @@ def test_a_rectangle_is_cut_out_and_put_down_elsewhere_on_black():
         expected = torch.zeros_like(image)
         expected[:, to_y : to_y + tall, to_x : to_x + wide] = image[:, from_y : from_y + tall, from_x : from_x + wide]
         assert torch.equal(shown, expected)
-        assert 0 <= columns + rows <= 6
+        assert 0 <= columns + rows <= 4
         assert max(from_x, to_x) <= columns
         assert max(from_y, to_y) <= rows
 
@@ -48,6 +49,17 @@ def test_what_is_lacking_is_shared_evenly_among_rows_and_columns():
     assert (counts[2:] - 4000).abs().max() < 5 * 4000**0.5
     of_two = torch.bincount(columns[columns + rows == 2], minlength=3)
     assert (of_two - of_two.sum() / 3).abs().max() < 5 * 1400**0.5
+
+
+@pytest.mark.parametrize(("side", "warns"), [(12, True), (19, True), (20, False), (32, False)])
+def test_it_warns_where_more_than_half_of_an_image_can_be_cut(side, warns):
+    """It counts pixels, so that what is made for 32 of them leaves little of 16."""
+    pipeline = idbh("strong")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pipeline(torch.rand(2, 3, side, 40))
+    rule = f"most should be no more than half of an image's side, got 10 of {side} pixels"
+    assert any(rule in str(each.message) for each in caught) is warns
 
 
 def test_keypoints_move_with_the_pixels_of_the_rectangle_and_back():
