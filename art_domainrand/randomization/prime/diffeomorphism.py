@@ -99,7 +99,7 @@ class Diffeomorphism(PixelTransform):
 
 
 def kept(cutoff: Tensor, radius: Tensor) -> Tensor:
-    """Which share of the variance of the waves of a ``radius`` is left: all below ``cutoff`` + 1/2 where that is an int.
+    """Which share of the variance of the waves of a ``radius`` is left: of an int ``cutoff``, all below it + 1/2.
 
     Towards the next int the next waves fade in by a quarter of a sine wave, half of their variance on average.
     """
