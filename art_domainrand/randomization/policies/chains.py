@@ -62,9 +62,9 @@ def prime(width: int = 3, depth: tuple[int, int] = (1, 3)) -> Pipeline:
     """PRIME (Modas et al., ECCV 2022): chains of random diffeomorphisms, colour curves and filters, mixed as in AugMix.
 
     Each is drawn from the distribution of largest entropy under a bound on its strength. Strengths are the authors' for
-    CIFAR-10: up to 100 modes and waves, a variance of 0.01 of a curve, a standard deviation of 4 of a filter. The
-    authors train with the loss of AugMix on top: the objective "augmix" of
-    :class:`~art_domainrand.DomainAdversarialTrainer`.
+    CIFAR-10: up to 100 modes and waves, a variance of 0.01 of a curve, a standard deviation of 4 of a filter. Every
+    image and chain has draws of its own; in the authors' program a field and the strengths hold for a whole batch. They
+    train with the loss of AugMix on top: the objective "augmix" of :class:`~art_domainrand.DomainAdversarialTrainer`.
 
     :param width: the number of chains, >= 1.
     :param depth: the smallest and the largest number of operations in a chain.

@@ -40,8 +40,9 @@ class Diffeomorphism(PixelTransform):
     labels other than classes do not follow.
 
     At the pixels, a wave of more than n - 1 half periods is one of fewer: the normal numbers that come together there
-    are drawn as one, of the variance of their sum. The cutoff c is FEWEST + ``cutoff`` (``modes`` + 1 - FEWEST), its
-    last waves fading in, where PRIME cuts it to an int.
+    are drawn as one, of the variance of their sum. PRIME's c is FEWEST + ``cutoff`` (``modes`` + 1 - FEWEST), cut to an
+    int; for a slope it is that here in the middle of each step, and in between the image goes over from one int's law
+    to the next one's.
 
     :param temperature: where T lies between these two, in [0, 1].
     :param cutoff: where the cutoff lies between FEWEST and ``modes``, in [0, 1].
@@ -79,14 +80,15 @@ class Diffeomorphism(PixelTransform):
         :param height: the number of rows.
         :param width: the number of columns.
         """
-        count = math.ceil(self.parameters["modes"].support[1]) + 1
-        temperature = values["temperature"]
-        cutoff = FEWEST + values["cutoff"] * (values["modes"] + 1 - FEWEST)
+        count = math.ceil(self.parameters["modes"].support[1])
+        temperature, modes = values["temperature"], values["modes"]
+        middle = FEWEST - 0.5 + values["cutoff"] * (modes + 1 - FEWEST)
+        cutoff = torch.minimum(middle.clamp_min(FEWEST), modes)
         low, high = temperatures(cutoff, height * width)
         root = (low + temperature * (high - low)).sqrt().view(-1, 1, 1, 1)
         radius = constant(_radii(count), temperature.dtype, temperature.device)
-        kept = (cutoff.view(-1, 1, 1) + 0.5 - radius).clamp(0, 1) / radius
-        variance = folded(folded(kept.square(), width).mT, height).mT
+        variance = kept(cutoff.view(-1, 1, 1), radius) / radius.square()
+        variance = folded(folded(variance, width).mT, height).mT
         rows, columns = variance.shape[1:]
         # The slope of a root is infinite at zero, where there is no wave.
         deviation = torch.where(variance > 0, variance.clamp_min(1e-20).sqrt(), 0.0)
@@ -96,11 +98,30 @@ class Diffeomorphism(PixelTransform):
         return waves * size[:, :, None]
 
 
-def temperatures(cutoff: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-    """The temperatures (B,) between which an image of so many ``pixels`` is bent, for a ``cutoff`` (B,) > 1.
+def kept(cutoff: Tensor, radius: Tensor) -> Tensor:
+    """Which share of the variance of the waves of a ``radius`` is left: of an int ``cutoff``, all below it + 1/2.
 
-    The lower one displaces pixels by half a pixel, as a rule; with the upper one the field does not yet fold.
+    Towards the next int the next waves fade in by a quarter of a sine wave, half of their variance on average.
     """
+    whole = cutoff.detach().floor()
+    entering = torch.sin((cutoff - whole) * (math.pi / 2)).square()
+    return torch.where(radius < whole + 0.5, 1.0, torch.where(radius < whole + 1.5, entering, 0.0))
+
+
+def temperatures(cutoff: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    """The temperatures (B,) between which an image of so many ``pixels`` is bent, for a ``cutoff`` (B,) >= 2.
+
+    The lower one displaces pixels by half a pixel, as a rule; with the upper one the field does not yet fold. Both are
+    straight lines between the ints: their mean over an interval is that of its ends.
+    """
+    whole = cutoff.detach().floor()
+    (low, high), ends = whole_temperatures(whole, pixels), whole_temperatures(whole + 1, pixels)
+    part = cutoff - whole
+    return torch.lerp(low, ends[0], part), torch.lerp(high, ends[1], part)
+
+
+def whole_temperatures(cutoff: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    """:func:`temperatures` by the formula of Petrini et al., which they give for an int ``cutoff``."""
     log = cutoff.log()
     low = 1 / (math.pi * pixels * log)
     high = 4 / (math.pi**3 * cutoff.square() * log)

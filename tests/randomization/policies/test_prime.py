@@ -21,7 +21,7 @@ from art_domainrand.randomization import (
     prime,
 )
 from art_domainrand.randomization.prime.color_curve import STEPS
-from art_domainrand.randomization.prime.diffeomorphism import folded, temperatures
+from art_domainrand.randomization.prime.diffeomorphism import folded, kept, temperatures
 
 
 def seeded(seed=0):
@@ -29,26 +29,30 @@ def seeded(seed=0):
 
 
 def displacements(n, cutoff, temperature, size=24):
-    """Fields with one cutoff: it is 2 + share * (modes - 1)."""
-    transform = Diffeomorphism(Constant(temperature), Constant((cutoff - 2) / 9), Constant(10.0))
+    """Fields with one cutoff: it is 3/2 + share * (modes - 1), the middle of the step that PRIME cuts to an int."""
+    transform = Diffeomorphism(Constant(temperature), Constant((cutoff - 1.5) / 9), Constant(10.0))
     draw = Pipeline(transform).sample(n, seeded())
     return transform.displacement(transform.values(draw.u.double(), draw.seeds), size, size)
 
 
-@pytest.mark.parametrize("cutoff", [2.0, 5.0, 9.0])
+def bounds(cutoff, size):
+    """The least and the largest temperature of an int cutoff: half a pixel, and the first fold (Petrini et al.)."""
+    low, high = 1 / (math.pi * size**2 * math.log(cutoff)), 4 / (math.pi**3 * cutoff**2 * math.log(cutoff))
+    return low, max(low, high)
+
+
+@pytest.mark.parametrize("cutoff", [2, 5, 9])
 def test_the_mean_square_of_the_displacement_is_that_of_its_modes(cutoff):
     """E u(x, y)^2 = n^2 T sum over modes of sin(i pi x)^2 sin(j pi y)^2 / (i^2 + j^2), which is zero at the border."""
     size, temperature = 24, 0.5
     found = displacements(1500, cutoff, temperature, size)
-    low, high = (float(bound) for bound in temperatures(torch.tensor([cutoff], dtype=torch.float64), size**2))
+    low, high = bounds(cutoff, size)
     place = np.linspace(0, 1, size)
     expected = np.zeros((size, size))
     for i in range(1, 12):
         for j in range(1, 12):
-            radius = math.hypot(i, j)
-            share = min(max(cutoff + 0.5 - radius, 0.0), 1.0)
             wave = np.outer(np.sin(j * np.pi * place), np.sin(i * np.pi * place))
-            expected += (share / radius * wave) ** 2
+            expected += (math.hypot(i, j) < cutoff + 0.5) * wave**2 / (i**2 + j**2)
     expected *= size**2 * (low + temperature * (high - low))
     measured = found.square().mean((0, 1)).numpy()
     inner = (slice(1, -1), slice(1, -1))
@@ -56,6 +60,44 @@ def test_the_mean_square_of_the_displacement_is_that_of_its_modes(cutoff):
     assert abs(measured.mean() / expected.mean() - 1) < 0.05
     for border in (found[..., 0], found[..., -1], found[..., 0, :], found[..., -1, :]):
         assert border.abs().max() < 1e-12
+
+
+def test_the_default_field_has_the_law_of_a_cutoff_cut_to_an_int():
+    """How far pixels move for a draw of cutoff and temperature, against PRIME's own way of drawing these two.
+
+    The number of modes is an int from 3 to 100, all as likely; cutoff and temperature lie towards the ends of their
+    intervals, by Beta(1/2, 1/2).
+    """
+    count, size = 20000, 32
+    generator = np.random.default_rng(0)
+    numbers, place = np.arange(1, 101), np.linspace(0, 1, size)
+    squares = (np.sin(np.pi * place[:, None] * numbers) ** 2).mean(0)
+    radius = np.hypot(numbers[:, None], numbers)
+    last = np.ceil(radius - 0.5).astype(int)  # the first int cutoff that the wave is kept at
+    power = np.cumsum(np.bincount(last.ravel(), (squares[:, None] * squares / radius**2).ravel()))
+    modes = generator.integers(3, 101, count)
+    cutoff = np.minimum(2 + (generator.beta(0.5, 0.5, count) * (modes - 1)).astype(int), modes)
+    low, high = np.array([bounds(one, size) for one in range(2, 101)]).T[:, cutoff - 2]
+    theirs = size * np.sqrt(power[cutoff] * (low + generator.beta(0.5, 0.5, count) * (high - low)))
+
+    transform = Diffeomorphism()
+    draw = Pipeline(transform).sample(1200, seeded())
+    ours = transform.displacement(transform.values(draw.u, draw.seeds), size, size).square().mean((1, 2, 3)).sqrt()
+    # A single field's mean square varies about its expectation, so what is compared is no finer than quantiles.
+    assert float(ours.square().mean()) == pytest.approx(np.square(theirs).mean(), rel=0.2)
+    for level in (0.25, 0.5, 0.75):
+        assert float(ours.quantile(level)) == pytest.approx(np.quantile(theirs, level), rel=0.1)
+
+
+def test_between_two_ints_the_cutoff_goes_over_from_one_law_to_the_next():
+    """On average over the interval, half of the entering waves' variance and the mean of both temperatures."""
+    cutoff = torch.linspace(4, 5, 1001, dtype=torch.float64)[:-1]
+    radius = torch.tensor([4.49, 4.51, 5.49, 5.51], dtype=torch.float64)
+    shares = kept(cutoff[:, None], radius)
+    torch.testing.assert_close(shares.mean(0), torch.tensor([1.0, 0.5, 0.5, 0.0]).double(), atol=1e-3, rtol=0)
+    assert shares[0].tolist() == [1, 0, 0, 0]
+    for found, ends in zip(temperatures(cutoff, 64**2), zip(bounds(4, 64), bounds(5, 64), strict=True), strict=True):
+        assert float(found.mean()) == pytest.approx(sum(ends) / 2, rel=1e-3)
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 5), (2, 7), (3, 4), (6, 3), (6, 4), (6, 23), (9, 40)])
