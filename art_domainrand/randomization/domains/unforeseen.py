@@ -17,10 +17,10 @@ CIFAR-10 has 8 cells along a side (theirs 16) with the same L2 norm, so that a d
 flake is opaque instead of added, a shape blended where theirs adds its colour in full, the edges of shapes have one
 brightness each, and directions, frequencies and the places of shapes, which theirs draws, are searched too.
 
-Where their program does what their text does not say, ours follows the text. Their blocks blend with the colour of
-their corner, not their mean: twice the variance, so up to sqrt(2) times as far. Their bars and flows are read half a
-pixel aside of where pixels lie, and flows with nothing beyond the border, so that an image is blurred, and its border
-dark, where nothing is displaced.
+Where their program does not do what the description beside it says (``attacks/README.md``), ours follows that. Their
+blocks blend with the colour of their corner, not their mean: twice the variance, so up to sqrt(2) times as far. Their
+bars and flows are read half a pixel aside of where pixels lie, and flows with nothing beyond the border, so that an
+image is blurred, and its border dark, where nothing is displaced.
 """
 
 from __future__ import annotations
