@@ -42,7 +42,7 @@ class Kaleidoscope(PixelTransform):
 
     :param strength: how far a colour goes in each channel, either way, and how bright an edge may be; >= 0, in units of
         [0, 1].
-    :param opacity: how much of the image is hidden behind shapes and edges, in [0, 1].
+    :param opacity: how much of the image is hidden behind shapes, in [0, 1]. Edges hide all of it, as theirs do.
     :param size: the diameter of a circle and the side of a square, as a share of the shorter side; >= 0.
     :param edge: how wide the edges are, as a share of the shorter side; >= 0.
     :param shapes: how many there are, an int >= 1; later ones lie in front.
@@ -91,8 +91,8 @@ class Kaleidoscope(PixelTransform):
             inside = (depth + 0.5).clamp(0, 1)
             ring = (depth + (each(width) + 0.5)).clamp(0, 1) - inside
             colour = for_channels(colours[:, shape], x.shape[1])[:, :, None, None]
-            painted = inside * colour + ring * each(edges[:, shape])
-            x = x * (1 - opacity * (inside + ring)) + opacity * painted
+            painted = opacity * inside * colour + ring * each(edges[:, shape])
+            x = x * (1 - opacity * inside - ring) + painted
         return x
 
 

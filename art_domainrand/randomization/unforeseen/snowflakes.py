@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from art_domainrand.core.checks import require
 from art_domainrand.core.hashing import member_seeds, uniform_field
 from art_domainrand.randomization.core.distributions import Distribution, Range, Uniform, require_support
 from art_domainrand.randomization.core.transform import PixelTransform, Values
@@ -25,9 +26,6 @@ from art_domainrand.randomization.unforeseen.latents import (
 
 SPARSENESS = 4
 """The power of a flake's intensity that is its opacity, as in ImageNet-UA: few flakes are bright."""
-
-SLIMNESS = 0.4
-"""The width of a flake over its length."""
 
 SPREAD = 40.0
 """How far the layers' directions differ from the angle of the snow, in degrees either way."""
@@ -47,6 +45,7 @@ class Snowflakes(PixelTransform):
     :param size: half the length of a flake, as a share of a cell; from 0.05 to 0.5.
     :param layers: how many layers, an int >= 1.
     :param cells: the cells along a side, an int >= 1.
+    :param slimness: the width of a flake over its length, above 0 and at most 1.
     :raises ValueError: for values outside these bounds.
     """
 
@@ -56,6 +55,7 @@ class Snowflakes(PixelTransform):
     size: Range = Uniform(0.3, 0.5)
     layers: int = 2
     cells: int = 4
+    slimness: float = 0.4
     seeded: ClassVar[bool] = True
     units: ClassVar[Mapping[str, str]] = {
         "strength": "share",
@@ -70,6 +70,7 @@ class Snowflakes(PixelTransform):
             require_support(name, getattr(self, name), low=0, high=1)
         require_support("size", self.size, low=0.05, high=0.5)
         require_counts(layers=self.layers, cells=self.cells)
+        require(0 < self.slimness <= 1, "slimness", "be above 0 and at most 1", self.slimness)
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:
@@ -104,7 +105,7 @@ class Snowflakes(PixelTransform):
         right, below = across[:, None] - centre_x, down[:, :, None] - centre_y
         radians = torch.deg2rad(values["angle"] + (2 * turn - 1) * SPREAD).view(-1, 1, 1)
         cosine, sine = radians.cos(), radians.sin()
-        along, aside = (right * sine + below * cosine), (right * cosine - below * sine) / SLIMNESS
+        along, aside = (right * sine + below * cosine), (right * cosine - below * sine) / self.slimness
         inside = 1.5 - 1.5 * (along.square() + aside.square()) / values["size"].square().view(-1, 1, 1)
         covered: Tensor = inside.clamp(0, 1) * shown
         return covered[:, None]

@@ -35,7 +35,7 @@ NOTHING = {
     "snowflakes": {"strength": 0.0, "whiteness": 0.0},
     "pixel_blocks": {"strength": 0.0},
     "dct_noise": {"strength": 0.0},
-    "kaleidoscope": {"opacity": 0.0},
+    "kaleidoscope": {"opacity": 0.0, "edge": 0.0},
     "glitch": {"strength": 0.0},
     "wood": {"depth": 0.0},
     "flow_field": {"strength": 0.0},
@@ -131,6 +131,15 @@ def test_every_flake_has_a_place_of_its_own():
     torch.testing.assert_close(sum(alone), applied(transform, x, flake=1.0))
 
 
+@pytest.mark.parametrize(("data", "side", "square"), [("cifar10", 32, 4.95), ("imagenet", 224, 12.7)])
+def test_a_flake_weighs_as_much_as_the_authors(data, side, square):
+    """The mean sum of squares of their 2000 kernels; in float64, in one layer."""
+    (snow,) = imagenet_ua("snow", "high", data).transforms
+    alone = Snowflakes(1.0, 0.0, size=snow.size, layers=1, cells=snow.cells, slimness=snow.slimness)
+    covered = applied(alone, torch.zeros(24, 1, side, side, dtype=torch.float64), flake=1.0)
+    assert covered.square().sum((1, 2, 3)).mean() / snow.cells**2 == pytest.approx(square, rel=0.06)
+
+
 # ---- Blocks
 
 
@@ -199,6 +208,14 @@ def test_shapes_are_bright_and_their_edges_dark_as_far_as_strength_goes():
     brightest = applied(Kaleidoscope(0.1, 1.0, 0.3, 0.1, shapes=1), x, colour=0.0, edge_=1.0) - ringed
     assert ((brightest - 0.1).abs() < 1e-6).any()
     assert brightest.max() < 0.1 + 1e-6
+
+
+def test_edges_hide_the_image_whatever_the_opacity_of_shapes():
+    white = torch.ones(16, 1, 48, 48)
+    ringed = applied(Kaleidoscope(0.0, opacity=0.0, size=0.3, edge=0.1, shapes=1), white)
+    assert (ringed.amin((1, 2, 3)) == 0).all()
+    plain = applied(Kaleidoscope(0.0, opacity=0.0, size=0.3, edge=0.0, shapes=1), white)
+    assert torch.equal(plain, white)
 
 
 # ---- Glitch and wood
@@ -312,6 +329,7 @@ def test_recolouring_has_finite_slopes_on_black_and_white():
         (lambda: Wood(nodes=0), "nodes must be an int >= 1, got 0"),
         (lambda: ReColor(nodes=1), "nodes must be an int >= 2, got 1"),
         (lambda: Kaleidoscope(shapes=True), "shapes must be an int >= 1, got True"),
+        (lambda: Snowflakes(slimness=0.0), "slimness must be above 0 and at most 1, got 0.0"),
         (lambda: Snowflakes(size=0.6), "size must be >= 0.05 and <= 0.5, got"),
     ],
 )
