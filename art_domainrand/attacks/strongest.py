@@ -20,12 +20,13 @@ from art_domainrand.attacks.engine.config import check_name
 from art_domainrand.attacks.engine.evaluator import AGREEING_DRAWS
 from art_domainrand.attacks.engine.gradient_attack import GradientAttack
 from art_domainrand.attacks.engine.inputs import Inputs
-from art_domainrand.attacks.engine.runs import JudgedRun
+from art_domainrand.attacks.engine.runs import ContinuedRun, JudgedRun
 from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.ensemble.budgets import (
     BUDGETS,
     BUDGETS_IN_L1,
     DIRECTED_LOSSES,
+    FROM_BEST,
     LINEAR,
     MANY_STEPS,
     ONE_STEP,
@@ -44,6 +45,8 @@ from art_domainrand.estimators.refused import check_estimator
 RANDOM_EOT_SAMPLES = 16
 # Tells the random numbers of the Square runs of lines, from here on, from those that look for masked gradients.
 RUNS_OF_LINES = 1000
+# How a run of Square begins.
+SQUARES = {SQUARE: JudgedRun, FROM_BEST: ContinuedRun}
 
 
 class StrongestAttack(GradientAttack, EvasionAttack):
@@ -133,10 +136,10 @@ def stages_of(balls: Balls, samples: int, line: BudgetLine, searches: Iterator[i
     """
     kind, max_iter, turns, reach = line
     worth = within_reach(balls.inputs, TOP_CLASSES, reach)
-    if kind == SQUARE:  # a query of a random estimator is a mean over as many draws
+    if kind in SQUARES:  # a query of a random estimator is a mean over as many draws
         queries = -(-max_iter // (AGREEING_DRAWS if balls.inputs.random else 1))
         plans = [SquarePlan(queries, run=next(searches)) for _ in range(turns)]
-        return [square_stage(balls, plan, JudgedRun, worth) for plan in plans]
+        return [square_stage(balls, plan, SQUARES[kind], worth) for plan in plans]
     stepping = stepping_stages(balls, samples, kind, max_iter, turns)
     stages = stepping or auto_stages(balls, AutoPlan(max_iter, samples=samples), kind, turns)
     return [replace(stage, worthwhile=worth, samples=samples) for stage in stages]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from art_domainrand.attacks.engine.best import BestSoFar, Which, better
+from art_domainrand.attacks.engine.best import BestSoFar, Which, better, on
 from art_domainrand.attacks.engine.criterion import Criterion
 from art_domainrand.attacks.engine.evaluator import Assessment
 from art_domainrand.attacks.engine.inputs import Inputs
@@ -237,6 +237,16 @@ class JudgedRun:
         """Note which samples met a non-finite gradient."""
         tainted = self.ids[self.steps.tainted.isnan()]  # a sample may be here once per restart
         self.results.tainted[tainted] = True
+
+
+class ContinuedRun(JudgedRun):
+    """The same, but from the best points that were found before, where there are any."""
+
+    def __init__(self, inputs: Inputs, stage: Stage, best: BestSoFar, ids: Which, number: tuple[int, int, int]) -> None:
+        super().__init__(inputs, stage, best, ids, number)
+        found = best.adv[on(self.ids, best.adv)].to(self.adv)
+        self.adv = torch.where(per_sample(best.margin[self.ids] > -torch.inf, found), found, self.adv)
+        self.best = self.adv
 
 
 def looks_at_every_step(adv: Tensor, random: bool) -> bool:

@@ -11,12 +11,15 @@ BudgetLine = tuple[str, int, int, float]
 
 What is run is FGSM, one step of eps on the estimator's loss; PGD on the margin with cosine steps; the same from
 directed starts, one after the other in so many turns; one step towards each of so many classes, as if the model were
-linear; Square, so many queries in each of so many runs; or a loss that Auto-PGD climbs, "targeted_dlr" towards so many
-classes. A line runs on samples that are not fooled yet and, with a reach below one, whose margin is down to that share
-of what it is on the original.
+linear; Square, so many queries in each of so many runs, from its own start or from the best point so far; or a loss
+that Auto-PGD climbs, "targeted_dlr" towards so many classes. A line runs on samples that are not fooled yet and, with a
+reach below one, whose margin is down to that share of what it is on the original.
 """
 
-ONE_STEP, MANY_STEPS, LINEAR, SQUARE = "FGSM", "PGD", "linear", "Square"
+ONE_STEP, MANY_STEPS, LINEAR = "FGSM", "PGD", "linear"
+
+# Square, and how its runs begin.
+SQUARE, FROM_BEST = "Square", "Square, from the best"
 
 # Steps from directed starts, and the loss that they climb.
 DIRECTED, DIRECTED_CE = "directed", "directed, cross-entropy"
