@@ -25,6 +25,7 @@ from art_domainrand.attacks.engine.stage import Stage
 from art_domainrand.attacks.ensemble.budgets import (
     BUDGETS,
     BUDGETS_IN_L1,
+    BUDGETS_IN_L2,
     DIRECTED_LOSSES,
     FROM_BEST,
     LINEAR,
@@ -54,7 +55,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
 
     FGSM and PGD on the margin, in L1 Auto-PGD in its place, clear the easy samples; Auto-PGD on cross-entropy and,
     towards one class after the other, on the targeted difference of logits ratio, and short climbs from directed starts
-    (Liu et al. 2022, A3) work on what is left. Later stages skip samples that earlier ones brought nowhere near the
+    (Liu et al. 2022, A3) work on what is left; in L-inf Square goes on, without gradients, from the best points of who
+    is near. Later stages skip samples that earlier ones brought nowhere near the
     boundary although they did lower the margin, which is where the time of AutoAttack goes. A sample keeps its first
     success, or else the point of largest margin. See :data:`~art_domainrand.attacks.ensemble.budgets.BUDGETS`.
 
@@ -120,7 +122,8 @@ class StrongestAttack(GradientAttack, EvasionAttack):
         check_class_gradients(self.estimator)  # before a stage that needs none has fooled everyone
         samples = RANDOM_EOT_SAMPLES if inputs.random and inputs.config.eot_samples == 1 else inputs.config.eot_samples
         balls = Balls(inputs, self.norm, self.eps)
-        blocks = (BUDGETS_IN_L1 if balls.norm == 1 else BUDGETS)[self.budget].blocks
+        budgets = {np.inf: BUDGETS, 1: BUDGETS_IN_L1}.get(balls.norm, BUDGETS_IN_L2)
+        blocks = budgets[self.budget].blocks
         unmasking = unmasking_blocks(balls, [block.unmasking for block in blocks])
         stages: list[Stage] = []
         searches = count(RUNS_OF_LINES)

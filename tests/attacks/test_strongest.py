@@ -65,7 +65,7 @@ def test_no_weaker_than_its_parts(budget, norm):
 @pytest.mark.parametrize(("less", "more"), [("quick", "standard"), ("standard", "full")])
 def test_a_larger_budget_is_never_weaker_for_any_image(less, more, norm):
     """It begins with all of the smaller one, under the same random numbers."""
-    budgets = strongest.BUDGETS_IN_L1 if norm == 1 else strongest.BUDGETS
+    budgets = {1: strongest.BUDGETS_IN_L1, 2: strongest.BUDGETS_IN_L2}.get(norm, strongest.BUDGETS)
     assert budgets[more].after == budgets[less]
     (_, before, reached), (_, broken, margin) = found_with(less, norm), found_with(more, norm)
     assert (broken >= before).all()

@@ -47,7 +47,7 @@ class Masked(nn.Module):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A budget of few steps, and of few queries."""
-    for budgets in (strongest.BUDGETS, strongest.BUDGETS_IN_L1):
+    for budgets in (strongest.BUDGETS, strongest.BUDGETS_IN_L1, strongest.BUDGETS_IN_L2):
         small = Budget((("FGSM", 1, 0, 1.0), ("PGD", 10, 0, 1.0)), UnmaskingBudget(20, 50, 100))
         monkeypatch.setitem(budgets, "small", small)
         larger = Budget((("cross_entropy", 10, 0, 1.0),), UnmaskingBudget(10, 20, 50), after=small)
