@@ -42,7 +42,7 @@ RULES: dict[str, Callable[[Problem, int], MinimumSteps]] = {
 FIRST = {0.0: 0.5, 1.0: 0.4, 2.0: 0.4, np.inf: 0.3}
 LAST = {0.0: 0.1, 1.0: 0.16, 2.0: 0.1, np.inf: 0.1}
 # What ends elsewhere than the other attacks but needs many steps: how much of the first search it is, and how many.
-SLOW, FEWEST_SLOW = {1.0: "pdpgd", 2.0: "ddn"}, 100
+SLOW, FEWEST_SLOW = {1.0: "pdpgd", 2.0: "fmn"}, 100
 SLOW_SHARE = 0.75
 # Between them it goes towards one class after the other: how many at most, and with how many steps each at least.
 CLASSES, FEWEST = 6, 60
