@@ -42,7 +42,7 @@ class MinimumNorm(GradientAttack, EvasionAttack):
         from a small trained network differed by at most 0.14% in L-inf and 0.04% in L2 between batches of 1 and 24.
     :param verbose: Show a progress bar.
     :param algorithm: "auto", a portfolio: a search without a class in mind (in L0 by sigma-zero, in L1 and L2 by PDPGD
-        and DDN too), searches below the best distance towards up to six classes, and a polish; or one of these alone:
+        and FMN too), searches below the best distance towards up to six classes, and a polish; or one of these alone:
         "fmn" (Pintor et al. 2021; every norm), "pdpgd" (Matyasko & Chau 2021; every norm), "ddn" (Rony et al. 2019;
         L2), "sigma_zero" (Cina et al. 2025; L0).
     :param minimal: Always True: ART's metrics set it, to ask for the closest example, which is what this attack finds.
