@@ -90,7 +90,6 @@ STANDARD_IN_L1: tuple[BudgetLine, ...] = (
     ("cross_entropy", 200, 0, 0.3),
     ("margin", 200, 0, 0.2),
     ("cross_entropy", 200, 0, 0.2),
-    ("targeted_dlr", 100, 9, 0.1),
 )
 
 FULL_IN_L1: tuple[BudgetLine, ...] = (
