@@ -128,6 +128,12 @@ def strongest(model: Model, seed: int, budget: budgets.Budget | None = None) -> 
         return torch.as_tensor(attack.generate(model.test.x, model.test.y))
 
 
+def shorter() -> budgets.Budget:
+    """The standard budget without its last line."""
+    standard = budgets.BUDGETS["standard"]
+    return replace(standard, lines=standard.lines[:-1])
+
+
 def by_rank(model: Model, seed: int) -> Tensor:
     """The standard budget, where a stage goes on with a share of the images, those of largest margin."""
     shares = iter(SHARES)
@@ -161,6 +167,7 @@ LEVERS: dict[str, Lever] = {
     "minimum-norm steps": minimum,
     "Square, 200 queries": lines((budgets.SQUARE, 200, 1, 1.0)),
     "standard budget": strongest,
+    "standard budget, without squares from the best point": lambda model, seed: strongest(model, seed, shorter()),
     "standard budget, discarding by rank": by_rank,
 }
 
