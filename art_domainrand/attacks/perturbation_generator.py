@@ -81,8 +81,8 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
     """What makes the perturbations; None before :meth:`fit`."""
     record: FitRecord | None = None
     """What :meth:`fit` was like, epoch by epoch; None before it, and after :meth:`load`."""
-    fitted_to: Any = None
-    """The estimator that :meth:`fit` looked at; None before it, and after :meth:`load`, as no file knows it."""
+    fitted_to: str | None = None
+    """A hash of the weights that :meth:`fit` looked at; None where none are PyTorch's, and after :meth:`load`."""
 
     @without_writer
     def __init__(
@@ -169,7 +169,7 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
             lambda rows, epoch: TrainingBatch(perturbing, self, rows, epoch, seed),
             inputs.device,
         )
-        self.fitted_to = self.estimator
+        self.fitted_to = weights_of(self.estimator)
 
     def _signs(self, inputs: Inputs) -> list[str]:
         """What to warn of, now that the generator is fitted."""
@@ -281,6 +281,12 @@ class PerturbationGenerator(GradientAttack, EvasionAttack):
 
 _OF_INIT = dict.fromkeys(argument_names(PerturbationGenerator), "PerturbationGenerator(...) takes it")
 PerturbationGenerator.fit = suggesting_names(PerturbationGenerator.fit, _OF_INIT)  # type: ignore[method-assign]
+
+
+def weights_of(estimator: Any) -> str | None:
+    """A hash of an estimator's weights, by which a wrapper or a copy of the same network is known; None without any."""
+    model = getattr(estimator, "model", None)
+    return weights_digest(model) if isinstance(model, torch.nn.Module) else None
 
 
 def check_weight(name: str, value: Any) -> None:

@@ -1,5 +1,6 @@
 """AdvGAN: a perturbation in one pass of a network, inside the ball, that fools whoever it was trained against."""
 
+import copy
 import warnings
 from unittest import mock
 
@@ -223,19 +224,28 @@ def test_trainers_take_it(attack):
         assert any((p - q).abs().max() > 1e-5 for p, q in zip(model.parameters(), before, strict=True))
 
 
-def test_a_trainer_warns_of_one_that_was_fitted_to_another_classifier(attack, tmp_path):
-    """It is told apart by the estimator that ``fit`` looked at, which a file does not know."""
+def test_a_trainer_warns_of_one_that_was_fitted_to_another_classifier(tmp_path):
+    """It is told by the weights that ``fit`` looked at, whatever wraps them; what is read from a file knows of none."""
+
+    def trained_by(model, of):
+        return DomainAdversarialTrainer(wrap(model, optimizer=torch.optim.SGD(model.parameters(), 0.05)), of)
+
     model = make_classifier().model
-    classifier = wrap(model, optimizer=torch.optim.SGD(model.parameters(), 0.05))
-    with pytest.warns(RuntimeWarning, match="attack was fitted to another classifier"):
-        DomainAdversarialTrainer(classifier, attack.against(classifier))
-    attack.save(tmp_path / "generator.pt")
-    own = PerturbationGenerator(classifier, eps=0.1, epochs=1, width=2, blocks=0, verbose=False)
+    own = PerturbationGenerator(wrap(model), eps=0.1, epochs=1, width=2, blocks=0, verbose=False)
+    own.fit(X, np.zeros(len(X), int))
+    own.save(tmp_path / "generator.pt")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        DomainAdversarialTrainer(classifier, PerturbationGenerator.load(tmp_path / "generator.pt", classifier))
-        DomainAdversarialTrainer(classifier, own.fit(X, np.zeros(len(X), int)))
-    assert not [each for each in caught if "another classifier" in str(each.message)]
+        for one in (own, copy.deepcopy(own), own.against(wrap(model))):
+            trained_by(model, one)
+        assert not [each for each in caught if "another classifier" in str(each.message)]
+        with torch.no_grad():
+            next(model.parameters()).add_(0.1)
+        trained_by(model, PerturbationGenerator.load(tmp_path / "generator.pt", wrap(model)))
+        assert not [each for each in caught if "another classifier" in str(each.message)]
+        trained_by(model, own)
+    (said,) = [each for each in caught if "attack was fitted to another classifier" in str(each.message)]
+    assert said.filename == __file__
 
 
 def test_an_evaluation_takes_a_fitted_one(attack):

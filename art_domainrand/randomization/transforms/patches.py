@@ -143,7 +143,7 @@ class CropShift(PixelTransform):
         return points if way.settle is None else way.settle(points, Sampling("nearest"), frame)
 
     def _warn_of_small(self, side: int) -> None:
-        if 2 * self.most > side:
+        if 2 * self.most > side and not torch.compiler.is_compiling():
             message = f"most should be no more than half of an image's side, got {self.most} of {side} pixels"
             warnings.warn(f"{message}: CropShift counts pixels, not shares", RuntimeWarning, stacklevel=3)
 

@@ -70,7 +70,9 @@ class Snowflakes(PixelTransform):
             require_support(name, getattr(self, name), low=0, high=1)
         require_support("size", self.size, low=0.05, high=0.5)
         require_counts(layers=self.layers, cells=self.cells)
-        require(0 < self.slimness <= 1, "slimness", "be above 0 and at most 1", self.slimness)
+        number = isinstance(self.slimness, (int, float)) and not isinstance(self.slimness, bool)
+        rule = "be a number above 0 and at most 1"
+        require(number and 0 < self.slimness <= 1, "slimness", rule, self.slimness)
 
     @cached_property
     def parameters(self) -> Mapping[str, Distribution]:

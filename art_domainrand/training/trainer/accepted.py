@@ -8,7 +8,7 @@ from typing import Any
 from art_domainrand.attacks.apgd import AutoPGD
 from art_domainrand.attacks.domain import DomainAttack
 from art_domainrand.attacks.fgsm import FGSM
-from art_domainrand.attacks.perturbation_generator import PerturbationGenerator
+from art_domainrand.attacks.perturbation_generator import PerturbationGenerator, weights_of
 from art_domainrand.attacks.pgd import PGD
 from art_domainrand.core.checks import Text, require
 
@@ -17,14 +17,13 @@ TRAINED_WITH = (FGSM, PGD, AutoPGD, DomainAttack, PerturbationGenerator)
 
 
 def warn_of_stranger(attack: Any, classifier: Any) -> None:
-    """Say so (RuntimeWarning) where a generator was fitted to another classifier than the one that is trained."""
-    fitted_to = attack.fitted_to if isinstance(attack, PerturbationGenerator) else None
-    if fitted_to is not None and fitted_to is not classifier:
+    """Say so (RuntimeWarning) where a generator was fitted to other weights than those that are about to be trained."""
+    if isinstance(attack, PerturbationGenerator) and attack.fitted_to not in (None, weights_of(classifier)):
         warnings.warn(
-            "attack was fitted to another classifier, and what fools that one need not fool this one: "
-            "training may leave it open to its own; fit a PerturbationGenerator to the classifier that is trained",
+            "attack was fitted to another classifier, or before this one was trained, and what fools that one need not "
+            "fool this one: fit a PerturbationGenerator to the classifier as it is when its training begins",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=5,  # at the call, beyond what checks names
         )
 
 

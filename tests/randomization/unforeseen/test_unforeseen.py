@@ -329,7 +329,8 @@ def test_recolouring_has_finite_slopes_on_black_and_white():
         (lambda: Wood(nodes=0), "nodes must be an int >= 1, got 0"),
         (lambda: ReColor(nodes=1), "nodes must be an int >= 2, got 1"),
         (lambda: Kaleidoscope(shapes=True), "shapes must be an int >= 1, got True"),
-        (lambda: Snowflakes(slimness=0.0), "slimness must be above 0 and at most 1, got 0.0"),
+        (lambda: Snowflakes(slimness=0.0), "slimness must be a number above 0 and at most 1, got 0.0"),
+        (lambda: Snowflakes(slimness=True), "slimness must be a number above 0 and at most 1, got True"),
         (lambda: Snowflakes(size=0.6), "size must be >= 0.05 and <= 0.5, got"),
     ],
 )
