@@ -61,6 +61,6 @@ def shape_of_outputs(estimator: Any, x: NDArray[np.float32]) -> tuple[int, ...] 
     """The shape of what the estimator says of images, None if it fails."""
     try:
         shape: tuple[int, ...] = np.shape(predict(estimator, x))
-    except Exception:
+    except Exception:  # an estimator may raise anything, and who asks only wants to explain another error
         return None
     return shape
