@@ -159,7 +159,7 @@ def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns:
         return [linear_stage(balls, rank, TOP_CLASSES) for rank in range(min(turns, found))]
     if kind not in DIRECTED_LOSSES:
         return []
-    loss = balls.inputs.unsaturated(DIRECTED_LOSSES[kind], samples)
+    loss = balls.inputs.unsaturated(DIRECTED_LOSSES[kind], samples, tempered=True)
     # Each class in turn shall rise, then fall.
     starts = [directed_start(balls, turn // 2, 1 - 2 * (turn % 2), samples=samples) for turn in range(turns)]
     return [stepping_stage(kind, balls, loss, 1.0, max_iter, start) for start in starts]
@@ -168,7 +168,7 @@ def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns:
 def auto_stages(balls: Balls, plan: AutoPlan, loss: str, turns: int) -> list[Stage]:
     """Auto-PGD on a loss, or where there are ``turns`` on the targeted DLR towards as many classes, one by one."""
     if not turns:
-        return [auto_stage(balls, plan, loss)]
+        return [auto_stage(balls, plan, balls.inputs.unsaturated(loss, plan.samples, tempered=True))]
     if balls.inputs.config.targeted:  # the class is given: restarts take the place of classes
         return [auto_stage(balls, replace(plan, restarts=turns), "dlr")]
     rivals = balls.inputs.clean(TOP_CLASSES).rivals[:, :turns]

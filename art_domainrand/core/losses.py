@@ -14,6 +14,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 # Keeps the difference of logits ratio finite where the leading scores tie (Croce & Hein's own constant).
 TIE = 1e-12
 
+# The standard deviation of a sample's scores over the classes above which they are scaled down to it, about that of
+# networks trained on adversarial examples. From 2.5 to 5 networks with scores times 500 break as they do without;
+# above 8 or at 1 fewer samples do, and networks as they are lose a little below 2.5.
+SPREAD = 4.0
+
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """Minus the log-probability of the label."""
@@ -28,6 +33,32 @@ def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
     """
     own = scores.gather(1, labels.unsqueeze(1)).squeeze(1)
     return scores.scatter(1, labels.unsqueeze(1), -float("inf")).logsumexp(1) - own
+
+
+def temperature(scores: Tensor) -> Tensor:
+    """What scores are divided by so that they spread as those of a robust network do, (B, 1); 1 where they spread less.
+
+    A constant to gradients. Where there is no number for the spread, as where a class is ruled out by a score of -inf,
+    it is 1.
+    """
+    heat = (scores.detach().std(dim=1, keepdim=True) / SPREAD).clamp_min(1.0)
+    return torch.where(heat.isfinite(), heat, 1.0)
+
+
+def tempered_log_odds(scores: Tensor, labels: Tensor) -> Tensor:
+    """:func:`log_odds` at the scores' own :func:`temperature`, times it.
+
+    The larger the scores, the more the log-odds are the margin: only the best other class has a gradient. Here the
+    others keep their part however large the scores are, and what climbs this is a way of its own beside the margin's.
+    """
+    heat = temperature(scores)
+    return heat.squeeze(1) * log_odds(scores / heat, labels)
+
+
+def tempered_cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """:func:`cross_entropy` at the scores' own :func:`temperature`, times it: its gradient does not vanish."""
+    heat = temperature(scores)
+    return heat.squeeze(1) * cross_entropy(scores / heat, labels)
 
 
 def margin(scores: Tensor, labels: Tensor) -> Tensor:

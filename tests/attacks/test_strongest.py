@@ -11,9 +11,10 @@ from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
 from art_domainrand.attacks.engine import search
 from art_domainrand.attacks.engine.balls import Balls
-from art_domainrand.attacks.ensemble.budgets import FROM_BEST, SQUARE, Budget
+from art_domainrand.attacks.ensemble.budgets import DIRECTED_CE, FROM_BEST, SQUARE, Budget
 from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
 from art_domainrand.attacks.ensemble.reach import STUCK
+from art_domainrand.core import losses
 
 from support.attacks import RowWise, distance, fooled, margins, predicted, seen_by, some_images
 from support.estimators import wrap
@@ -204,3 +205,29 @@ def test_a_search_without_gradients_can_go_on_from_the_best_point(robust, monkey
         times[kind] = sum(np.abs(batch - found[left]).max() <= 1e-6 for batch in tried)
         assert (margins(classifier, adv, y) >= margins(classifier, found, y) - 1e-6)[left].all()
     assert times[FROM_BEST] == times[SQUARE] + 1
+
+
+class Larger(torch.nn.Module):
+    """A network whose scores are so many times as large."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.net, self.times = RowWise(), times
+
+    def forward(self, x):
+        return self.net(x) * self.times
+
+
+@pytest.mark.parametrize("line", [("cross_entropy", 10, 0, 1.0), (DIRECTED_CE, 10, 2, 1.0)])
+def test_large_scores_are_climbed_as_much_larger_ones(line, monkeypatch):
+    """A power of two rounds nothing: to the bit; cross-entropy itself is the margin of the best other class there."""
+    monkeypatch.setattr(strongest, "BUDGETS", {"one": Budget((line,))})
+    x, eps, found = some_images(16), 0.012, []
+    for times in (16, 16 * 1024):
+        classifier = wrap(Larger(times))
+        y = predicted(classifier, x)
+        found.append(StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y))
+    assert 0 < fooled(classifier, found[0], y).sum() < 16
+    np.testing.assert_array_equal(*found)
+    monkeypatch.setattr(losses, "SPREAD", 1e9)
+    assert (StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y) != found[0]).any(), "no odds"

@@ -5,7 +5,18 @@ import torch
 import torchattacks
 from torch.nn.functional import softmax
 
-from art_domainrand.core.losses import LOSSES, cross_entropy, dlr, dlr_towards, margin, targeted_dlr
+from art_domainrand.core.losses import (
+    LOSSES,
+    SPREAD,
+    cross_entropy,
+    dlr,
+    dlr_towards,
+    log_odds,
+    margin,
+    targeted_dlr,
+    tempered_cross_entropy,
+    tempered_log_odds,
+)
 
 
 def scores(classes=6, n=40, seed=0):
@@ -101,3 +112,37 @@ def test_ties_and_impossible_classes_stay_finite():
     impossible = torch.tensor([[1.0, -torch.inf, 0.0, 2.0, 3.0]])
     assert float(margin(impossible, torch.tensor([0]))) == 2
     assert float(dlr(impossible, torch.tensor([0]))) == 2 / 2
+
+
+TEMPERED = [(tempered_log_odds, log_odds), (tempered_cross_entropy, cross_entropy)]
+
+
+def spread_to(deviation):
+    """Scores of this standard deviation in every sample, and labels."""
+    z, y, _ = scores()
+    return z / z.std(1, keepdim=True) * deviation, y
+
+
+@pytest.mark.parametrize(("tempered", "plain"), TEMPERED)
+def test_scores_that_spread_little_are_not_tempered(tempered, plain):
+    z, y = spread_to(0.99 * SPREAD)
+    assert torch.equal(tempered(z, y), plain(z, y))
+    ruled_out = z.clone()
+    ruled_out[range(len(y)), (y + 1) % 6] = -torch.inf  # no spread to speak of
+    assert torch.equal(tempered(250 * ruled_out, y), plain(250 * ruled_out, y))
+
+
+@pytest.mark.parametrize(("tempered", "plain"), TEMPERED)
+def test_tempered_losses_climb_however_large_the_scores_as_at_the_largest_spread(tempered, plain):
+    """The gradient is that of the plain loss there, where every class has a part; the plain one's is one class's."""
+    z, y = spread_to(SPREAD)
+    z.requires_grad_()
+    (expected,) = torch.autograd.grad(plain(z, y).sum(), z)
+    large = (500 * z).detach().requires_grad_()
+    (found,) = torch.autograd.grad(tempered(large, y).sum(), large)
+    assert torch.allclose(found, expected, rtol=1e-9)
+    assert torch.allclose(tempered(large, y), 500 * plain(z, y), rtol=1e-9)
+    (plainly,) = torch.autograd.grad(plain(large, y).sum(), large)
+    parts = [(gradient.abs() > 1e-9).sum(1) for gradient in (found, plainly)]
+    assert (parts[0] == 6).all()
+    assert (parts[1] <= 2).float().mean() > 0.9

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from art_domainrand.core.checks import Text, require
-from art_domainrand.core.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr
+from art_domainrand.core.losses import LOSSES, dlr_towards, log_odds, margin, targeted_dlr, tempered_log_odds
 
 TARGETED_DLR = "targeted_dlr"
 # Cross-entropy, and log-odds in place of it for each sample whose label is a single class.
-UNSATURATED = "unsaturated"
+UNSATURATED, TEMPERED = "unsaturated", "tempered"
+ODDS = {UNSATURATED: log_odds, TEMPERED: tempered_log_odds}
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class Criterion:
             return (known * self.weights[rows].to(scores.dtype)).sum(1)
         if self.towards is not None:
             return targeted_dlr(scores, y.argmax(1), self.towards[rows])
-        if self.loss in ("cross_entropy", UNSATURATED):  # soft labels count as they are
+        if self.loss in ("cross_entropy", *ODDS):  # soft labels count as they are
             y = torch.nn.functional.pad(y, (0, scores.shape[1] - y.shape[1]))  # nb_classes need not be the outputs
             log_p = torch.log_softmax(scores, dim=1)
             # A class ruled out by a score of -inf costs nothing where it has no share of the label: 0 inf is NaN.
             value = -self.sign * torch.where(y > 0, y * log_p, 0.0).sum(1)
             if self.loss == "cross_entropy":
                 return value
-            return torch.where(y.amax(1) == 1, self.sign * log_odds(scores, y.argmax(1)), value)
+            return torch.where(y.amax(1) == 1, self.sign * ODDS[self.loss](scores, y.argmax(1)), value)
         if self.loss == "dlr" and self.sign < 0:
             return dlr_towards(scores, y.argmax(1))
         loss = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss

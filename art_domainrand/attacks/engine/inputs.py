@@ -13,11 +13,11 @@ from torch import Tensor
 
 from art_domainrand.attacks.engine.best import Which, on
 from art_domainrand.attacks.engine.config import Config
-from art_domainrand.attacks.engine.criterion import UNSATURATED, Criterion
+from art_domainrand.attacks.engine.criterion import TEMPERED, UNSATURATED, Criterion
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random
 from art_domainrand.core import checks as check
-from art_domainrand.core.losses import log_odds
+from art_domainrand.core.losses import log_odds, tempered_cross_entropy, tempered_log_odds
 from art_domainrand.core.norms import rows_of
 from art_domainrand.core.random import derive, image_keys
 from art_domainrand.estimators import Gradients
@@ -142,15 +142,20 @@ class Inputs:
         """A loss by its name, where the estimator's own (None) is the cross-entropy: both are then one computation."""
         return "cross_entropy" if loss is None and self.source.cross_entropy else loss
 
-    def unsaturated(self, loss: Any, samples: int | None = None) -> Any:
+    def unsaturated(self, loss: Any, samples: int | None = None, *, tempered: bool = False) -> Any:
         """Cross-entropy, for each sample whose label is a single class, as what climbs alike and never saturates.
 
-        Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays.
+        Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays one. With
+        ``tempered`` it climbs alike only where scores spread little, and where they spread more, as if they did not.
         """
         loss = self.named(loss)
-        if not (isinstance(loss, str) and loss == "cross_entropy" and (samples or self.config.eot_samples) == 1):
+        if not (isinstance(loss, str) and loss == "cross_entropy"):
             return loss
-        return log_odds if self.one_class_each else UNSATURATED
+        if (samples or self.config.eot_samples) > 1:
+            return tempered_cross_entropy if tempered and self.one_class_each else loss
+        if self.one_class_each:
+            return tempered_log_odds if tempered else log_odds
+        return TEMPERED if tempered else UNSATURATED
 
     @cached_property
     def one_class_each(self) -> bool:
