@@ -14,10 +14,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 # Keeps the difference of logits ratio finite where the leading scores tie (Croce & Hein's own constant).
 TIE = 1e-12
 
-# The standard deviation of a sample's scores over the classes above which they are scaled down to it, about that of
-# networks trained on adversarial examples. From 2.5 to 5 networks with scores times 500 break as they do without;
-# above 8 or at 1 fewer samples do, and networks as they are lose a little below 2.5.
-SPREAD = 4.0
+# The standard deviation of a sample's leading scores above which they are tempered; networks trained on adversarial
+# examples have about that. The others may be far below, as where a class is ruled out by -1e9, and say nothing; where
+# one of them is among the leading, the spread is larger than any network's.
+LEADING, SPREAD, WIDEST = 4, 2.5, 1e5
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
@@ -36,13 +36,13 @@ def log_odds(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def temperature(scores: Tensor) -> Tensor:
-    """What scores are divided by so that they spread as those of a robust network do, (B, 1); 1 where they spread less.
+    """What scores are divided by so that the leading ones spread no more than those of a robust network, (B, 1).
 
-    A constant to gradients. Where there is no number for the spread, as where a class is ruled out by a score of -inf,
-    it is 1.
+    At least 1, which it is too where they spread more than any network's, and a constant to gradients.
     """
-    heat = (scores.detach().std(dim=1, keepdim=True) / SPREAD).clamp_min(1.0)
-    return torch.where(heat.isfinite(), heat, 1.0)
+    leading = scores.detach().topk(min(LEADING, scores.shape[1]), dim=1).values
+    spread = leading.std(dim=1, keepdim=True)
+    return torch.where((spread > SPREAD) & (spread < WIDEST), spread / SPREAD, 1.0)
 
 
 def tempered_log_odds(scores: Tensor, labels: Tensor) -> Tensor:
@@ -53,12 +53,6 @@ def tempered_log_odds(scores: Tensor, labels: Tensor) -> Tensor:
     """
     heat = temperature(scores)
     return heat.squeeze(1) * log_odds(scores / heat, labels)
-
-
-def tempered_cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """:func:`cross_entropy` at the scores' own :func:`temperature`, times it: its gradient does not vanish."""
-    heat = temperature(scores)
-    return heat.squeeze(1) * cross_entropy(scores / heat, labels)
 
 
 def margin(scores: Tensor, labels: Tensor) -> Tensor:

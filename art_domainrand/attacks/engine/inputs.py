@@ -17,7 +17,7 @@ from art_domainrand.attacks.engine.criterion import TEMPERED, UNSATURATED, Crite
 from art_domainrand.attacks.engine.evaluator import Evaluator, Expectation
 from art_domainrand.attacks.engine.randomness import is_random
 from art_domainrand.core import checks as check
-from art_domainrand.core.losses import log_odds, tempered_cross_entropy, tempered_log_odds
+from art_domainrand.core.losses import log_odds, tempered_log_odds
 from art_domainrand.core.norms import rows_of
 from art_domainrand.core.random import derive, image_keys
 from art_domainrand.estimators import Gradients
@@ -145,14 +145,12 @@ class Inputs:
     def unsaturated(self, loss: Any, samples: int | None = None, *, tempered: bool = False) -> Any:
         """Cross-entropy, for each sample whose label is a single class, as what climbs alike and never saturates.
 
-        Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays one. With
-        ``tempered`` it climbs alike only where scores spread little, and where they spread more, as if they did not.
+        Over several draws the mean of cross-entropies climbs otherwise than the mean of log-odds: it stays. With
+        ``tempered``, scores that spread far are climbed as if they spread less.
         """
         loss = self.named(loss)
-        if not (isinstance(loss, str) and loss == "cross_entropy"):
+        if not (isinstance(loss, str) and loss == "cross_entropy" and (samples or self.config.eot_samples) == 1):
             return loss
-        if (samples or self.config.eot_samples) > 1:
-            return tempered_cross_entropy if tempered and self.one_class_each else loss
         if self.one_class_each:
             return tempered_log_odds if tempered else log_odds
         return TEMPERED if tempered else UNSATURATED

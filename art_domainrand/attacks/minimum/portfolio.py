@@ -90,7 +90,7 @@ class Portfolio:
             return [self.alone("sigma_zero", max_iter)]
         slow = int(SLOW_SHARE * max_iter) if self.norm in SLOW else 0
         slow = slow if slow >= FEWEST_SLOW else 0
-        loss = self.inputs.unsaturated("cross_entropy", self.samples, tempered=True)
+        loss = self.inputs.unsaturated("cross_entropy", self.samples)
         quick = self.chase(max_iter - slow, loss, SEARCH[self.norm])
         return [quick, self.alone(SLOW[self.norm], slow)] if slow else [quick]
 
