@@ -14,10 +14,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 # Keeps the difference of logits ratio finite where the leading scores tie (Croce & Hein's own constant).
 TIE = 1e-12
 
-# The standard deviation of a sample's leading scores above which they are tempered; networks trained on adversarial
-# examples have about that. The others may be far below, as where a class is ruled out by -1e9, and say nothing; where
-# one of them is among the leading, the spread is larger than any network's.
-LEADING, SPREAD, WIDEST = 4, 2.5, 1e5
+# The standard deviation of a sample's leading scores above which they are tempered: hardly any of a network trained on
+# adversarial examples spread as far. The others may be far below, as where a class is ruled out by -1e9, and say
+# nothing; where one of those is among the leading, the spread is larger than any network's.
+LEADING, SPREAD, WIDEST = 4, 5.0, 1e5
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
