@@ -134,7 +134,7 @@ def test_classes_that_are_ruled_out_temper_nothing(least, possible):
 
 
 def test_tempered_odds_climb_however_large_the_scores_as_at_the_largest_spread():
-    """The gradient is that of the log-odds there, where several classes have a part; theirs is the best class's alone."""
+    """The gradient is that of the log-odds there, where several classes have a part; theirs here is one class's."""
     z, y = spread_to(SPREAD)
     z.requires_grad_()
     (expected,) = torch.autograd.grad(log_odds(z, y).sum(), z)
