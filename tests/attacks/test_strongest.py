@@ -16,7 +16,7 @@ from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weigh
 from art_domainrand.attacks.ensemble.reach import STUCK
 from art_domainrand.core import losses
 
-from support.attacks import RowWise, distance, fooled, margins, predicted, seen_by, some_images
+from support.attacks import CLASSES, RowWise, distance, fooled, margins, predicted, seen_by, some_images
 from support.estimators import wrap
 
 QUIET = {"verbose": False, "seed": 0, "batch_size": 100}
@@ -223,7 +223,7 @@ def test_large_scores_are_climbed_as_much_larger_ones(line, monkeypatch):
     """A power of two rounds nothing: to the bit; cross-entropy itself is the margin of the best other class there."""
     monkeypatch.setattr(strongest, "BUDGETS", {"one": Budget((line,))})
     x, eps, found = some_images(16), 0.012, []
-    for times in (16, 16 * 1024):
+    for times in (64, 64 * 64):
         classifier = wrap(Larger(times))
         y = predicted(classifier, x)
         found.append(StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y))
@@ -231,3 +231,15 @@ def test_large_scores_are_climbed_as_much_larger_ones(line, monkeypatch):
     np.testing.assert_array_equal(*found)
     monkeypatch.setattr(losses, "SPREAD", 1e9)
     assert (StrongestAttack(classifier, eps=eps, budget="one", **QUIET).generate(x, y) != found[0]).any(), "no odds"
+
+
+def test_large_scores_are_climbed_alike_beside_a_soft_label(monkeypatch):
+    monkeypatch.setattr(strongest, "BUDGETS", {"one": Budget((("cross_entropy", 10, 0, 1.0),))})
+    classifier, x = wrap(Larger(64)), some_images(16)
+    y = np.eye(CLASSES, dtype=np.float32)[predicted(classifier, x)]
+    soft = y.copy()
+    soft[-1] = 0.9 * y[-1] + 0.1 / CLASSES
+    single, mixed = (
+        StrongestAttack(classifier, eps=0.012, budget="one", **QUIET).generate(x, labels) for labels in (y, soft)
+    )
+    np.testing.assert_array_equal(mixed[:-1], single[:-1])

@@ -14,6 +14,7 @@ from art_domainrand.core.losses import (
     log_odds,
     margin,
     targeted_dlr,
+    temperature,
     tempered_log_odds,
 )
 
@@ -113,10 +114,10 @@ def test_ties_and_impossible_classes_stay_finite():
     assert float(dlr(impossible, torch.tensor([0]))) == 2 / 2
 
 
-def spread_to(deviation):
-    """Scores of which the four largest of every sample have this standard deviation, and labels."""
-    z, y, _ = scores()
-    return z / z.topk(4, 1).values.std(1, keepdim=True) * deviation, y
+def spread_to(deviation, classes=6):
+    """Scores of which the three largest of every sample have this standard deviation, and labels."""
+    z, y, _ = scores(classes)
+    return z / z.topk(min(3, classes), 1).values.std(1, keepdim=True) * deviation, y
 
 
 def test_scores_that_spread_little_are_not_tempered():
@@ -124,13 +125,21 @@ def test_scores_that_spread_little_are_not_tempered():
     assert torch.equal(tempered_log_odds(z, y), log_odds(z, y))
 
 
-@pytest.mark.parametrize("least", [-1e9, -torch.inf])
-@pytest.mark.parametrize("possible", [3, 6])
+@pytest.mark.parametrize("least", [-1e4, -65504.0, -1e9, -torch.inf])
+@pytest.mark.parametrize("possible", [2, 3, 6])
 def test_classes_that_are_ruled_out_temper_nothing(least, possible):
-    z, y = spread_to(0.99 * SPREAD)
-    z, y = z[:, :possible], y % possible
-    impossible = torch.full((len(y), 3), least, dtype=z.dtype)
-    assert torch.allclose(tempered_log_odds(torch.cat([z, impossible], 1), y), log_odds(z, y), rtol=1e-9)
+    z, y = spread_to(0.99 * SPREAD, possible)
+    wide = torch.cat([z, torch.full((len(y), 3), least, dtype=z.dtype)], 1).requires_grad_()
+    (found,) = torch.autograd.grad(tempered_log_odds(wide, y).sum(), wide)
+    (expected,) = torch.autograd.grad(log_odds(wide, y).sum(), wide)
+    assert torch.allclose(found[:, :possible], expected[:, :possible], atol=0.01)
+
+
+def test_a_temperature_is_the_samples_own_to_the_bit():
+    z = 100 * torch.randn(2000, 10, generator=torch.Generator().manual_seed(0)) + 3e4
+    alone = torch.cat([temperature(row[None]) for row in z])
+    assert torch.equal(temperature(z), alone)
+    assert (alone > 1).double().mean() > 0.9
 
 
 def test_tempered_odds_climb_however_large_the_scores_as_at_the_largest_spread():
