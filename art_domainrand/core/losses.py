@@ -15,10 +15,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 TIE = 1e-12
 
 # The standard deviation of a sample's leading scores above which they are tempered: hardly any of a network trained on
-# adversarial examples spread as far. The others may be far below, as where a class is ruled out by -65504, and say
-# nothing: three are enough, since of two possible classes one is left, which no temperature mixes with another. No
-# network spreads as wide as a class that is ruled out by -1e9.
-LEADING, SPREAD, WIDEST = 3, 6.0, 1e5
+# adversarial examples spread as far. A class that is ruled out, by -65504 or the like, may be among them: it counts as
+# so many times as far below the first as the third is. Two possible classes are one rival, which needs no temperature.
+LEADING, FARTHEST, SPREAD, WIDEST = 4, 3.0, 5.0, 1e5
 
 
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
@@ -42,7 +41,8 @@ def temperature(scores: Tensor) -> Tensor:
     At least 1, which it is too where they spread more than any network's, and a constant to gradients.
     """
     leading = scores.detach().topk(min(LEADING, scores.shape[1]), dim=1).values
-    spread = (leading - leading[:, :1]).std(dim=1, keepdim=True)  # far from zero, one row alone is rounded otherwise
+    below = leading - leading[:, :1]  # far from zero, the spread of one row alone is rounded otherwise
+    spread = below.maximum(FARTHEST * below[:, :3].amin(dim=1, keepdim=True)).std(dim=1, keepdim=True)
     return torch.where((spread > SPREAD) & (spread < WIDEST), spread / SPREAD, 1.0)
 
 

@@ -115,9 +115,10 @@ def test_ties_and_impossible_classes_stay_finite():
 
 
 def spread_to(deviation, classes=6):
-    """Scores of which the three largest of every sample have this standard deviation, and labels."""
+    """Scores of which the four largest of every sample have this standard deviation and are about as far apart."""
     z, y, _ = scores(classes)
-    return z / z.topk(min(3, classes), 1).values.std(1, keepdim=True) * deviation, y
+    steps = z.argsort(1).argsort(1) + z.sigmoid() / 4
+    return steps / steps.topk(min(4, classes), 1).values.std(1, keepdim=True) * deviation, y
 
 
 def test_scores_that_spread_little_are_not_tempered():
@@ -125,14 +126,27 @@ def test_scores_that_spread_little_are_not_tempered():
     assert torch.equal(tempered_log_odds(z, y), log_odds(z, y))
 
 
-@pytest.mark.parametrize("least", [-1e4, -65504.0, -1e9, -torch.inf])
-@pytest.mark.parametrize("possible", [2, 3, 6])
-def test_classes_that_are_ruled_out_temper_nothing(least, possible):
-    z, y = spread_to(0.99 * SPREAD, possible)
-    wide = torch.cat([z, torch.full((len(y), 3), least, dtype=z.dtype)], 1).requires_grad_()
+RULED_OUT = [-1e4, -65504.0, -1e9, -torch.inf]
+
+
+def beside_ruled_out(z, least):
+    return torch.cat([z, torch.full((len(z), 3), least, dtype=z.dtype)], 1).requires_grad_()
+
+
+@pytest.mark.parametrize("least", RULED_OUT)
+def test_classes_that_are_ruled_out_say_next_to_nothing_of_the_spread(least):
+    for possible, most in ((4, 1), (3, 3)):
+        z, _ = spread_to(0.99 * SPREAD, possible)
+        assert (temperature(beside_ruled_out(z, least)) <= most).all()
+
+
+@pytest.mark.parametrize("least", RULED_OUT)
+def test_one_rival_is_climbed_alone_whatever_the_temperature(least):
+    z, y = spread_to(0.99 * SPREAD, 2)
+    wide = beside_ruled_out(z, least)
     (found,) = torch.autograd.grad(tempered_log_odds(wide, y).sum(), wide)
-    (expected,) = torch.autograd.grad(log_odds(wide, y).sum(), wide)
-    assert torch.allclose(found[:, :possible], expected[:, :possible], atol=0.01)
+    (expected,) = torch.autograd.grad(margin(wide, y).sum(), wide)
+    assert torch.allclose(found, expected, atol=0.01)
 
 
 def test_a_temperature_is_the_samples_own_to_the_bit():
