@@ -51,6 +51,7 @@ def tempered_log_odds(scores: Tensor, labels: Tensor) -> Tensor:
 
     The larger the scores, the more the log-odds are the margin: only the best other class has a gradient. Here the
     others keep their part however large the scores are, and what climbs this is a way of its own beside the margin's.
+    That scores be scaled before they saturate is MIFPE's idea (Yu & Xu 2023), which divides by the margin itself.
     """
     heat = temperature(scores)
     return heat.squeeze(1) * log_odds(scores / heat, labels)
