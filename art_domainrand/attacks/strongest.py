@@ -30,6 +30,7 @@ from art_domainrand.attacks.ensemble.budgets import (
     FROM_BEST,
     LINEAR,
     MANY_STEPS,
+    NARROW_LOSSES,
     ONE_STEP,
     SQUARE,
     BudgetLine,
@@ -166,9 +167,11 @@ def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns:
 
 
 def auto_stages(balls: Balls, plan: AutoPlan, loss: str, turns: int) -> list[Stage]:
-    """Auto-PGD on a loss, or where there are ``turns`` on the targeted DLR towards as many classes, one by one."""
-    if not turns:
-        return [auto_stage(balls, plan, balls.inputs.unsaturated(loss, plan.samples, tempered=True))]
+    """Auto-PGD on a loss, where it begins near from so many starts, or on the targeted DLR towards as many classes."""
+    if not turns or loss in NARROW_LOSSES:
+        plan = replace(plan, narrow=loss in NARROW_LOSSES)
+        climbed = balls.inputs.unsaturated(NARROW_LOSSES.get(loss, loss), plan.samples, tempered=True)
+        return [auto_stage(balls, plan, climbed) for _ in range(turns or 1)]
     if balls.inputs.config.targeted:  # the class is given: restarts take the place of classes
         return [auto_stage(balls, replace(plan, restarts=turns), "dlr")]
     rivals = balls.inputs.clean(TOP_CLASSES).rivals[:, :turns]

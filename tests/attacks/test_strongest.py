@@ -11,7 +11,7 @@ from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
 from art_domainrand.attacks.engine import search
 from art_domainrand.attacks.engine.balls import Balls
-from art_domainrand.attacks.ensemble.budgets import DIRECTED_CE, FROM_BEST, SQUARE, Budget
+from art_domainrand.attacks.ensemble.budgets import DIRECTED_CE, FROM_BEST, NARROW, SQUARE, Budget
 from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
 from art_domainrand.attacks.ensemble.reach import STUCK
 from art_domainrand.core import losses
@@ -243,3 +243,18 @@ def test_large_scores_are_climbed_alike_beside_a_soft_label(monkeypatch):
         StrongestAttack(classifier, eps=0.012, budget="one", **QUIET).generate(x, labels) for labels in (y, soft)
     )
     np.testing.assert_array_equal(mixed[:-1], single[:-1])
+
+
+@pytest.mark.parametrize(("line", "least", "most"), [((NARROW, 20, 2, 1.0), 2, 3), (("margin", 20, 0, 1.0), 4, 10)])
+def test_a_narrow_climb_in_l1_begins_nearer(line, least, most, monkeypatch):
+    """In three times the ball, as its authors have it, and not in ten times; from two starts or one."""
+    monkeypatch.setattr(strongest, "BUDGETS_IN_L1", {"quick": Budget((line,))})
+    classifier, x, eps = wrap(RowWise()), some_images(7), 0.05
+    y = predicted(classifier, x)
+    with seen_by(classifier.model) as seen:
+        adv = StrongestAttack(classifier, 1, eps, budget="quick", **QUIET).generate(x, y)
+    assert not fooled(classifier, adv, y).any(), "all take every step"
+    each = 20 + 2  # steps, and a look at the end of either larger ball
+    assert len(seen) == each * max(line[2], 1) + 1  # and a look whether there is a gradient at all
+    farthest = max(distance(point.numpy(), x, 1).max() for point in seen)
+    assert least * eps < farthest <= most * eps * (1 + 1e-5)

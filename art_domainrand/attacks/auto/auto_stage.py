@@ -33,7 +33,8 @@ SHRINKING = 1 << 20  # what their random draws are for
 class AutoPlan:
     """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter.
 
-    ``samples`` is how many draws a gradient is a mean over, if not what the user says.
+    With ``narrow`` the refined one begins in L1 in the balls of the original. ``samples`` is how many draws a gradient
+    is a mean over, if not what the user says.
     """
 
     max_iter: int
@@ -41,6 +42,7 @@ class AutoPlan:
     at_random: bool = True
     early_stop: bool = True
     original: bool = False
+    narrow: bool = False
     samples: int | None = None
 
 
@@ -74,7 +76,7 @@ def in_l1(stage: Stage, balls: Balls, plan: AutoPlan) -> Stage:
     """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
     settling = 0 if plan.original else int(SETTLING * plan.max_iter)
     sparse = plan.max_iter - settling
-    phases = L1_PHASES if plan.original else WIDE_L1_PHASES
+    phases = L1_PHASES if plan.original or plan.narrow else WIDE_L1_PHASES
     lengths = [min(math.ceil(share * sparse), max(sparse - 1, 0) // len(phases)) for _, share in phases]
     rest = sparse - sum(lengths)
 
