@@ -30,10 +30,10 @@ from art_domainrand.attacks.ensemble.budgets import (
     FROM_BEST,
     LINEAR,
     MANY_STEPS,
-    NARROW_LOSSES,
     ONE_STEP,
     SQUARE,
     BudgetLine,
+    Climb,
 )
 from art_domainrand.attacks.ensemble.directed import TOP_CLASSES, directed_start
 from art_domainrand.attacks.ensemble.linear import linear_stage
@@ -149,16 +149,16 @@ def stages_of(balls: Balls, samples: int, line: BudgetLine, searches: Iterator[i
     return [replace(stage, worthwhile=worth, samples=samples) for stage in stages]
 
 
-def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns: int) -> list[Stage]:
+def stepping_stages(balls: Balls, samples: int, kind: str | Climb, max_iter: int, turns: int) -> list[Stage]:
     """FGSM, steps on the margin from the original or from directed starts, or towards classes as if it were linear."""
     if kind == ONE_STEP:
-        return [stepping_stage(kind, balls, balls.inputs.named(None), 1.0, 1, balls.start(at_random=False))]
+        return [stepping_stage(ONE_STEP, balls, balls.inputs.named(None), 1.0, 1, balls.start(at_random=False))]
     if kind == MANY_STEPS:
-        return [stepping_stage(kind, balls, "margin", 0.5, max_iter, balls.start(at_random=False))]
+        return [stepping_stage(MANY_STEPS, balls, "margin", 0.5, max_iter, balls.start(at_random=False))]
     if kind == LINEAR:
         found = balls.inputs.clean(TOP_CLASSES).rivals.shape[1]
         return [linear_stage(balls, rank, TOP_CLASSES) for rank in range(min(turns, found))]
-    if kind not in DIRECTED_LOSSES:
+    if isinstance(kind, Climb) or kind not in DIRECTED_LOSSES:
         return []
     loss = balls.inputs.unsaturated(DIRECTED_LOSSES[kind], samples, tempered=True)
     # Each class in turn shall rise, then fall.
@@ -166,11 +166,12 @@ def stepping_stages(balls: Balls, samples: int, kind: str, max_iter: int, turns:
     return [stepping_stage(kind, balls, loss, 1.0, max_iter, start) for start in starts]
 
 
-def auto_stages(balls: Balls, plan: AutoPlan, loss: str, turns: int) -> list[Stage]:
-    """Auto-PGD on a loss, where it begins near from so many starts, or on the targeted DLR towards as many classes."""
-    if not turns or loss in NARROW_LOSSES:
-        plan = replace(plan, narrow=loss in NARROW_LOSSES)
-        climbed = balls.inputs.unsaturated(NARROW_LOSSES.get(loss, loss), plan.samples, tempered=True)
+def auto_stages(balls: Balls, plan: AutoPlan, kind: str | Climb, turns: int) -> list[Stage]:
+    """Auto-PGD on a loss, so many times where it is a Climb, or on the targeted DLR towards as many classes."""
+    if not turns or isinstance(kind, Climb):
+        climb = kind if isinstance(kind, Climb) else Climb(kind)
+        plan = replace(plan, narrow=climb.narrow, from_best=climb.from_best)
+        climbed = balls.inputs.unsaturated(climb.loss, plan.samples, tempered=True)
         return [auto_stage(balls, plan, climbed) for _ in range(turns or 1)]
     if balls.inputs.config.targeted:  # the class is given: restarts take the place of classes
         return [auto_stage(balls, replace(plan, restarts=turns), "dlr")]

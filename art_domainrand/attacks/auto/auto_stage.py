@@ -13,7 +13,7 @@ from art_domainrand.attacks.auto.sparse import SettlingSteps, SparseSteps
 from art_domainrand.attacks.engine.balls import Balls
 from art_domainrand.attacks.engine.best import Which
 from art_domainrand.attacks.engine.criterion import TARGETED_DLR
-from art_domainrand.attacks.engine.runs import JudgedRun
+from art_domainrand.attacks.engine.runs import ContinuedRun, JudgedRun
 from art_domainrand.attacks.engine.stage import Stage, Start
 from art_domainrand.attacks.engine.steps import StepRule
 from art_domainrand.core.norms import Ball, lp_norm
@@ -33,8 +33,8 @@ SHRINKING = 1 << 20  # what their random draws are for
 class AutoPlan:
     """How Auto-PGD is run; ``original`` follows the authors' algorithm to the letter.
 
-    With ``narrow`` the refined one begins in L1 in the balls of the original. ``samples`` is how many draws a gradient
-    is a mean over, if not what the user says.
+    With ``narrow`` the refined one begins in L1 in the balls of the original, with ``from_best`` at the best point that
+    was found before. ``samples`` is how many draws a gradient is a mean over, if not what the user says.
     """
 
     max_iter: int
@@ -43,6 +43,7 @@ class AutoPlan:
     early_stop: bool = True
     original: bool = False
     narrow: bool = False
+    from_best: bool = False
     samples: int | None = None
 
 
@@ -58,7 +59,7 @@ def auto_stage(
     loss = loss if plan.original else inputs.unsaturated(loss, plan.samples)
     whole = Stage(
         name=f"Auto-PGD, {(loss if isinstance(loss, str) else 'loss') if towards is None else TARGETED_DLR}",
-        way=JudgedRun,
+        way=ContinuedRun if plan.from_best else JudgedRun,
         around=balls.around,
         criterion=lambda which: inputs.criterion(which, loss, None if towards is None else towards[which]),
         steps=lambda ball, mask, which: AutoSteps(ball, mask, plan.max_iter, original=plan.original),
@@ -73,7 +74,7 @@ def auto_stage(
 
 
 def in_l1(stage: Stage, balls: Balls, plan: AutoPlan) -> Stage:
-    """The stage with the steps of Auto-PGD in L1, whose first phases are part of the start."""
+    """The stage with the steps of Auto-PGD in L1, whose first phases lead up to those that are judged."""
     settling = 0 if plan.original else int(SETTLING * plan.max_iter)
     sparse = plan.max_iter - settling
     phases = L1_PHASES if plan.original or plan.narrow else WIDE_L1_PHASES
@@ -85,12 +86,11 @@ def in_l1(stage: Stage, balls: Balls, plan: AutoPlan) -> Stage:
             return SparseSteps(ball, mask, rest, warm=True, original=True)
         return SettlingSteps(ball, mask, rest, settling, warm=True)
 
-    def start(number: int, restart: int, around: Ball, which: Which) -> Tensor:
-        first = stage.start(number, restart, around, which)
+    def approach(adv: Tensor, number: int, restart: int, which: Which) -> Tensor:
         factors = [(factor, length) for (factor, _), length in zip(phases, lengths, strict=True)]
-        return shrinking_balls(stage, balls, first, factors, which, (number, restart), plan)
+        return shrinking_balls(stage, balls, adv, factors, which, (number, restart), plan)
 
-    return replace(stage, steps=steps, start=start, max_iter=rest + settling)
+    return replace(stage, steps=steps, approach=approach, max_iter=rest + settling)
 
 
 def auto_start(balls: Balls, *, at_random: bool) -> Start:

@@ -101,7 +101,7 @@ class JudgedRun:
         ball = stage.around(self.ids)
         self.steps = stage.steps(ball, inputs.mask_of(self.ids), self.ids)
         every = torch.arange(len(self.ids), device=device).view(together, -1)
-        starts = [stage.start(stage_number, restart + k, ball.take(own), ids) for k, own in enumerate(every)]
+        starts = [self.begin(stage_number, restart + k, ball.take(own), ids) for k, own in enumerate(every)]
         self.adv = torch.cat(starts)
         restarts = restart + torch.arange(together, device=device).repeat_interleave(len(ids))
         self.evaluator = inputs.evaluator(
@@ -115,6 +115,16 @@ class JudgedRun:
         self.best = self.adv
         self.best_fooled = torch.zeros(n, dtype=torch.bool, device=device)
         self.best_margin = torch.full((n,), -torch.inf, dtype=torch.float32, device=device)
+
+    def begin(self, number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
+        """Where the judged steps of one restart of these samples (A,) begin, (A, ...)."""
+        adv = self.start(number, restart, around, ids)
+        approach = self.stage.approach
+        return adv if approach is None else approach(adv, number, restart, ids)
+
+    def start(self, number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
+        """Where one restart starts, (A, ...)."""
+        return self.stage.start(number, restart, around, ids)
 
     def run(self) -> None:
         """Climb to the end, and offer the outcome of every sample."""
@@ -242,11 +252,11 @@ class JudgedRun:
 class ContinuedRun(JudgedRun):
     """The same, but from the best points that were found before, where there are any."""
 
-    def __init__(self, inputs: Inputs, stage: Stage, best: BestSoFar, ids: Which, number: tuple[int, int, int]) -> None:
-        super().__init__(inputs, stage, best, ids, number)
-        found = best.adv[on(self.ids, best.adv)].to(self.adv)
-        self.adv = torch.where(per_sample(best.margin[self.ids] > -torch.inf, found), found, self.adv)
-        self.best = self.adv
+    def start(self, number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
+        """The best points (A, ...); where there are none, the stage's own starts."""
+        adv, best = super().start(number, restart, around, ids), self.results
+        found = best.adv[on(ids, best.adv)].to(adv)
+        return torch.where(per_sample(best.margin[ids] > -torch.inf, found), found, adv)
 
 
 def looks_at_every_step(adv: Tensor, random: bool) -> bool:

@@ -6,15 +6,29 @@ from dataclasses import dataclass, field
 
 from art_domainrand.attacks.blackbox.unmasking_budget import UnmaskingBudget
 
-BudgetLine = tuple[str, int, int, float]
+
+@dataclass(frozen=True)
+class Climb:
+    """A climb of Auto-PGD.
+
+    :param loss: What it climbs.
+    :param narrow: In L1, whether it begins in balls as narrow as its authors'.
+    :param from_best: Whether it goes on from the best point so far.
+    """
+
+    loss: str
+    narrow: bool = False
+    from_best: bool = False
+
+
+BudgetLine = tuple[str | Climb, int, int, float]
 """What is run, steps, turns, reach.
 
 What is run is FGSM, one step of eps on the estimator's loss; PGD on the margin with cosine steps; the same from
 directed starts, one after the other in so many turns; one step towards each of so many classes, as if the model were
 linear; Square, so many queries in each of so many runs, from its own start or from the best point so far; or a loss
-that Auto-PGD climbs, "targeted_dlr" towards so many classes, or in L1 from so many starts in narrow balls. A line runs
-on samples that are not fooled yet and, with a reach below one, whose margin is down to that share of what it is on the
-original.
+that Auto-PGD climbs, "targeted_dlr" towards so many classes, or a Climb, so many times. A line runs on samples that are
+not fooled yet and, with a reach below one, whose margin is down to that share of what it is on the original.
 """
 
 ONE_STEP, MANY_STEPS, LINEAR = "FGSM", "PGD", "linear"
@@ -26,9 +40,11 @@ SQUARE, FROM_BEST = "Square", "Square, from the best"
 DIRECTED, DIRECTED_CE = "directed", "directed, cross-entropy"
 DIRECTED_LOSSES = {DIRECTED: "margin", DIRECTED_CE: "cross_entropy"}
 
-# The loss that Auto-PGD climbs in L1 from balls as narrow as its authors'.
-NARROW, NARROW_CE = "narrow", "narrow, cross-entropy"
-NARROW_LOSSES = {NARROW: "margin", NARROW_CE: "cross_entropy"}
+# Climbs in L1, where it matters most where one begins.
+NARROW, NARROW_CE = Climb("margin", narrow=True), Climb("cross_entropy", narrow=True)
+AGAIN, AGAIN_CE = Climb("margin", from_best=True), Climb("cross_entropy", from_best=True)
+AGAIN_NARROW = Climb("margin", narrow=True, from_best=True)
+AGAIN_NARROW_CE = Climb("cross_entropy", narrow=True, from_best=True)
 
 # FGSM and PGD come first, so that the ensemble is never weaker than either. Where a network is flat and saturated, PGD
 # leaves samples at three fifths of their margin that another start fools; after one Auto-PGD on cross-entropy, those
@@ -68,33 +84,34 @@ FULL: tuple[BudgetLine, ...] = (
 STANDARD_IN_LINF = (*STANDARD, (FROM_BEST, 1000, 1, 0.1))
 FULL_IN_LINF = (*FULL, (FROM_BEST, 2000, 1, 0.4))
 
-# In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do; then short
-# climbs of either loss. Where one ends depends on where it starts, and who will ever fall is down to a tenth soon.
+# In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do. Where one
+# ends depends on where it starts: climbs on either loss, from wide balls and narrow ones, and such that go on from the
+# best point through balls of that kind again, which break more than new starts do once each kind has had one. Who will
+# ever fall is down to a tenth soon.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (LINEAR, 1, 1, 1.0),
     ("cross_entropy", 50, 0, 1.0),
     ("margin", 25, 0, 0.3),
-    ("cross_entropy", 100, 0, 0.15),
-    ("margin", 100, 0, 0.1),
-    (MANY_STEPS, 50, 0, 0.07),
-    ("cross_entropy", 100, 0, 0.07),
+    (AGAIN_CE, 100, 1, 0.15),
+    (AGAIN_NARROW, 100, 1, 0.1),
+    (AGAIN_CE, 100, 1, 0.07),
+    (AGAIN_NARROW_CE, 100, 1, 0.05),
     (LINEAR, 1, 9, 0.03),
 )
 
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
-    ("cross_entropy", 50, 0, 0.2),
-    ("cross_entropy", 100, 0, 0.15),
-    ("targeted_dlr", 50, 4, 0.1),
-    (DIRECTED_CE, 25, 2, 0.3),
+    (NARROW_CE, 50, 1, 0.3),
     ("margin", 100, 0, 0.3),
-    ("cross_entropy", 100, 0, 0.4),
-    ("cross_entropy", 100, 0, 0.4),
-    ("margin", 100, 0, 0.2),
-    ("cross_entropy", 100, 0, 0.2),
-    ("cross_entropy", 200, 0, 0.3),
-    ("margin", 200, 0, 0.2),
-    ("cross_entropy", 200, 0, 0.2),
+    (AGAIN_NARROW, 100, 1, 0.2),
+    (NARROW, 100, 1, 0.3),
+    ("cross_entropy", 100, 0, 0.3),
+    (AGAIN_CE, 200, 1, 0.15),
+    (AGAIN_NARROW_CE, 200, 1, 0.2),
+    (AGAIN, 200, 1, 0.15),
+    (AGAIN_NARROW, 200, 1, 0.15),
+    (AGAIN_CE, 300, 1, 0.1),
+    (AGAIN_NARROW_CE, 300, 1, 0.1),
 )
 
 # Where a climb begins decides here which pixels it ends on: some images fall to half of those from balls three times as
