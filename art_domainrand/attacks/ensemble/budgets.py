@@ -87,12 +87,12 @@ FULL_IN_LINF = (*FULL, (FROM_BEST, 2000, 1, 0.4))
 # In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do. Where one
 # ends depends on where it starts: climbs on either loss, from wide balls and narrow ones, and such that go on from the
 # best point through balls of that kind again, which break more than new starts do once each kind has had one. Who will
-# ever fall is down to a tenth soon.
+# ever fall is down to a tenth soon, but on a flat network only once either loss has been climbed: that skips nobody.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (LINEAR, 1, 1, 1.0),
     ("cross_entropy", 50, 0, 1.0),
-    ("margin", 25, 0, 0.3),
+    ("margin", 25, 0, 1.0),
     (AGAIN_CE, 100, 1, 0.15),
     (AGAIN_NARROW, 100, 1, 0.1),
     (AGAIN_CE, 100, 1, 0.07),
@@ -101,9 +101,9 @@ QUICK_IN_L1: tuple[BudgetLine, ...] = (
 )
 
 STANDARD_IN_L1: tuple[BudgetLine, ...] = (
-    (NARROW_CE, 50, 1, 0.3),
-    ("margin", 100, 0, 0.3),
-    (AGAIN_NARROW, 100, 1, 0.2),
+    ("margin", 50, 0, 1.0),
+    (NARROW_CE, 50, 1, 0.65),
+    (AGAIN_NARROW, 100, 1, 0.3),
     (NARROW, 100, 1, 0.3),
     ("cross_entropy", 100, 0, 0.3),
     (AGAIN_CE, 200, 1, 0.15),
