@@ -11,7 +11,7 @@ from art_domainrand import AutoPGD, StrongestAttack
 from art_domainrand.attacks import strongest
 from art_domainrand.attacks.engine import search
 from art_domainrand.attacks.engine.balls import Balls
-from art_domainrand.attacks.ensemble.budgets import DIRECTED_CE, FROM_BEST, NARROW, SQUARE, Budget
+from art_domainrand.attacks.ensemble.budgets import AGAIN, DIRECTED_CE, FROM_BEST, NARROW, SQUARE, Budget
 from art_domainrand.attacks.ensemble.directed import directed_start, mixed_weights
 from art_domainrand.attacks.ensemble.reach import STUCK
 from art_domainrand.core import losses
@@ -186,25 +186,28 @@ def test_one_bar_shows_the_whole_attack_and_says_which_stage_runs(monkeypatch):
     assert made[1].disable
 
 
-def test_a_search_without_gradients_can_go_on_from_the_best_point(robust, monkeypatch):
-    """Its first query is what a climb has found of each image; a search from its own start tries other points."""
-    classifier, x, y, eps = robust
-    climb = ("margin", 4, 0, 1.0)
-    plans = {kind: (climb, (kind, 3, 1, 1.0)) for kind in (SQUARE, FROM_BEST)}
-    monkeypatch.setattr(
-        strongest, "BUDGETS", {"climb": Budget((climb,))} | {k: Budget(plan) for k, plan in plans.items()}
-    )
-    found = StrongestAttack(classifier, eps=eps, budget="climb", **QUIET).generate(x, y)
+@pytest.mark.parametrize(
+    ("norm", "own", "best"),
+    [(np.inf, (SQUARE, 3, 1, 1.0), (FROM_BEST, 3, 1, 1.0)), (1, ("margin", 5, 0, 1.0), (AGAIN, 5, 1, 1.0))],
+)
+def test_a_search_can_go_on_from_the_best_point(norm, own, best, robust, monkeypatch):
+    """It begins with what a climb has found of each image; a search from its own start tries other points."""
+    classifier, x, y, _ = robust
+    eps, climb = RADIUS[norm], ("cross_entropy", 4, 0, 1.0)
+    budgets = {"climb": Budget((climb,)), "own": Budget((climb, own)), "best": Budget((climb, best))}
+    monkeypatch.setattr(strongest, "BUDGETS", budgets)
+    monkeypatch.setattr(strongest, "BUDGETS_IN_L1", budgets)
+    found = StrongestAttack(classifier, norm, eps, budget="climb", **QUIET).generate(x, y)
     left = ~fooled(classifier, found, y)
     assert 0 < left.sum() < 80
     times = {}
-    for kind in plans:
-        with seen_by(classifier.model, climbing=False) as seen:
-            adv = StrongestAttack(classifier, eps=eps, budget=kind, **QUIET).generate(x, y)
+    for budget in ("own", "best"):
+        with seen_by(classifier.model, climbing=best[0] == AGAIN) as seen:
+            adv = StrongestAttack(classifier, norm, eps, budget=budget, **QUIET).generate(x, y)
         tried = [batch.numpy() for batch in seen if len(batch) == left.sum()]
-        times[kind] = sum(np.abs(batch - found[left]).max() <= 1e-6 for batch in tried)
+        times[budget] = sum(np.abs(batch - found[left]).max() <= 1e-6 for batch in tried)
         assert (margins(classifier, adv, y) >= margins(classifier, found, y) - 1e-6)[left].all()
-    assert times[FROM_BEST] == times[SQUARE] + 1
+    assert times["best"] == times["own"] + 1
 
 
 class Larger(torch.nn.Module):

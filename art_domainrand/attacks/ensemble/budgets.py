@@ -108,11 +108,10 @@ STANDARD_IN_L1: tuple[BudgetLine, ...] = (
     (NARROW_CE, 50, 1, 0.65),
     (AGAIN_NARROW, 100, 1, 0.3),
     (NARROW, 100, 1, 0.3),
-    ("cross_entropy", 100, 0, 0.3),
+    ("targeted_dlr", 50, 4, 0.3),
     (AGAIN_CE, 200, 1, 0.15),
     (AGAIN_NARROW_CE, 200, 1, 0.2),
     (AGAIN, 200, 1, 0.15),
-    (AGAIN_NARROW, 200, 1, 0.15),
     (AGAIN_CE, 300, 1, 0.1),
     (AGAIN_NARROW_CE, 300, 1, 0.1),
 )
