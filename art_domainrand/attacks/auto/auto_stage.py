@@ -86,11 +86,11 @@ def in_l1(stage: Stage, balls: Balls, plan: AutoPlan) -> Stage:
             return SparseSteps(ball, mask, rest, warm=True, original=True)
         return SettlingSteps(ball, mask, rest, settling, warm=True)
 
-    def approach(adv: Tensor, number: int, restart: int, which: Which) -> Tensor:
+    def lead_up(adv: Tensor, number: int, restart: int, which: Which) -> Tensor:
         factors = [(factor, length) for (factor, _), length in zip(phases, lengths, strict=True)]
         return shrinking_balls(stage, balls, adv, factors, which, (number, restart), plan)
 
-    return replace(stage, steps=steps, approach=approach, max_iter=rest + settling)
+    return replace(stage, steps=steps, lead_up=lead_up, max_iter=rest + settling)
 
 
 def auto_start(balls: Balls, *, at_random: bool) -> Start:

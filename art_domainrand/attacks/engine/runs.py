@@ -119,8 +119,8 @@ class JudgedRun:
     def begin(self, number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
         """Where the judged steps of one restart of these samples (A,) begin, (A, ...)."""
         adv = self.start(number, restart, around, ids)
-        approach = self.stage.approach
-        return adv if approach is None else approach(adv, number, restart, ids)
+        lead_up = self.stage.lead_up
+        return adv if lead_up is None else lead_up(adv, number, restart, ids)
 
     def start(self, number: int, restart: int, around: Ball, ids: Tensor) -> Tensor:
         """Where one restart starts, (A, ...)."""

@@ -14,7 +14,7 @@ from art_domainrand.core.norms import Ball
 Start = Callable[[int, int, Ball, Which], Tensor]
 """Number of the stage, restart, balls and samples (A,) -> where they start, (A, ...)."""
 
-Approach = Callable[[Tensor, int, int, Which], Tensor]
+LeadUp = Callable[[Tensor, int, int, Which], Tensor]
 """Starts (A, ...), number of the stage, restart and samples (A,) -> where their judged steps begin, (A, ...)."""
 
 Observe = Callable[[int, Tensor, Tensor, Which], None]
@@ -75,7 +75,7 @@ class Stage:
     :param judge_start: Whether the start may be the result; not so in ART's minimal FGSM.
     :param observe: Told of each step.
     :param after: Told of what was found, once the stage has run.
-    :param approach: What leads from a start to where points are judged, by steps that may leave the ball; a ``way``
+    :param lead_up: What leads from a start to where points are judged, by steps that may leave the ball; a ``way``
         that goes by gradients alone has none.
     """
 
@@ -96,7 +96,7 @@ class Stage:
     judge_start: bool = True
     observe: Observe | None = None
     after: Callable[[BestSoFar], None] | None = None
-    approach: Approach | None = None
+    lead_up: LeadUp | None = None
 
     @property
     def compares(self) -> bool:
