@@ -90,7 +90,7 @@ STANDARD_IN_L2 = (*STANDARD, ("targeted_dlr", 50, 4, 0.3))
 # In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do. Where one
 # ends depends on where it starts: climbs on either loss, from wide balls and narrow ones, and such that go on from the
 # best point through balls of that kind again, which break more than new starts do once each kind has had one. Who will
-# ever fall is down to a tenth soon, but on a flat network only once either loss has been climbed: that skips nobody.
+# ever fall is down to a tenth soon, but on a flat network only after a climb on each loss, which therefore skip nobody.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (LINEAR, 1, 1, 1.0),
