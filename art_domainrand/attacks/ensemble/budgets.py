@@ -100,16 +100,17 @@ STANDARD_IN_L2: tuple[BudgetLine, ...] = (
 # In L1 Auto-PGD from the largest ball comes in place of PGD, of which 50 steps leave more than 25 of it do. Where one
 # ends depends on where it starts: climbs on either loss, from wide balls and narrow ones, and such that go on from the
 # best point through balls of that kind again, which break more than new starts do once each kind has had one. Who will
-# ever fall is down to a tenth soon, but on a flat network only after a climb on each loss, which therefore skip nobody.
+# ever fall is down to a fifth soon, but on a flat network only after a climb on each loss, which therefore skip nobody.
 QUICK_IN_L1: tuple[BudgetLine, ...] = (
     (ONE_STEP, 1, 0, 1.0),
     (LINEAR, 1, 1, 1.0),
     ("cross_entropy", 50, 0, 1.0),
     ("margin", 25, 0, 1.0),
-    (AGAIN_CE, 100, 1, 0.15),
-    (AGAIN_NARROW, 100, 1, 0.1),
-    (AGAIN_CE, 100, 1, 0.07),
-    (AGAIN_NARROW_CE, 100, 1, 0.05),
+    (AGAIN_CE, 100, 1, 0.2),
+    (AGAIN_NARROW, 100, 1, 0.15),
+    (AGAIN_CE, 100, 1, 0.1),
+    (AGAIN_NARROW_CE, 100, 1, 0.07),
+    (AGAIN, 100, 1, 0.07),
     (LINEAR, 1, 9, 0.03),
 )
 
